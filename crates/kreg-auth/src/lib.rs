@@ -1,0 +1,1 @@
+//! htpasswd files, registry credentials, dockerconfigjson pull secrets and registry host names.

@@ -1,0 +1,3 @@
+//! `kreg`: see `kreg --help`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The registry's Kubernetes objects as values: render, compare, apply, wait, prune.

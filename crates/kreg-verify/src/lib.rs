@@ -1,0 +1,1 @@
+//! Proof that a registry works: checks with evidence, negative controls, a pull on every node.

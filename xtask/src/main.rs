@@ -1,0 +1,3 @@
+//! `cargo xtask`: kreg's own chores.
+
+fn main() {}
