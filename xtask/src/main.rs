@@ -3,6 +3,7 @@
 mod cache;
 mod engine;
 mod failure;
+mod images;
 mod packages;
 mod process;
 mod progress;
@@ -26,6 +27,8 @@ enum Chore {
     /// The Docker engine that clusters and tests run on
     #[command(subcommand)]
     Engine(Engine),
+    /// Build the images of tests and clusters from packages
+    Images,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
 
 fn run(chore: Chore) -> Result<()> {
     match chore {
+        Chore::Images => images::build_all(),
         Chore::Engine(Engine::Up) => engine::up(),
         Chore::Engine(Engine::Down) => engine::down(),
         Chore::Engine(Engine::Status) => {
