@@ -1,1 +1,52 @@
-//! A private CA for an image registry: authority, leaf, trust bundles, lint, rotation.
+//! A private CA for an image registry, and everything around it that goes
+//! wrong in practice: authority, server certificates, trust bundles, lint,
+//! rotation.
+//!
+//! | To | use |
+//! | --- | --- |
+//! | make or load a CA and sign server certificates | [`Authority`], [`LeafRequest`], [`Leaf`] |
+//! | use one self-signed certificate, or one from outside | [`SelfSigned`], [`External`]; all three are an [`Issuer`] |
+//! | read `ca.crt` as people write it, merge, compare | [`TrustBundle`] |
+//! | look into a certificate | [`Certificate`] |
+//!
+//! ```
+//! use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
+//!
+//! let ca = Authority::generate(&AuthorityRequest::new("docker-registry"))?;
+//! let leaf = ca.issue(
+//!     &LeafRequest::new("docker-registry")
+//!         .sans(["docker-registry".parse()?, "10.96.0.50".parse()?]),
+//! )?;
+//! assert!(leaf.covers(&"10.96.0.50".parse()?));
+//! assert!(leaf.certificate().is_issued_by(ca.certificate()));
+//! # Ok::<(), kreg_pki::Error>(())
+//! ```
+//!
+//! Key generation and signatures come from aws-lc-rs through rcgen. The crate
+//! never installs a process-wide crypto provider and never reads the system's
+//! trust store.
+
+mod authority;
+mod blocks;
+mod bundle;
+mod certificate;
+mod error;
+mod external;
+mod issuer;
+mod key;
+mod leaf;
+mod request;
+mod san;
+mod self_signed;
+
+pub use authority::Authority;
+pub use bundle::TrustBundle;
+pub use certificate::{Certificate, PublicKey};
+pub use error::Error;
+pub use external::External;
+pub use issuer::Issuer;
+pub use key::{KeyAlgorithm, PrivateKey};
+pub use leaf::Leaf;
+pub use request::{AuthorityRequest, BACKDATE, LeafRequest};
+pub use san::San;
+pub use self_signed::SelfSigned;
