@@ -1,1 +1,2 @@
-//! Proof that a registry works: checks with evidence, negative controls, a pull on every node.
+//! Proof that a registry works.
+pub mod image;
