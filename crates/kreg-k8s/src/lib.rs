@@ -1,1 +1,81 @@
-//! The registry's Kubernetes objects as values: render, compare, apply, wait, prune.
+//! The registry's Kubernetes objects as values: render, compare, apply, wait, take away.
+//!
+//! The middle of this crate is pure: a [`RegistrySpec`] (always valid) and a [`Material`] (certificates and passwords)
+//! become [`Manifests`], which can be printed, compared and tested without a cluster. The rim is one narrow trait,
+//! [`Cluster`], with a backend for real API servers, [`LiveCluster`].
+//!
+//! | step | what does it |
+//! |---|---|
+//! | is the cluster fit | [`ClusterFacts::read`], [`ClusterFacts::check`] |
+//! | what is there already | [`RegistryState::read`] |
+//! | what would change | [`plan()`] |
+//! | change it | [`apply()`]: [`Manifests::foundation`], then [`Manifests::full`] |
+//! | wait | [`wait::storage_ready`], [`wait::registry_ready`] |
+//! | take it away | [`down::plan_down`], [`down::down`] |
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use kreg_k8s::{ApplyOptions, Connection, LiveCluster, Manifests, Material, Profile, RegistrySpec, apply, wait};
+//!
+//! # async fn example(issue: impl Fn(std::net::IpAddr) -> Material) -> Result<(), Box<dyn std::error::Error>> {
+//! let cluster = LiveCluster::connect(&Connection::default()).await?;
+//! let spec = RegistrySpec::new(Profile::Default);
+//!
+//! // The certificate has to name the Service's address, which exists only once the Service does.
+//! let foundation = Manifests::foundation(&spec);
+//! apply::apply(&cluster, &foundation, ApplyOptions::default(), &|_| {}).await?;
+//! let address = apply::cluster_ip(&cluster, &foundation).await?;
+//!
+//! let spec = spec.with_cluster_ip(Some(address));
+//! let waiting = wait::Wait::new(Duration::from_secs(120), &|_| {});
+//! wait::storage_ready(&cluster, &spec, &waiting).await?;
+//! let applied = apply::apply(&cluster, &Manifests::full(&spec, &issue(address)), ApplyOptions::default(), &|_| {}).await?;
+//! wait::registry_ready(&cluster, &spec, &waiting).await?;
+//! println!("{} objects", applied.changes.len());
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod apply;
+mod claim;
+mod cluster;
+mod diagnose;
+mod diff;
+pub mod down;
+mod error;
+mod facts;
+mod inventory;
+mod kind;
+mod live;
+mod manifests;
+mod material;
+pub mod names;
+mod object;
+mod plan;
+mod retry;
+mod rules;
+mod spec;
+mod state;
+mod storage;
+pub mod wait;
+
+pub use apply::{Applied, Progress, Watcher};
+pub use cluster::{ApplyMode, Cluster, Deleted, FIELD_MANAGER, Query};
+pub use diagnose::{Cause, PodState, explain, pod_state, warnings};
+pub use diff::{FieldDiff, diff};
+pub use down::{DownOptions, Kept, Removal};
+pub use error::{Error, FieldConflict, ForeignObject};
+pub use facts::{ClusterFacts, NodeFact, StorageClassFact};
+pub use inventory::{Entry, Inventory, SCHEMA};
+pub use kind::{Kind, Scope};
+pub use live::{Connection, LiveCluster};
+pub use manifests::{Manifests, REGISTRY_UID, Stage};
+pub use material::Material;
+pub use names::Names;
+pub use object::{Object, ObjectRef};
+pub use plan::{Action, ApplyOptions, Change, Plan, plan};
+pub use retry::Retry;
+pub use rules::SpecError;
+pub use spec::{Profile, RegistrySpec, Resources};
+pub use state::{RegistryState, WorkloadState};
+pub use storage::{HostDirectory, Storage};

@@ -1,0 +1,212 @@
+//! Carrying a plan out: inventory first, then object after object, then the inventory with uids.
+
+use std::time::Duration;
+
+use crate::{
+    cluster::{ApplyMode, Cluster},
+    error::Error,
+    inventory::{Entry, Inventory},
+    kind::Kind,
+    manifests::Manifests,
+    names::Names,
+    object::{Object, ObjectRef},
+    plan::{Action, ApplyOptions, Change, Plan, Step, plan},
+    wait::{Wait, gone},
+};
+
+/// Something that just happened, for a progress display.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// This change was carried out (or there was nothing to do).
+    Done(Change),
+    /// Still waiting for this object, which is in this state.
+    Waiting(ObjectRef, String),
+    /// This object was deleted and is gone.
+    Deleted(ObjectRef),
+}
+
+/// Receives [`Progress`]. `&|_| {}` ignores it.
+pub type Watcher<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// What an apply did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// What happened to each object, in order; the inventory is not listed.
+    pub changes: Vec<Change>,
+    /// The inventory as it is now.
+    pub inventory: Inventory,
+}
+
+impl Applied {
+    /// Whether anything was written to any object.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.changes.iter().any(Change::is_change)
+    }
+}
+
+/// Makes the cluster hold these objects. Safe to repeat, and to go on with after a run that was killed.
+///
+/// Every object is checked (see [`plan`]) before the first is written, and one that does not differ is not written.
+///
+/// # Errors
+/// Those of [`plan`], and whatever stops the server from writing; the message names the object it was at.
+pub async fn apply(
+    cluster: &dyn Cluster,
+    manifests: &Manifests,
+    options: ApplyOptions,
+    watcher: Watcher<'_>,
+) -> Result<Applied, Error> {
+    let plan = plan(cluster, manifests, options).await?;
+    carry_out(cluster, manifests, plan, watcher).await
+}
+
+async fn carry_out(
+    cluster: &dyn Cluster,
+    manifests: &Manifests,
+    plan: Plan,
+    watcher: Watcher<'_>,
+) -> Result<Applied, Error> {
+    let known = plan.inventory.clone();
+    let mut inventory = intent(manifests, &plan);
+    let mut changes = Vec::new();
+    let (namespaces, others): (Vec<Step>, Vec<Step>) = plan
+        .steps
+        .into_iter()
+        .partition(|step| step.change.object.kind() == Kind::Namespace);
+    // The inventory lives in the namespace, so that alone comes before it; its labels are enough to find it again.
+    for step in namespaces {
+        changes.push(carry_out_step(cluster, step, &mut inventory, watcher).await?);
+    }
+    let mut written = known;
+    write_inventory(cluster, manifests, &inventory, &mut written).await?;
+    for step in others {
+        changes.push(carry_out_step(cluster, step, &mut inventory, watcher).await?);
+    }
+    write_inventory(cluster, manifests, &inventory, &mut written).await?;
+    Ok(Applied { changes, inventory })
+}
+
+/// The inventory as it will be, uids of new objects still missing.
+fn intent(manifests: &Manifests, plan: &Plan) -> Inventory {
+    let mut inventory = plan
+        .inventory
+        .clone()
+        .unwrap_or_else(|| Inventory::new(manifests.spec()));
+    inventory.profile = manifests.spec().profile();
+    for step in &plan.steps {
+        if let Some(desired) = &step.desired {
+            note_address(desired, &mut inventory);
+            inventory.record(Entry {
+                object: step.change.object.clone(),
+                uid: step.live_uid.clone(),
+                created: !step.adopted,
+            });
+        }
+    }
+    inventory
+}
+
+async fn write_inventory(
+    cluster: &dyn Cluster,
+    manifests: &Manifests,
+    inventory: &Inventory,
+    written: &mut Option<Inventory>,
+) -> Result<(), Error> {
+    if written.as_ref() == Some(inventory) {
+        return Ok(());
+    }
+    let object = inventory.to_object(manifests.spec());
+    // The ConfigMap is ours alone: a hand edit of it is overwritten.
+    let mode = ApplyMode {
+        dry_run: false,
+        force: true,
+    };
+    cluster.apply(&object, mode).await?;
+    *written = Some(inventory.clone());
+    Ok(())
+}
+
+async fn carry_out_step(
+    cluster: &dyn Cluster,
+    step: Step,
+    inventory: &mut Inventory,
+    watcher: Watcher<'_>,
+) -> Result<Change, Error> {
+    let Step {
+        change,
+        desired,
+        live_uid,
+        force,
+        adopted,
+    } = step;
+    if matches!(change.action, Action::Replace { .. } | Action::Delete)
+        && let Some(uid) = &live_uid
+    {
+        remove(cluster, &change.object, uid, watcher).await?;
+    }
+    match desired {
+        None => inventory.forget(&change.object),
+        Some(_) if !change.is_change() => {}
+        Some(desired) => {
+            let mode = ApplyMode {
+                dry_run: false,
+                force,
+            };
+            let applied = cluster.apply(&desired, mode).await?;
+            inventory.record(Entry {
+                object: change.object.clone(),
+                uid: applied.uid().map(str::to_owned),
+                created: !adopted,
+            });
+            note_address(&applied, inventory);
+        }
+    }
+    tracing::debug!(object = %change.object, action = ?change.action, "applied");
+    watcher(Progress::Done(change.clone()));
+    Ok(change)
+}
+
+async fn remove(
+    cluster: &dyn Cluster,
+    object: &ObjectRef,
+    uid: &str,
+    watcher: Watcher<'_>,
+) -> Result<(), Error> {
+    cluster.delete(object, uid).await?;
+    let wait = Wait::new(Duration::from_secs(90), watcher);
+    gone(cluster, object, uid, &wait).await?;
+    watcher(Progress::Deleted(object.clone()));
+    Ok(())
+}
+
+fn note_address(applied: &Object, inventory: &mut Inventory) {
+    if applied.reference().kind() == Kind::Service
+        && let Some(address) = applied
+            .text("/spec/clusterIP")
+            .and_then(|text| text.parse().ok())
+    {
+        inventory.cluster_ip = Some(address);
+    }
+}
+
+/// Reads the Service's address.
+///
+/// # Errors
+/// [`Error::Unfit`] if the Service is not there, or is headless.
+pub async fn cluster_ip(
+    cluster: &dyn Cluster,
+    manifests: &Manifests,
+) -> Result<std::net::IpAddr, Error> {
+    let service = Names::of(manifests.spec()).service;
+    let live = cluster.get(&service).await?;
+    let address = live
+        .as_ref()
+        .and_then(|live| live.text("/spec/clusterIP"))
+        .and_then(|text| text.parse().ok());
+    address.ok_or_else(|| Error::Unfit {
+        what: format!("{service} has no cluster address"),
+        advice: "nodes reach the registry by it; remove that Service and run this again".to_owned(),
+    })
+}

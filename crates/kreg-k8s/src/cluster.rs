@@ -1,0 +1,138 @@
+//! The narrow trait between the pure core and whatever holds the objects.
+
+use futures::future::BoxFuture;
+
+use crate::{error::Error, kind::Kind, object::Object, object::ObjectRef};
+
+/// Field manager of every write (`metadata.managedFields[].manager`).
+pub const FIELD_MANAGER: &str = "kreg";
+
+/// Which objects [`Cluster::list`] returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    /// Kind.
+    pub kind: Kind,
+    /// One namespace, or all (and always `None` for cluster-scoped kinds).
+    pub namespace: Option<String>,
+    /// Label selector in Kubernetes' syntax; empty selects all.
+    pub labels: String,
+    /// Field selector in Kubernetes' syntax; empty selects all.
+    pub fields: String,
+}
+
+impl Query {
+    /// Everything of one kind.
+    #[must_use]
+    pub fn all(kind: Kind) -> Self {
+        Query {
+            kind,
+            namespace: None,
+            labels: String::new(),
+            fields: String::new(),
+        }
+    }
+
+    /// Only this namespace; no effect on cluster-scoped kinds.
+    #[must_use]
+    pub fn within(mut self, namespace: &str) -> Self {
+        if self.kind.scope() == crate::kind::Scope::Namespaced {
+            self.namespace = Some(namespace.to_owned());
+        }
+        self
+    }
+
+    /// Only objects that this label selector matches.
+    #[must_use]
+    pub fn labelled(mut self, selector: impl Into<String>) -> Self {
+        self.labels = selector.into();
+        self
+    }
+
+    /// Only objects that this field selector matches.
+    #[must_use]
+    pub fn with_fields(mut self, selector: impl Into<String>) -> Self {
+        self.fields = selector.into();
+        self
+    }
+}
+
+/// How [`Cluster::apply`] writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ApplyMode {
+    /// Only say what the result would be.
+    pub dry_run: bool,
+    /// Take fields from other managers instead of failing with [`Error::Conflict`].
+    pub force: bool,
+}
+
+/// What [`Cluster::delete`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// It was there and is now gone or on its way out.
+    Yes,
+    /// It was not there.
+    Absent,
+    /// Another object of this name is there; it was left alone.
+    OtherUid,
+}
+
+/// Something that holds Kubernetes objects: a live API server ([`crate::LiveCluster`]), or a folder of files.
+///
+/// Object-safe; every method is safe to repeat.
+pub trait Cluster: Send + Sync {
+    /// Reads one object; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// If the backend cannot be asked or refuses to answer.
+    fn get<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Option<Object>, Error>>;
+
+    /// Reads many objects. A kind the backend does not serve has no objects.
+    ///
+    /// # Errors
+    /// If the backend cannot be asked or refuses to answer.
+    fn list<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Vec<Object>, Error>>;
+
+    /// Declares the object as the complete intent of the field manager `kreg` (server-side apply) and returns it as it
+    /// is then, defaults and other managers' fields included.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another manager owns a field and `force` is off; otherwise why it was refused.
+    fn apply<'a>(
+        &'a self,
+        object: &'a Object,
+        mode: ApplyMode,
+    ) -> BoxFuture<'a, Result<Object, Error>>;
+
+    /// Deletes the object, dependents in the background, if its uid is the one given.
+    ///
+    /// # Errors
+    /// If the backend cannot be asked or refuses.
+    fn delete<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        uid: &'a str,
+    ) -> BoxFuture<'a, Result<Deleted, Error>>;
+
+    /// The last lines a container of a Pod wrote, of its previous run if `previous`; empty where there are none.
+    ///
+    /// # Errors
+    /// If the backend cannot be asked or refuses to answer.
+    fn pod_log<'a>(
+        &'a self,
+        pod: &'a ObjectRef,
+        container: &'a str,
+        previous: bool,
+        lines: u32,
+    ) -> BoxFuture<'a, Result<String, Error>> {
+        let _ = (pod, container, previous, lines);
+        Box::pin(async { Ok(String::new()) })
+    }
+
+    /// The server's version, such as `v1.34.4`; `None` where there is no server.
+    ///
+    /// # Errors
+    /// If the backend cannot be asked or refuses to answer.
+    fn server_version(&self) -> BoxFuture<'_, Result<Option<String>, Error>> {
+        Box::pin(async { Ok(None) })
+    }
+}

@@ -1,0 +1,321 @@
+//! Taking a registry away: from the inventory, by uid, never anybody else's objects, images only when asked.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::{
+    apply::{Progress, Watcher},
+    cluster::{Cluster, Deleted, Query},
+    error::Error,
+    inventory::{Entry, Inventory},
+    kind::Kind,
+    names::{ANNOTATION_ADOPTED, Names, is_ours, selector},
+    object::{Object, ObjectRef},
+    spec::RegistrySpec,
+    wait::{Wait, gone},
+};
+
+/// What `down` may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DownOptions {
+    /// Also delete the claim and volume that hold the images, and the namespace. Files of a host directory stay on
+    /// their node even so.
+    pub delete_data: bool,
+    /// Time allowed for each object to be gone.
+    pub timeout: Duration,
+}
+
+/// An object that stays, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// The object.
+    pub object: ObjectRef,
+    /// Why it stays.
+    pub reason: String,
+}
+
+/// What a `down` would do, or did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removal {
+    /// Objects to delete (or deleted), in order.
+    pub delete: Vec<ObjectRef>,
+    /// Objects that stay.
+    pub keep: Vec<Kept>,
+    /// Directories on nodes whose files stay: nothing in Kubernetes removes them.
+    #[serde(rename = "filesLeft")]
+    pub files_left: Vec<String>,
+    #[serde(skip)]
+    uids: Vec<String>,
+}
+
+/// Decides what to delete. Writes nothing.
+///
+/// Goes by the inventory and by labels together, so that neither a lost inventory nor a run killed half way hides
+/// anything.
+///
+/// # Errors
+/// If the cluster cannot be asked, or the inventory is unreadable.
+pub async fn plan_down(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    options: DownOptions,
+) -> Result<Removal, Error> {
+    let names = Names::of(spec);
+    let inventory = cluster.get(&names.inventory).await?;
+    let inventory = inventory.filter(|live| is_ours(live, spec.instance()));
+    let known = inventory.as_ref().map(Inventory::from_object).transpose()?;
+    let mut candidates = labelled(cluster, spec).await?;
+    for entry in known.iter().flat_map(|known| &known.entries) {
+        if !candidates
+            .iter()
+            .any(|object| object.reference() == &entry.object)
+            && let Some(live) = cluster.get(&entry.object).await?
+        {
+            candidates.push(live);
+        }
+    }
+    candidates.sort_by_key(|object| {
+        (
+            order(object.reference(), &names),
+            object.reference().clone(),
+        )
+    });
+
+    let mut removal = Removal {
+        delete: Vec::new(),
+        keep: Vec::new(),
+        files_left: Vec::new(),
+        uids: Vec::new(),
+    };
+    for live in candidates {
+        let entry = known
+            .as_ref()
+            .and_then(|known| known.find(live.reference()));
+        match keep_reason(&live, entry, spec, options) {
+            Some(reason) => removal.keep.push(Kept {
+                object: live.reference().clone(),
+                reason,
+            }),
+            None => {
+                if let Some(reason) = in_use_by_others(cluster, spec, &live, &removal).await? {
+                    removal.keep.push(Kept {
+                        object: live.reference().clone(),
+                        reason,
+                    });
+                    continue;
+                }
+                removal.files_left.extend(files_left(&live));
+                removal.delete.push(live.reference().clone());
+                removal.uids.push(live.uid().unwrap_or("").to_owned());
+            }
+        }
+    }
+    Ok(removal)
+}
+
+/// Deletes what [`plan_down`] decides and waits until it is gone. Safe to repeat.
+///
+/// # Errors
+/// [`Error::Timeout`] naming what holds an object back, or what the server says.
+pub async fn down(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    options: DownOptions,
+    watcher: Watcher<'_>,
+) -> Result<Removal, Error> {
+    let mut removal = plan_down(cluster, spec, options).await?;
+    let wait = Wait::new(options.timeout, watcher);
+    let mut deleted = Vec::new();
+    for (object, uid) in removal.delete.iter().zip(&removal.uids) {
+        match cluster.delete(object, uid).await? {
+            Deleted::OtherUid => {
+                removal.keep.push(Kept {
+                    object: object.clone(),
+                    reason: "it was made anew by somebody else meanwhile".to_owned(),
+                });
+                continue;
+            }
+            // The garbage collector or an earlier run was faster.
+            Deleted::Absent => {}
+            Deleted::Yes => gone(cluster, object, uid, &wait).await?,
+        }
+        if object.kind() == Kind::Deployment {
+            pods_gone(cluster, spec, &wait).await?;
+        }
+        watcher(Progress::Deleted(object.clone()));
+        deleted.push(object.clone());
+    }
+    removal.delete = deleted;
+    removal.uids.clear();
+    Ok(removal)
+}
+
+/// Workloads first, so that nothing writes any more; the inventory late, so that a killed run can be taken up; the
+/// namespace last.
+fn order(object: &ObjectRef, names: &Names) -> u8 {
+    match object.kind() {
+        _ if object == &names.inventory => 6,
+        Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::Job => 0,
+        Kind::Pod => 1,
+        Kind::Service => 2,
+        Kind::PersistentVolumeClaim => 4,
+        Kind::PersistentVolume => 5,
+        Kind::Namespace => 7,
+        _ => 3,
+    }
+}
+
+/// Everything that carries the instance's labels.
+async fn labelled(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Object>, Error> {
+    const KINDS: [Kind; 9] = [
+        Kind::Namespace,
+        Kind::Deployment,
+        Kind::Pod,
+        Kind::Service,
+        Kind::ConfigMap,
+        Kind::Secret,
+        Kind::NetworkPolicy,
+        Kind::PersistentVolumeClaim,
+        Kind::PersistentVolume,
+    ];
+    let mut found = Vec::new();
+    for kind in KINDS {
+        let query = Query::all(kind)
+            .within(spec.namespace())
+            .labelled(selector(spec.instance()));
+        let owned = |object: &Object| !object.items("/metadata/ownerReferences").is_empty();
+        // What a Deployment owns goes with it.
+        found.extend(
+            cluster
+                .list(&query)
+                .await?
+                .into_iter()
+                .filter(|object| !owned(object)),
+        );
+    }
+    Ok(found)
+}
+
+fn keep_reason(
+    live: &Object,
+    entry: Option<&Entry>,
+    spec: &RegistrySpec,
+    options: DownOptions,
+) -> Option<String> {
+    if !is_ours(live, spec.instance()) {
+        return Some("it no longer carries kreg's labels, so it is somebody else's now".to_owned());
+    }
+    if live.annotation(ANNOTATION_ADOPTED).is_some() || entry.is_some_and(|entry| !entry.created) {
+        return Some("it was there before kreg, which had adopted it".to_owned());
+    }
+    if let Some(uid) = entry.and_then(|entry| entry.uid.as_deref())
+        && live.uid() != Some(uid)
+        && live.reference().kind().holds_data()
+    {
+        return Some("it is not the one kreg made (another uid)".to_owned());
+    }
+    match live.reference().kind() {
+        Kind::PersistentVolumeClaim | Kind::PersistentVolume if !options.delete_data => {
+            Some("it holds the images; --delete-data removes it".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// A namespace takes everything in it along: it may go only when what else is in it goes too.
+async fn in_use_by_others(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    live: &Object,
+    removal: &Removal,
+) -> Result<Option<String>, Error> {
+    if live.reference().kind() != Kind::Namespace {
+        return Ok(None);
+    }
+    let mut others = Vec::new();
+    for kind in Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| *kind != Kind::Event)
+    {
+        if kind.scope() == crate::kind::Scope::Cluster {
+            continue;
+        }
+        let found = cluster
+            .list(&Query::all(kind).within(spec.namespace()))
+            .await?;
+        others.extend(
+            found
+                .iter()
+                .filter(|object| object.items("/metadata/ownerReferences").is_empty())
+                .filter(|object| !comes_with_every_namespace(object))
+                .map(|object| object.reference().clone())
+                .filter(|object| !removal.delete.contains(object)),
+        );
+    }
+    let images = |object: &ObjectRef| removal.keep.iter().any(|kept| &kept.object == object);
+    Ok(match others.as_slice() {
+        [] => None,
+        all if all.iter().all(images) => Some("what is kept lies in it".to_owned()),
+        all => {
+            let named: Vec<_> = all
+                .iter()
+                .filter(|object| !images(object))
+                .take(5)
+                .map(ObjectRef::to_string)
+                .collect();
+            Some(format!(
+                "it holds objects that are not kreg's: {}",
+                named.join(", ")
+            ))
+        }
+    })
+}
+
+/// Source: Kubernetes `pkg/controller/certificates/rootcacertpublisher`, `pkg/controller/serviceaccount`.
+fn comes_with_every_namespace(object: &Object) -> bool {
+    match object.reference().kind() {
+        Kind::ConfigMap => matches!(
+            object.reference().name(),
+            "kube-root-ca.crt" | "openshift-service-ca.crt"
+        ),
+        Kind::ServiceAccount => object.reference().name() == "default",
+        Kind::Secret => object.text("/type") == Some("kubernetes.io/service-account-token"),
+        _ => false,
+    }
+}
+
+fn files_left(live: &Object) -> Option<String> {
+    let path = live
+        .text("/spec/hostPath/path")
+        .or(live.text("/spec/local/path"))?;
+    if live.text("/spec/persistentVolumeReclaimPolicy") == Some("Delete") {
+        return None;
+    }
+    let node =
+        live.text("/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0");
+    Some(match node {
+        Some(node) => format!("{path} on node {node}"),
+        None => format!("{path} on the node the registry ran on"),
+    })
+}
+
+/// A deleted Deployment's Pods go in the background; a claim cannot go before them.
+async fn pods_gone(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    wait: &Wait<'_>,
+) -> Result<(), Error> {
+    let query = Query::all(Kind::Pod)
+        .within(spec.namespace())
+        .labelled(format!(
+            "{},{}=registry",
+            selector(spec.instance()),
+            crate::names::LABEL_COMPONENT
+        ));
+    for pod in cluster.list(&query).await? {
+        gone(cluster, pod.reference(), pod.uid().unwrap_or(""), wait).await?;
+    }
+    Ok(())
+}

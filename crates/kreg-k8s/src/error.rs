@@ -1,0 +1,190 @@
+//! What can go wrong between a value and a cluster, and what to do about it.
+
+use std::{fmt, time::Duration};
+
+use crate::{diagnose::Cause, object::ObjectRef};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Errors of this crate. Every message names the object and says what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No kubeconfig could be found, read or used.
+    #[error(
+        "no usable kubeconfig (tried {tried}); point --kubeconfig or $KUBECONFIG at one, \
+         or choose another of its contexts with --context"
+    )]
+    Kubeconfig {
+        /// Where it was looked for.
+        tried: String,
+        /// What kube said.
+        #[source]
+        source: Source,
+    },
+
+    /// The API server did not answer, or only with 429 and 5xx, until the retries were used up.
+    #[error(
+        "could not {action} {object}: the API server gave no usable answer in {tries} tries over {:.0} s; \
+         when it is back, run the same command again: it goes on from here",
+        waited.as_secs_f64()
+    )]
+    Unreachable {
+        /// Verb: `get`, `list`, `apply`, `delete`.
+        action: &'static str,
+        /// The object it was at.
+        object: String,
+        /// How often it was tried.
+        tries: u32,
+        /// From the first try to the last.
+        waited: Duration,
+        /// The last answer or transport error.
+        #[source]
+        source: Source,
+    },
+
+    /// 401 or 403.
+    #[error(
+        "not allowed to {action} {object} ({message}); ask for that right, or use another kubeconfig context"
+    )]
+    Denied {
+        /// Verb.
+        action: &'static str,
+        /// The object it was at.
+        object: String,
+        /// The server's own words.
+        message: String,
+    },
+
+    /// Any other refusal: the object is invalid, a field is unknown or immutable, an admission webhook or quota said no.
+    #[error("the API server refused to {action} {object} ({code} {reason}): {message}")]
+    Refused {
+        /// Verb.
+        action: &'static str,
+        /// The object it was at.
+        object: String,
+        /// HTTP status.
+        code: u16,
+        /// Machine-readable reason, such as `Invalid`.
+        reason: String,
+        /// The server's own words.
+        message: String,
+    },
+
+    /// Server-side apply found fields that another manager owns.
+    #[error(
+        "{object} is also managed by {}; let one of the two give up these fields, or take them with --force",
+        list(conflicts)
+    )]
+    Conflict {
+        /// The object.
+        object: ObjectRef,
+        /// Who holds which field.
+        conflicts: Vec<FieldConflict>,
+    },
+
+    /// Objects of the same names are there already and are not this instance's. Nothing was changed.
+    #[error(
+        "{} already there and not made by this instance of kreg; nothing was changed: \
+         choose another name or namespace, remove what is there, or take it over with --adopt",
+        foreign(objects)
+    )]
+    Foreign {
+        /// The objects in the way.
+        objects: Vec<ForeignObject>,
+    },
+
+    /// A field that cannot change on a living object would have to, and replacing the object could lose images.
+    #[error(
+        "{object} cannot be changed in place ({message}), and kreg does not replace what may hold images; \
+         keep its present setting, or remove it with `kreg down --delete-data` first"
+    )]
+    Immutable {
+        /// The object.
+        object: ObjectRef,
+        /// The server's own words.
+        message: String,
+    },
+
+    /// A wait ended early because the object cannot get there on its own.
+    #[error("{0}")]
+    Stuck(Box<Cause>),
+
+    /// A wait ran out of time.
+    #[error("{object} was not {goal} within {} s: {last}; look at it with `kubectl describe`, or allow more with --timeout", limit.as_secs())]
+    Timeout {
+        /// The object.
+        object: ObjectRef,
+        /// What it should become: `ready`, `bound`, `gone`.
+        goal: &'static str,
+        /// The time allowed.
+        limit: Duration,
+        /// The last state seen.
+        last: String,
+    },
+
+    /// The cluster lacks something the registry needs; found before anything was changed.
+    #[error("{what}; {advice}")]
+    Unfit {
+        /// What is missing.
+        what: String,
+        /// What to do.
+        advice: String,
+    },
+
+    /// Something read back from the cluster is not what kreg wrote.
+    #[error("{what} cannot be understood: {problem}")]
+    Malformed {
+        /// The object or part.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// HTTP status of the refusal, if it was one.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Error::Refused { code, .. } => Some(*code),
+            Error::Conflict { .. } => Some(409),
+            _ => None,
+        }
+    }
+}
+
+/// One field that another field manager holds.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FieldConflict {
+    /// Name of the other manager, such as `kubectl-edit` or `argocd-controller`.
+    pub manager: String,
+    /// Path, such as `.spec.replicas`.
+    pub field: String,
+}
+
+/// An object that is in the way, and who it seems to belong to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ForeignObject {
+    /// The object.
+    pub object: ObjectRef,
+    /// Its `app.kubernetes.io/managed-by` and `kreg.dev/instance` labels, or the field manager that wrote it.
+    pub owner: String,
+}
+
+fn list(conflicts: &[FieldConflict]) -> impl fmt::Display {
+    let parts: Vec<_> = conflicts
+        .iter()
+        .map(|conflict| format!("{:?} ({})", conflict.manager, conflict.field))
+        .collect();
+    parts.join(", ")
+}
+
+fn foreign(objects: &[ForeignObject]) -> impl fmt::Display {
+    let parts: Vec<_> = objects
+        .iter()
+        .map(|foreign| format!("{} ({})", foreign.object, foreign.owner))
+        .collect();
+    let verb = if objects.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", parts.join(", "))
+}

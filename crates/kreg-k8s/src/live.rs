@@ -1,0 +1,291 @@
+//! The live backend: a Kubernetes API server, by way of kube.
+
+use std::{path::PathBuf, time::Duration};
+
+use futures::{FutureExt as _, future::BoxFuture};
+use kube::{
+    Api, Client, Config,
+    api::{
+        DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams, Preconditions,
+        ValidationDirective,
+    },
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::Value;
+
+use crate::{
+    cluster::{ApplyMode, Cluster, Deleted, FIELD_MANAGER, Query},
+    error::Error,
+    kind::Kind,
+    object::{Object, ObjectRef},
+    retry::{Retry, field_conflicts, is_precondition},
+};
+
+/// Which cluster to speak to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// A kubeconfig file; `None` takes `$KUBECONFIG`, then `~/.kube/config`, then the Pod kreg itself runs in.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of that file; `None` takes its current context.
+    pub context: Option<String>,
+}
+
+/// A [`Cluster`] behind a real API server, 1.20 or newer.
+#[derive(Clone)]
+pub struct LiveCluster {
+    client: Client,
+    retry: Retry,
+}
+
+impl LiveCluster {
+    /// Reads the kubeconfig and prepares a client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Kubeconfig`] if there is none or it cannot be used.
+    pub async fn connect(connection: &Connection) -> Result<Self, Error> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Kubeconfig {
+            tried: tried(connection),
+            source,
+        };
+        let options = KubeConfigOptions {
+            context: connection.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        let file = match &connection.kubeconfig {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        let mut config = match file {
+            Ok(file) => Config::from_custom_kubeconfig(file, &options)
+                .await
+                .map_err(|error| failed(Box::new(error)))?,
+            // Inside a Pod there is no file, but a service account.
+            Err(error) if connection.kubeconfig.is_none() && connection.context.is_none() => {
+                Config::incluster().map_err(|_| failed(Box::new(error)))?
+            }
+            Err(error) => return Err(failed(Box::new(error))),
+        };
+        config.connect_timeout = Some(Duration::from_secs(10));
+        config.read_timeout = Some(Duration::from_secs(30));
+        config.write_timeout = Some(Duration::from_secs(30));
+        let client = Client::try_from(config).map_err(|error| failed(Box::new(error)))?;
+        Ok(Self::from_client(client))
+    }
+
+    /// Wraps a client made elsewhere.
+    #[must_use]
+    pub fn from_client(client: Client) -> Self {
+        LiveCluster {
+            client,
+            retry: Retry::default(),
+        }
+    }
+
+    /// Sets how patient to be with a server that does not answer.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The client, for what this crate does not do (exec, port-forward).
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn api(&self, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
+        let resource = kind.resource();
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
+    }
+
+    fn api_of(&self, object: &ObjectRef) -> Api<DynamicObject> {
+        self.api(object.kind(), object.namespace())
+    }
+
+    async fn list_pages(&self, query: &Query) -> Result<Vec<DynamicObject>, kube::Error> {
+        let api = self.api(query.kind, query.namespace.as_deref());
+        let mut parameters = ListParams::default()
+            .labels(&query.labels)
+            .fields(&query.fields)
+            .limit(500);
+        let mut found = Vec::new();
+        loop {
+            let page = api.list(&parameters).await?;
+            found.extend(page.items);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(found),
+            }
+        }
+    }
+}
+
+impl Cluster for LiveCluster {
+    fn get<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Option<Object>, Error>> {
+        async move {
+            let api = self.api_of(object);
+            self.retry
+                .run("get", &object.to_string(), || api.get_opt(object.name()))
+                .await?
+                .map(|found| wrap(object.kind(), found))
+                .transpose()
+        }
+        .boxed()
+    }
+
+    fn list<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Vec<Object>, Error>> {
+        async move {
+            let what = match &query.namespace {
+                Some(namespace) => format!("{} objects in namespace {namespace}", query.kind),
+                None => format!("{} objects", query.kind),
+            };
+            match self
+                .retry
+                .run("list", &what, || self.list_pages(query))
+                .await
+            {
+                Ok(found) => found
+                    .into_iter()
+                    .map(|object| wrap(query.kind, object))
+                    .collect(),
+                // An older server that does not know the kind.
+                Err(Error::Refused { code: 404, .. }) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            }
+        }
+        .boxed()
+    }
+
+    fn apply<'a>(
+        &'a self,
+        object: &'a Object,
+        mode: ApplyMode,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
+        async move {
+            let reference = object.reference();
+            let api = self.api_of(reference);
+            let parameters = PatchParams {
+                dry_run: mode.dry_run,
+                force: mode.force,
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                // Known since 1.25; older servers ignore the parameter.
+                field_validation: Some(ValidationDirective::Strict),
+            };
+            let patch = Patch::Apply(object.value());
+            let outcome = self
+                .retry
+                .run("apply", &reference.to_string(), || async {
+                    match api.patch(reference.name(), &parameters, &patch).await {
+                        Ok(applied) => Ok(Ok(applied)),
+                        Err(kube::Error::Api(status)) if !field_conflicts(&status).is_empty() => {
+                            Ok(Err(field_conflicts(&status)))
+                        }
+                        Err(error) => Err(error),
+                    }
+                })
+                .await?;
+            match outcome {
+                Ok(applied) => wrap(reference.kind(), applied),
+                Err(conflicts) => Err(Error::Conflict {
+                    object: reference.clone(),
+                    conflicts,
+                }),
+            }
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        uid: &'a str,
+    ) -> BoxFuture<'a, Result<Deleted, Error>> {
+        async move {
+            let api = self.api_of(object);
+            let parameters = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: Some(uid.to_owned()),
+                    resource_version: None,
+                }),
+                ..DeleteParams::background()
+            };
+            self.retry
+                .run("delete", &object.to_string(), || async {
+                    match api.delete(object.name(), &parameters).await {
+                        Ok(_) => Ok(Deleted::Yes),
+                        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Deleted::Absent),
+                        Err(kube::Error::Api(status)) if is_precondition(&status) => {
+                            Ok(Deleted::OtherUid)
+                        }
+                        Err(error) => Err(error),
+                    }
+                })
+                .await
+        }
+        .boxed()
+    }
+
+    fn pod_log<'a>(
+        &'a self,
+        pod: &'a ObjectRef,
+        container: &'a str,
+        previous: bool,
+        lines: u32,
+    ) -> BoxFuture<'a, Result<String, Error>> {
+        async move {
+            let api: Api<k8s_openapi::api::core::v1::Pod> =
+                Api::namespaced(self.client.clone(), pod.namespace().unwrap_or("default"));
+            let parameters = LogParams {
+                container: Some(container.to_owned()),
+                previous,
+                tail_lines: Some(i64::from(lines)),
+                ..LogParams::default()
+            };
+            self.retry
+                .run("read the log of", &pod.to_string(), || {
+                    api.logs(pod.name(), &parameters)
+                })
+                .await
+        }
+        .boxed()
+    }
+
+    fn server_version(&self) -> BoxFuture<'_, Result<Option<String>, Error>> {
+        async move {
+            let info = self
+                .retry
+                .run("get", "the server's version", || {
+                    self.client.apiserver_version()
+                })
+                .await?;
+            Ok(Some(info.git_version))
+        }
+        .boxed()
+    }
+}
+
+/// Items of a list come without apiVersion and kind.
+fn wrap(kind: Kind, object: DynamicObject) -> Result<Object, Error> {
+    let mut value = serde_json::to_value(object).map_err(|error| Error::Malformed {
+        what: format!("a {kind} from the API server"),
+        problem: error.to_string(),
+    })?;
+    if let Value::Object(map) = &mut value {
+        map.insert("apiVersion".to_owned(), kind.api_version().into());
+        map.insert("kind".to_owned(), kind.name().into());
+    }
+    Object::from_value(value)
+}
+
+fn tried(connection: &Connection) -> String {
+    match (&connection.kubeconfig, &connection.context) {
+        (Some(path), Some(context)) => format!("context {context:?} of {}", path.display()),
+        (Some(path), None) => path.display().to_string(),
+        (None, Some(context)) => format!("context {context:?} of $KUBECONFIG or ~/.kube/config"),
+        (None, None) => "$KUBECONFIG, ~/.kube/config, and the service account of a Pod".to_owned(),
+    }
+}

@@ -1,0 +1,126 @@
+//! The desired objects of a registry, rendered from the spec and the secrets. Pure and total.
+
+mod hardened;
+mod registry_config;
+mod secrets;
+mod tutorial;
+mod volumes;
+
+use crate::{
+    material::Material,
+    names::Names,
+    object::Object,
+    spec::{Profile, RegistrySpec},
+    storage::{HostDirectory, Storage},
+};
+
+/// User and group id the default profile's registry runs under; the "nonroot" of common base images.
+pub const REGISTRY_UID: u32 = 65532;
+
+/// How much of a registry a [`Manifests`] value describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// What has to be there before a certificate can be issued: the Service gets its address, the claim its volume.
+    Foundation,
+    /// Everything.
+    Full,
+}
+
+/// Every object a registry should consist of, in the order they are to be made.
+///
+/// Secrets are masked in `Debug`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifests {
+    spec: RegistrySpec,
+    stage: Stage,
+    objects: Vec<Object>,
+}
+
+impl Manifests {
+    /// Namespace, Service, volume and claim: what can be made before the Service's address is known.
+    #[must_use]
+    pub fn foundation(spec: &RegistrySpec) -> Self {
+        let names = Names::of(spec);
+        let mut objects = Vec::new();
+        // Every cluster has `default`, and it is nobody's.
+        if spec.namespace() != "default" {
+            objects.push(hardened::namespace(spec, &names));
+        }
+        objects.extend(volumes::objects(spec, &names));
+        objects.push(match spec.profile() {
+            Profile::Default => hardened::service(spec, &names),
+            Profile::Tutorial => tutorial::service(spec, &names),
+        });
+        Manifests {
+            spec: spec.clone(),
+            stage: Stage::Foundation,
+            objects,
+        }
+    }
+
+    /// Everything, the foundation included.
+    #[must_use]
+    pub fn full(spec: &RegistrySpec, material: &Material) -> Self {
+        let names = Names::of(spec);
+        let Manifests { mut objects, .. } = Manifests::foundation(spec);
+        objects.extend(secrets::objects(spec, &names, material));
+        match spec.profile() {
+            Profile::Default => {
+                objects.extend(hardened::config_map(spec, &names));
+                objects.push(hardened::deployment(spec, &names, material));
+            }
+            Profile::Tutorial => objects.push(tutorial::pod(spec, &names, material)),
+        }
+        Manifests {
+            spec: spec.clone(),
+            stage: Stage::Full,
+            objects,
+        }
+    }
+
+    /// The spec these were rendered from.
+    #[must_use]
+    pub fn spec(&self) -> &RegistrySpec {
+        &self.spec
+    }
+
+    /// How much of the registry this is.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The objects, in the order they are to be made.
+    #[must_use]
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// The directory that must be on a node, owned by [`REGISTRY_UID`], before the registry can start; `None` where
+    /// the storage needs none or the kubelet makes it.
+    #[must_use]
+    pub fn host_directory(spec: &RegistrySpec) -> Option<HostDirectory> {
+        match (spec.profile(), spec.storage()) {
+            (
+                Profile::Default,
+                Storage::HostPath {
+                    path,
+                    node: Some(node),
+                    ..
+                },
+            ) => Some(HostDirectory {
+                node: node.clone(),
+                path: path.clone(),
+                uid: REGISTRY_UID,
+                gid: REGISTRY_UID,
+                mode: 0o770,
+            }),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex::encode(sha2::Sha256::digest(bytes))
+}

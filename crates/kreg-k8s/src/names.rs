@@ -1,0 +1,127 @@
+//! What every object of a registry is called, and the labels that tie them together.
+
+use serde_json::{Value, json};
+
+use crate::{
+    kind::Kind,
+    object::{Object, ObjectRef},
+    spec::{Profile, RegistrySpec},
+};
+
+/// Label that names the instance an object belongs to.
+pub const LABEL_INSTANCE: &str = "kreg.dev/instance";
+/// Label whose value `kreg` marks everything kreg manages.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Label whose value `registry` marks the registry's own Pods.
+pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
+/// Annotation on objects that were there before kreg and were taken over by `--adopt`; `kreg down` leaves them.
+pub const ANNOTATION_ADOPTED: &str = "kreg.dev/adopted";
+/// Annotation on the Pod template: hex SHA-256 of the certificate chain, because distribution loads it only at start.
+pub const ANNOTATION_TLS: &str = "kreg.dev/tls-checksum";
+/// Annotation on the Pod template: hex SHA-256 of `config.yml`.
+pub const ANNOTATION_CONFIG: &str = "kreg.dev/config-checksum";
+
+/// References to every object a registry may consist of.
+///
+/// Those that a profile does not have are `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// The namespace all others live in.
+    pub namespace: ObjectRef,
+    /// Service.
+    pub service: ObjectRef,
+    /// Deployment, or the tutorial's Pod.
+    pub workload: ObjectRef,
+    /// Secret with `tls.crt` and `tls.key`.
+    pub tls: ObjectRef,
+    /// Secret with `htpasswd`.
+    pub htpasswd: ObjectRef,
+    /// Secret with `.dockerconfigjson`.
+    pub pull_secret: ObjectRef,
+    /// Secret with the registry's `http.secret`.
+    pub http_secret: Option<ObjectRef>,
+    /// Secret with `ca.crt` and, unless it is kept elsewhere, `ca.key`. No Pod mounts it.
+    pub ca: Option<ObjectRef>,
+    /// ConfigMap with `config.yml`.
+    pub config: Option<ObjectRef>,
+    /// The claim kreg makes for storage that needs one.
+    pub claim: ObjectRef,
+    /// The volume kreg makes for host directories.
+    pub volume: ObjectRef,
+    /// ConfigMap with the inventory.
+    pub inventory: ObjectRef,
+}
+
+impl Names {
+    /// The names for a registry.
+    #[must_use]
+    pub fn of(spec: &RegistrySpec) -> Self {
+        let (namespace, instance) = (spec.namespace(), spec.instance());
+        let named = |kind, name: &str| ObjectRef::new(kind, namespace, name);
+        let suffixed = |kind, suffix: &str| named(kind, &format!("{instance}-{suffix}"));
+        let shared = (
+            ObjectRef::new(Kind::Namespace, "", namespace),
+            named(Kind::Service, spec.service()),
+            suffixed(Kind::ConfigMap, "inventory"),
+        );
+        match spec.profile() {
+            Profile::Default => Names {
+                namespace: shared.0,
+                service: shared.1,
+                inventory: shared.2,
+                workload: named(Kind::Deployment, instance),
+                tls: suffixed(Kind::Secret, "tls"),
+                htpasswd: suffixed(Kind::Secret, "htpasswd"),
+                pull_secret: suffixed(Kind::Secret, "pull"),
+                http_secret: Some(suffixed(Kind::Secret, "http")),
+                ca: Some(suffixed(Kind::Secret, "ca")),
+                config: Some(suffixed(Kind::ConfigMap, "config")),
+                claim: suffixed(Kind::PersistentVolumeClaim, "data"),
+                // Volumes are cluster-scoped, so the namespace has to be in the name.
+                volume: ObjectRef::new(
+                    Kind::PersistentVolume,
+                    "",
+                    &format!("{namespace}-{instance}-data"),
+                ),
+            },
+            Profile::Tutorial => Names {
+                namespace: shared.0,
+                service: shared.1,
+                inventory: shared.2,
+                workload: named(Kind::Pod, "docker-registry-pod"),
+                tls: named(Kind::Secret, "certs-secret"),
+                htpasswd: named(Kind::Secret, "auth-secret"),
+                pull_secret: named(Kind::Secret, "reg-cred-secret"),
+                http_secret: None,
+                ca: None,
+                config: None,
+                claim: named(Kind::PersistentVolumeClaim, "docker-repo-pvc"),
+                volume: ObjectRef::new(Kind::PersistentVolume, "", "docker-repo-pv"),
+            },
+        }
+    }
+}
+
+/// The labels on every object of an instance.
+#[must_use]
+pub fn labels(instance: &str) -> Value {
+    json!({
+        "app.kubernetes.io/name": "docker-registry",
+        "app.kubernetes.io/instance": instance,
+        LABEL_MANAGED_BY: "kreg",
+        "app.kubernetes.io/part-of": "kreg",
+        LABEL_INSTANCE: instance,
+    })
+}
+
+/// Label selector that finds every object of an instance.
+#[must_use]
+pub fn selector(instance: &str) -> String {
+    format!("{LABEL_MANAGED_BY}=kreg,{LABEL_INSTANCE}={instance}")
+}
+
+/// Whether a live object carries the labels of this instance.
+#[must_use]
+pub fn is_ours(object: &Object, instance: &str) -> bool {
+    object.label(LABEL_MANAGED_BY) == Some("kreg") && object.label(LABEL_INSTANCE) == Some(instance)
+}

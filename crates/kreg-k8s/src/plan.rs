@@ -1,0 +1,371 @@
+//! What an apply would change: desired objects held against what is there, by asking the server (dry run).
+
+use serde::Serialize;
+
+use crate::{
+    cluster::{ApplyMode, Cluster},
+    diff::{FieldDiff, diff},
+    error::{Error, FieldConflict, ForeignObject},
+    inventory::Inventory,
+    kind::{Kind, Scope},
+    manifests::{Manifests, Stage},
+    names::{ANNOTATION_ADOPTED, ANNOTATION_TLS, LABEL_INSTANCE, LABEL_MANAGED_BY, Names, is_ours},
+    object::{Object, ObjectRef},
+};
+
+/// What an apply may do beyond the plain case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// Take over objects of the right names that somebody else made. `down` will leave them.
+    pub adopt: bool,
+    /// Take fields from other tools that declare them too (field managers that use server-side apply).
+    pub force: bool,
+}
+
+/// What happens to one object.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Action {
+    /// It is not there yet.
+    Create,
+    /// Some fields change.
+    Update {
+        /// Which.
+        fields: Vec<FieldDiff>,
+    },
+    /// It has to be deleted and made anew.
+    Replace {
+        /// Why.
+        reason: String,
+        /// Fields that differ, as far as the server would say.
+        fields: Vec<FieldDiff>,
+    },
+    /// Nothing to do; nothing is sent.
+    Unchanged,
+    /// kreg made it once and it is no longer wanted.
+    Delete,
+}
+
+/// One object and what happens to it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// The object.
+    pub object: ObjectRef,
+    /// What happens.
+    #[serde(flatten)]
+    pub action: Action,
+    /// Fields that somebody changed by hand, or another tool declares, and that are taken back.
+    #[serde(rename = "takenFrom", skip_serializing_if = "Vec::is_empty")]
+    pub taken_from: Vec<FieldConflict>,
+}
+
+impl Change {
+    /// Whether anything would be written.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.action != Action::Unchanged
+    }
+}
+
+/// Everything that would happen, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) inventory: Option<Inventory>,
+}
+
+/// One change with what is needed to carry it out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Step {
+    pub(crate) change: Change,
+    /// `None` for deletions.
+    pub(crate) desired: Option<Object>,
+    pub(crate) live_uid: Option<String>,
+    pub(crate) force: bool,
+    pub(crate) adopted: bool,
+}
+
+impl Plan {
+    /// The changes, unchanged objects included.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.steps.iter().map(|step| &step.change)
+    }
+
+    /// Whether anything would be written.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.changes().any(Change::is_change)
+    }
+}
+
+/// Compares the desired objects with the cluster. Writes nothing.
+///
+/// Each object that exists is applied with `dryRun=All`, so that the server's own defaults, merges, immutable fields,
+/// admission and conflicts decide what counts as a difference.
+///
+/// # Errors
+/// [`Error::Foreign`] with every object in the way, [`Error::Conflict`], [`Error::Immutable`], or what the server says.
+pub async fn plan(
+    cluster: &dyn Cluster,
+    manifests: &Manifests,
+    options: ApplyOptions,
+) -> Result<Plan, Error> {
+    let spec = manifests.spec();
+    let names = Names::of(spec);
+    let live_inventory = cluster.get(&names.inventory).await?;
+    let mut foreign = Vec::new();
+    let mut found = Vec::new();
+    for desired in manifests.objects() {
+        let live = cluster.get(desired.reference()).await?;
+        if let Some(live) = &live {
+            refuse_terminating(live)?;
+            if !is_ours(live, spec.instance()) {
+                // A namespace of somebody else is used as it is.
+                if live.reference().kind() == Kind::Namespace {
+                    continue;
+                }
+                foreign.push(foreign_object(live));
+            }
+        }
+        found.push((desired, live));
+    }
+    // The inventory says what may be deleted: it is never taken over.
+    if let Some(live) = &live_inventory
+        && !is_ours(live, spec.instance())
+    {
+        return Err(Error::Foreign {
+            objects: vec![foreign_object(live)],
+        });
+    }
+    if !foreign.is_empty() && !options.adopt {
+        return Err(Error::Foreign { objects: foreign });
+    }
+    let namespace_missing = found
+        .iter()
+        .any(|(desired, live)| desired.reference().kind() == Kind::Namespace && live.is_none());
+    let inventory = live_inventory
+        .as_ref()
+        .map(Inventory::from_object)
+        .transpose()?;
+    let mut steps = Vec::new();
+    for (desired, live) in found {
+        let blind = namespace_missing && desired.reference().kind().scope() == Scope::Namespaced;
+        steps.push(step(cluster, spec.instance(), desired, live, options, blind).await?);
+    }
+    if manifests.stage() == Stage::Full
+        && let Some(inventory) = &inventory
+    {
+        steps.extend(prunable(cluster, manifests, inventory).await?);
+    }
+    Ok(Plan { steps, inventory })
+}
+
+async fn step(
+    cluster: &dyn Cluster,
+    instance: &str,
+    desired: &Object,
+    live: Option<Object>,
+    options: ApplyOptions,
+    blind: bool,
+) -> Result<Step, Error> {
+    let mut desired = desired.clone();
+    let adopted = live.as_ref().is_some_and(|live| {
+        !is_ours(live, instance) || live.annotation(ANNOTATION_ADOPTED).is_some()
+    });
+    if adopted {
+        desired.value_mut()["metadata"]["annotations"][ANNOTATION_ADOPTED] = "true".into();
+    }
+    let reference = desired.reference().clone();
+    let (action, taken_from) = match &live {
+        None if blind => (Action::Create, Vec::new()),
+        None => {
+            dry_run(cluster, &desired, false).await?;
+            (Action::Create, Vec::new())
+        }
+        Some(live) => compare(cluster, &desired, live, options).await?,
+    };
+    Ok(Step {
+        force: !taken_from.is_empty(),
+        change: Change {
+            object: reference,
+            action,
+            taken_from,
+        },
+        desired: Some(desired),
+        live_uid: live.as_ref().and_then(Object::uid).map(str::to_owned),
+        adopted,
+    })
+}
+
+async fn compare(
+    cluster: &dyn Cluster,
+    desired: &Object,
+    live: &Object,
+    options: ApplyOptions,
+) -> Result<(Action, Vec<FieldConflict>), Error> {
+    let mut taken_from = Vec::new();
+    let mut outcome = dry_run(cluster, desired, false).await;
+    if let Err(Error::Conflict { object, conflicts }) = outcome {
+        if !(options.force
+            || options.adopt
+            || conflicts
+                .iter()
+                .all(|held| is_hand_edit(live, &held.manager)))
+        {
+            return Err(Error::Conflict { object, conflicts });
+        }
+        taken_from = conflicts;
+        outcome = dry_run(cluster, desired, true).await;
+    }
+    let replaceable =
+        !live.reference().kind().holds_data() && live.reference().kind() != Kind::Service;
+    let action = match outcome {
+        Ok(after) => {
+            let fields = diff(live, &after);
+            if let Some(reason) = pod_is_over(live) {
+                Action::Replace { reason, fields }
+            } else if live.reference().kind() == Kind::Pod
+                && fields
+                    .iter()
+                    .any(|field| field.path.contains(ANNOTATION_TLS))
+            {
+                let reason = "the certificate changed, and the registry reads it only at its start"
+                    .to_owned();
+                Action::Replace { reason, fields }
+            } else if fields.is_empty() {
+                Action::Unchanged
+            } else {
+                Action::Update { fields }
+            }
+        }
+        Err(Error::Refused {
+            message, code: 422, ..
+        }) if says_immutable(&message) && replaceable => Action::Replace {
+            reason: format!("it cannot be changed in place: {message}"),
+            fields: Vec::new(),
+        },
+        Err(Error::Refused {
+            message, code: 422, ..
+        }) if says_immutable(&message) => {
+            return Err(Error::Immutable {
+                object: live.reference().clone(),
+                message,
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    Ok((action, taken_from))
+}
+
+async fn dry_run(cluster: &dyn Cluster, desired: &Object, force: bool) -> Result<Object, Error> {
+    cluster
+        .apply(
+            desired,
+            ApplyMode {
+                dry_run: true,
+                force,
+            },
+        )
+        .await
+}
+
+/// What the inventory lists, kreg made, and nothing wants any more; never anything that may hold images.
+async fn prunable(
+    cluster: &dyn Cluster,
+    manifests: &Manifests,
+    inventory: &Inventory,
+) -> Result<Vec<Step>, Error> {
+    let mut steps = Vec::new();
+    for entry in inventory.entries.iter().rev() {
+        let wanted = manifests
+            .objects()
+            .iter()
+            .any(|object| object.reference() == &entry.object);
+        if wanted || !entry.created || entry.object.kind().holds_data() {
+            continue;
+        }
+        let Some(live) = cluster.get(&entry.object).await? else {
+            continue;
+        };
+        let same = entry.uid.is_none() || entry.uid.as_deref() == live.uid();
+        if !same || !is_ours(&live, manifests.spec().instance()) {
+            continue;
+        }
+        steps.push(Step {
+            change: Change {
+                object: entry.object.clone(),
+                action: Action::Delete,
+                taken_from: Vec::new(),
+            },
+            desired: None,
+            live_uid: live.uid().map(str::to_owned),
+            force: false,
+            adopted: false,
+        });
+    }
+    Ok(steps)
+}
+
+fn refuse_terminating(live: &Object) -> Result<(), Error> {
+    if !live.is_terminating() {
+        return Ok(());
+    }
+    Err(Error::Unfit {
+        what: format!(
+            "{} is being deleted since {}",
+            live.reference(),
+            live.text("/metadata/deletionTimestamp").unwrap_or("?")
+        ),
+        advice: "wait until it is gone (`kubectl get` it to see what holds it) and run this again"
+            .to_owned(),
+    })
+}
+
+fn foreign_object(live: &Object) -> ForeignObject {
+    let owner = match (live.label(LABEL_MANAGED_BY), live.label(LABEL_INSTANCE)) {
+        (Some("kreg"), Some(instance)) => format!("of kreg instance {instance:?}"),
+        (Some(manager), _) => format!("managed by {manager:?}"),
+        (None, _) => live
+            .items("/metadata/managedFields")
+            .first()
+            .and_then(|entry| entry.get("manager")?.as_str())
+            .map_or("of unknown origin".to_owned(), |manager| {
+                format!("written by {manager:?}")
+            }),
+    };
+    ForeignObject {
+        object: live.reference().clone(),
+        owner,
+    }
+}
+
+/// Whether this manager only ever wrote by update or patch: a hand edit, which is mended. A manager that applies
+/// declares the field again and again; that is a dispute to be settled by people.
+fn is_hand_edit(live: &Object, manager: &str) -> bool {
+    let mut entries = live
+        .items("/metadata/managedFields")
+        .iter()
+        .filter(|entry| entry.get("manager").and_then(|name| name.as_str()) == Some(manager))
+        .peekable();
+    entries.peek().is_some()
+        && entries
+            .all(|entry| entry.get("operation").and_then(|name| name.as_str()) == Some("Update"))
+}
+
+/// A bare Pod that has ended (evicted, or its node is gone) never starts again.
+fn pod_is_over(live: &Object) -> Option<String> {
+    let phase = live.text("/status/phase")?;
+    (live.reference().kind() == Kind::Pod && matches!(phase, "Failed" | "Succeeded")).then(|| {
+        let reason = live.text("/status/reason").unwrap_or(phase);
+        format!("it has ended ({reason}) and does not start again on its own")
+    })
+}
+
+/// The API server's ways of saying that a field is set for life.
+/// Source: apimachinery `pkg/api/validation/objectmeta.go`, Kubernetes `pkg/apis/core/validation/validation.go`.
+fn says_immutable(message: &str) -> bool {
+    ["immutable", "may not change", "may not be changed"]
+        .iter()
+        .any(|words| message.contains(words))
+}

@@ -1,0 +1,145 @@
+//! Bounded patience with an API server that is busy, restarting or briefly out of reach.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, FieldConflict};
+
+/// How often and how long a request is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Tries in all, the first included.
+    pub tries: u32,
+    /// Pause after the first failure; it doubles each time.
+    pub first_pause: Duration,
+    /// The longest pause; a `Retry-After` of the server is cut to it.
+    pub longest_pause: Duration,
+}
+
+impl Default for Retry {
+    /// Eight tries over about 18 seconds: longer than an API server takes to restart.
+    fn default() -> Self {
+        Retry {
+            tries: 8,
+            first_pause: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Retry {
+    /// Runs `request` until it succeeds, fails for good, or the tries are used up.
+    pub(crate) async fn run<T, F>(
+        &self,
+        action: &'static str,
+        object: &str,
+        mut request: impl FnMut() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, kube::Error>>,
+    {
+        let begun = Instant::now();
+        let mut tries = 0;
+        loop {
+            let error = match request().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            tries += 1;
+            if !is_passing(&error) {
+                return Err(classify(action, object, error));
+            }
+            if tries >= self.tries {
+                return Err(Error::Unreachable {
+                    action,
+                    object: object.to_owned(),
+                    tries,
+                    waited: begun.elapsed(),
+                    source: Box::new(error),
+                });
+            }
+            let pause = self.pause(tries, &error);
+            tracing::debug!(action, object, tries, ?pause, %error, "the API server did not answer usably; trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn pause(&self, tries: u32, error: &kube::Error) -> Duration {
+        let doubled = self.first_pause * 2_u32.saturating_pow(tries.saturating_sub(1).min(16));
+        let asked = match error {
+            kube::Error::Api(status) => status
+                .details
+                .as_ref()
+                .map_or(0, |details| details.retry_after_seconds),
+            _ => 0,
+        };
+        doubled
+            .max(Duration::from_secs(asked.into()))
+            .min(self.longest_pause)
+    }
+}
+
+/// Whether the same request may well succeed a moment later. Every request of this crate is safe to repeat.
+fn is_passing(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            429 | 500..=599 => true,
+            // Not a field conflict but a lost race: the object changed or came to be while the server merged.
+            409 => field_conflicts(status).is_empty() && !is_precondition(status),
+            _ => false,
+        },
+        kube::Error::Service(_) | kube::Error::HyperError(_) | kube::Error::ReadEvents(_) => true,
+        _ => false,
+    }
+}
+
+/// A delete whose uid precondition does not hold; asking again cannot change that.
+pub(crate) fn is_precondition(status: &kube::core::Status) -> bool {
+    status.code == 409 && status.message.contains("Precondition failed")
+}
+
+/// Who holds which field, from a 409 of server-side apply.
+/// Source: apimachinery `pkg/util/managedfields/internal/conflict.go`.
+pub(crate) fn field_conflicts(status: &kube::core::Status) -> Vec<FieldConflict> {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .filter(|cause| cause.reason == "FieldManagerConflict")
+        .map(|cause| FieldConflict {
+            manager: cause
+                .message
+                .split('"')
+                .nth(1)
+                .unwrap_or(&cause.message)
+                .to_owned(),
+            field: cause.field.clone(),
+        })
+        .collect()
+}
+
+fn classify(action: &'static str, object: &str, error: kube::Error) -> Error {
+    match error {
+        // 403 is also what admission plugins and quotas answer; only the authorizer speaks of a User.
+        kube::Error::Api(status)
+            if status.code == 401 || (status.code == 403 && status.message.contains("User \"")) =>
+        {
+            Error::Denied {
+                action,
+                object: object.to_owned(),
+                message: status.message,
+            }
+        }
+        kube::Error::Api(status) => Error::Refused {
+            action,
+            object: object.to_owned(),
+            code: status.code,
+            reason: status.reason,
+            message: status.message,
+        },
+        other => Error::Unreachable {
+            action,
+            object: object.to_owned(),
+            tries: 1,
+            waited: Duration::ZERO,
+            source: Box::new(other),
+        },
+    }
+}

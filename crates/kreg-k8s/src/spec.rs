@@ -1,0 +1,281 @@
+//! The registry as one value: what it is called, where it lives, what it stores its images on.
+
+use std::net::IpAddr;
+
+use crate::{
+    rules::{self, SpecError},
+    storage::Storage,
+};
+
+/// Which set of objects to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Profile {
+    /// A hardened Deployment in a namespace of its own that enforces Pod Security `restricted`.
+    Default,
+    /// The objects of the well-known tutorial, by its names: a bare Pod in `default`, a static hostPath volume,
+    /// `certs-secret`, `auth-secret`, `reg-cred-secret`.
+    Tutorial,
+}
+
+/// Processor and memory for the registry's container, as Kubernetes quantities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resources {
+    /// `requests.cpu`.
+    pub cpu_request: String,
+    /// `requests.memory`.
+    pub memory_request: String,
+    /// `limits.memory`. There is no processor limit: bcrypt runs on every request and would be throttled.
+    pub memory_limit: String,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Resources {
+            cpu_request: "100m".to_owned(),
+            memory_request: "64Mi".to_owned(),
+            memory_limit: "512Mi".to_owned(),
+        }
+    }
+}
+
+/// A registry to be, always valid: every `with_` method checks what it is given.
+///
+/// ```
+/// use kreg_k8s::{Profile, RegistrySpec, Storage};
+///
+/// let spec = RegistrySpec::new(Profile::Default)
+///     .with_namespace("images")?
+///     .with_storage(Storage::StorageClass { name: None, size: "20Gi".into() })?;
+/// assert_eq!(spec.registry_name(), "docker-registry:5000");
+///
+/// let error = RegistrySpec::new(Profile::Default).with_namespace("Images").unwrap_err();
+/// assert!(error.to_string().starts_with("namespace"));
+/// # Ok::<(), kreg_k8s::SpecError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrySpec {
+    profile: Profile,
+    instance: String,
+    namespace: String,
+    service: String,
+    port: u16,
+    image: String,
+    storage: Storage,
+    cluster_ip: Option<IpAddr>,
+    cluster_domain: String,
+    resources: Resources,
+}
+
+impl RegistrySpec {
+    /// The port the registry's process listens on inside its Pod, whatever the Service's port:
+    /// above 1023, so that no capability is needed.
+    pub const CONTAINER_PORT: u16 = 5000;
+
+    /// The defaults of a profile.
+    #[must_use]
+    pub fn new(profile: Profile) -> Self {
+        let (namespace, image, storage) = match profile {
+            Profile::Default => (
+                "kreg-system",
+                "docker.io/library/registry:2.8.3",
+                Storage::StorageClass {
+                    name: None,
+                    size: "10Gi".to_owned(),
+                },
+            ),
+            Profile::Tutorial => (
+                "default",
+                "docker.io/library/registry:2.8.3",
+                Storage::HostPath {
+                    path: "/tmp/repository".to_owned(),
+                    node: None,
+                    size: "1Gi".to_owned(),
+                },
+            ),
+        };
+        RegistrySpec {
+            profile,
+            instance: "docker-registry".to_owned(),
+            namespace: namespace.to_owned(),
+            service: "docker-registry".to_owned(),
+            port: 5000,
+            image: image.to_owned(),
+            storage,
+            cluster_ip: None,
+            cluster_domain: "cluster.local".to_owned(),
+            resources: Resources::default(),
+        }
+    }
+
+    /// Sets the instance id, which keeps several registries of one cluster apart.
+    ///
+    /// # Errors
+    /// If it is no DNS-1123 label.
+    pub fn with_instance(mut self, instance: &str) -> Result<Self, SpecError> {
+        rules::dns_label("instance", instance)?;
+        self.instance = instance.to_owned();
+        Ok(self)
+    }
+
+    /// Sets the namespace; it is made if it does not exist.
+    ///
+    /// # Errors
+    /// If it is no DNS-1123 label.
+    pub fn with_namespace(mut self, namespace: &str) -> Result<Self, SpecError> {
+        rules::dns_label("namespace", namespace)?;
+        self.namespace = namespace.to_owned();
+        Ok(self)
+    }
+
+    /// Sets the Service's name, which is also the registry's name in image references.
+    ///
+    /// # Errors
+    /// If it is no DNS-1035 label (Services may not begin with a digit), or if the image lies in the registry itself.
+    pub fn with_service(mut self, service: &str) -> Result<Self, SpecError> {
+        rules::service_name("service", service)?;
+        self.service = service.to_owned();
+        rules::image("image", &self.image, &self.registry_name())?;
+        Ok(self)
+    }
+
+    /// Sets the Service's port, 1 to 65535.
+    ///
+    /// # Errors
+    /// If it is 0, or if the image lies in the registry itself.
+    pub fn with_port(mut self, port: u16) -> Result<Self, SpecError> {
+        rules::port("port", port)?;
+        self.port = port;
+        rules::image("image", &self.image, &self.registry_name())?;
+        Ok(self)
+    }
+
+    /// Sets the registry's own image: distribution 2.8 or 3.x, with the upstream image's entrypoint.
+    ///
+    /// # Errors
+    /// If it is no image reference, or lies in the registry that it is to run.
+    pub fn with_image(mut self, image: &str) -> Result<Self, SpecError> {
+        rules::image("image", image, &self.registry_name())?;
+        self.image = image.to_owned();
+        Ok(self)
+    }
+
+    /// Sets where images are stored.
+    ///
+    /// # Errors
+    /// If a name, path or size is malformed, or if the profile cannot use that kind of storage.
+    pub fn with_storage(mut self, storage: Storage) -> Result<Self, SpecError> {
+        storage.check(self.profile)?;
+        self.storage = storage;
+        Ok(self)
+    }
+
+    /// Pins the Service's address, or lets the API server choose (`None`).
+    #[must_use]
+    pub fn with_cluster_ip(mut self, address: Option<IpAddr>) -> Self {
+        self.cluster_ip = address;
+        self
+    }
+
+    /// Sets the cluster's DNS domain, `cluster.local` unless the cluster's kubelets say otherwise.
+    ///
+    /// # Errors
+    /// If it is no DNS-1123 subdomain.
+    pub fn with_cluster_domain(mut self, domain: &str) -> Result<Self, SpecError> {
+        rules::dns_subdomain("cluster_domain", domain)?;
+        self.cluster_domain = domain.to_owned();
+        Ok(self)
+    }
+
+    /// Sets processor and memory.
+    ///
+    /// # Errors
+    /// If one of them is no Kubernetes quantity.
+    pub fn with_resources(mut self, resources: Resources) -> Result<Self, SpecError> {
+        rules::quantity("resources.cpu_request", &resources.cpu_request)?;
+        rules::quantity("resources.memory_request", &resources.memory_request)?;
+        rules::quantity("resources.memory_limit", &resources.memory_limit)?;
+        self.resources = resources;
+        Ok(self)
+    }
+
+    /// Profile.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Instance id.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Namespace of everything that lives in one.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Name of the Service.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// Port of the Service.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The registry's own image.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// Where images are stored.
+    #[must_use]
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The pinned address, if there is one.
+    #[must_use]
+    pub fn cluster_ip(&self) -> Option<IpAddr> {
+        self.cluster_ip
+    }
+
+    /// DNS domain of the cluster.
+    #[must_use]
+    pub fn cluster_domain(&self) -> &str {
+        &self.cluster_domain
+    }
+
+    /// Processor and memory.
+    #[must_use]
+    pub fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// How image references name this registry: `docker-registry:5000`.
+    #[must_use]
+    pub fn registry_name(&self) -> String {
+        format!("{}:{}", self.service, self.port)
+    }
+
+    /// Every DNS form of the Service, shortest first; all belong into the certificate.
+    /// Source: Kubernetes, "DNS for Services and Pods".
+    #[must_use]
+    pub fn dns_names(&self) -> Vec<String> {
+        let (service, namespace) = (&self.service, &self.namespace);
+        vec![
+            service.clone(),
+            format!("{service}.{namespace}"),
+            format!("{service}.{namespace}.svc"),
+            format!("{service}.{namespace}.svc.{}", self.cluster_domain),
+        ]
+    }
+}

@@ -1,0 +1,246 @@
+//! Reading a registry back from the cluster, so that a later run goes on with its keys, passwords and address.
+
+use std::{fmt, net::IpAddr};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use secrecy::SecretString;
+
+use crate::{
+    cluster::{Cluster, Query},
+    diagnose::{PodState, pod_state},
+    error::Error,
+    inventory::Inventory,
+    kind::Kind,
+    names::{LABEL_COMPONENT, LABEL_INSTANCE, Names, is_ours},
+    object::{Object, ObjectRef},
+    spec::{Profile, RegistrySpec},
+    wait::is_rolled_out,
+};
+
+/// What is there of a registry. Objects that are not this instance's are not read.
+///
+/// `Debug` shows nothing secret.
+#[derive(Debug, Clone)]
+pub struct RegistryState {
+    /// The inventory, if one was written.
+    pub inventory: Option<Inventory>,
+    /// The Service's address; if the Service is gone, the one it had when the inventory was written.
+    pub cluster_ip: Option<IpAddr>,
+    /// Certificate chain of the registry, PEM.
+    pub tls_chain_pem: Option<String>,
+    /// Its private key, PEM.
+    pub tls_key_pem: Option<SecretString>,
+    /// CA certificates, PEM. In the tutorial profile the registry's own certificate.
+    pub ca_bundle_pem: Option<String>,
+    /// The CA's private key, PEM; always `None` in the tutorial profile.
+    pub ca_key_pem: Option<SecretString>,
+    /// htpasswd file.
+    pub htpasswd: Option<SecretString>,
+    /// distribution's `http.secret`; always `None` in the tutorial profile.
+    pub http_secret: Option<SecretString>,
+    /// `.dockerconfigjson` of the pull secret.
+    pub docker_config_json: Option<SecretString>,
+    /// The Deployment or Pod.
+    pub workload: WorkloadState,
+}
+
+/// Where the registry's process stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum WorkloadState {
+    /// Nothing is there.
+    Absent,
+    /// Running and ready.
+    Ready {
+        /// The node it runs on.
+        node: Option<String>,
+        /// The image it runs.
+        image: String,
+    },
+    /// There, not ready.
+    NotReady {
+        /// In Kubernetes' words.
+        reason: String,
+        /// The image it should run.
+        image: String,
+    },
+}
+
+impl fmt::Display for WorkloadState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WorkloadState::Absent => write!(f, "absent"),
+            WorkloadState::Ready { node, image } => {
+                write!(
+                    f,
+                    "ready, {image} on {}",
+                    node.as_deref().unwrap_or("an unknown node")
+                )
+            }
+            WorkloadState::NotReady { reason, image } => write!(f, "not ready ({reason}), {image}"),
+        }
+    }
+}
+
+impl RegistryState {
+    /// Reads it. A cluster without such a registry gives a value of `None`s.
+    ///
+    /// # Errors
+    /// If the cluster cannot be asked, or if something of ours was edited out of shape.
+    pub async fn read(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Self, Error> {
+        let names = Names::of(spec);
+        let reader = Reader { cluster, spec };
+        let inventory = reader
+            .ours(Some(&names.inventory))
+            .await?
+            .as_ref()
+            .map(Inventory::from_object)
+            .transpose()?;
+        let service = reader.ours(Some(&names.service)).await?;
+        let tls = reader.ours(Some(&names.tls)).await?;
+        let ca = reader.ours(names.ca.as_ref()).await?;
+        let htpasswd = reader.ours(Some(&names.htpasswd)).await?;
+        let http = reader.ours(names.http_secret.as_ref()).await?;
+        let pull = reader.ours(Some(&names.pull_secret)).await?;
+        let tls_chain_pem = text(tls.as_ref(), "tls.crt")?;
+        let ca_bundle_pem = match spec.profile() {
+            Profile::Default => text(ca.as_ref(), "ca.crt")?,
+            Profile::Tutorial => tls_chain_pem.clone(),
+        };
+        let live_address = service
+            .as_ref()
+            .and_then(|live| live.text("/spec/clusterIP"))
+            .and_then(|address| address.parse().ok());
+        Ok(RegistryState {
+            cluster_ip: live_address.or(inventory
+                .as_ref()
+                .and_then(|inventory| inventory.cluster_ip)),
+            inventory,
+            tls_chain_pem,
+            tls_key_pem: secret(tls.as_ref(), "tls.key")?,
+            ca_bundle_pem,
+            ca_key_pem: secret(ca.as_ref(), "ca.key")?,
+            htpasswd: secret(htpasswd.as_ref(), "htpasswd")?,
+            http_secret: secret(http.as_ref(), "http-secret")?,
+            docker_config_json: secret(pull.as_ref(), ".dockerconfigjson")?,
+            workload: reader.workload(&names.workload).await?,
+        })
+    }
+
+    /// Whether anything of this registry is there.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.inventory.is_some()
+            || self.tls_chain_pem.is_some()
+            || self.workload != WorkloadState::Absent
+    }
+}
+
+struct Reader<'a> {
+    cluster: &'a dyn Cluster,
+    spec: &'a RegistrySpec,
+}
+
+impl Reader<'_> {
+    async fn ours(&self, reference: Option<&ObjectRef>) -> Result<Option<Object>, Error> {
+        let Some(reference) = reference else {
+            return Ok(None);
+        };
+        let live = self.cluster.get(reference).await?;
+        Ok(live.filter(|live| is_ours(live, self.spec.instance())))
+    }
+
+    async fn workload(&self, reference: &ObjectRef) -> Result<WorkloadState, Error> {
+        let Some(live) = self.ours(Some(reference)).await? else {
+            return Ok(WorkloadState::Absent);
+        };
+        let (pod, image) = if reference.kind() == Kind::Pod {
+            let image = live
+                .text("/spec/containers/0/image")
+                .unwrap_or("")
+                .to_owned();
+            (Some(live), image)
+        } else {
+            let image = live
+                .text("/spec/template/spec/containers/0/image")
+                .unwrap_or("")
+                .to_owned();
+            if !is_rolled_out(&live) && live.number("/spec/replicas") == Some(0) {
+                return Ok(WorkloadState::NotReady {
+                    reason: "scaled to zero".to_owned(),
+                    image,
+                });
+            }
+            (self.newest_running_pod().await?, image)
+        };
+        Ok(match pod.as_ref().map(|pod| (pod, pod_state(pod))) {
+            Some((pod, PodState::Ready)) => WorkloadState::Ready {
+                node: pod.text("/spec/nodeName").map(str::to_owned),
+                image,
+            },
+            Some((
+                _,
+                PodState::Coming(reason)
+                | PodState::Delayed { reason, .. }
+                | PodState::Stuck { reason, .. },
+            )) => WorkloadState::NotReady { reason, image },
+            None => WorkloadState::NotReady {
+                reason: "no Pod".to_owned(),
+                image,
+            },
+        })
+    }
+
+    /// A ready Pod if there is one, else the newest.
+    async fn newest_running_pod(&self) -> Result<Option<Object>, Error> {
+        let query = Query::all(Kind::Pod)
+            .within(self.spec.namespace())
+            .labelled(format!(
+                "{LABEL_INSTANCE}={},{LABEL_COMPONENT}=registry",
+                self.spec.instance()
+            ));
+        let mut pods = self.cluster.list(&query).await?;
+        pods.retain(|pod| !pod.is_terminating());
+        pods.sort_by_key(|pod| {
+            let made = pod
+                .text("/metadata/creationTimestamp")
+                .unwrap_or("")
+                .to_owned();
+            (pod_state(pod) == PodState::Ready, made)
+        });
+        Ok(pods.pop())
+    }
+}
+
+fn text(object: Option<&Object>, key: &str) -> Result<Option<String>, Error> {
+    let Some(object) = object else {
+        return Ok(None);
+    };
+    let Some(encoded) = object
+        .value()
+        .get("data")
+        .and_then(|data| data.get(key)?.as_str())
+    else {
+        return Ok(None);
+    };
+    let bytes = STANDARD
+        .decode(encoded)
+        .map_err(|_| unreadable(object, key, "base64"))?;
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|_| unreadable(object, key, "UTF-8"))
+}
+
+fn secret(object: Option<&Object>, key: &str) -> Result<Option<SecretString>, Error> {
+    Ok(text(object, key)?.map(SecretString::from))
+}
+
+fn unreadable(object: &Object, key: &str, encoding: &str) -> Error {
+    Error::Malformed {
+        what: format!("{key} in {}", object.reference()),
+        problem: format!(
+            "it is not {encoding}; restore it, or delete this Secret: `kreg up` makes it anew"
+        ),
+    }
+}

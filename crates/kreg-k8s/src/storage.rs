@@ -1,0 +1,103 @@
+//! Where the registry keeps its images.
+
+use crate::{
+    rules::{self, SpecError},
+    spec::Profile,
+};
+
+/// What backs `/var/lib/registry`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Storage {
+    /// A claim filled by a StorageClass.
+    StorageClass {
+        /// Name of the class; `None` takes the cluster's default class.
+        name: Option<String>,
+        /// Size of the claim, a Kubernetes quantity such as `10Gi`.
+        size: String,
+    },
+    /// A static volume on a directory of one node.
+    ///
+    /// The default profile makes a `local` volume, tied to its node; its directory must be there before
+    /// (see [`crate::Manifests::host_directory`]). The tutorial profile makes the tutorial's `hostPath` volume.
+    HostPath {
+        /// Absolute directory on the node.
+        path: String,
+        /// The node, by the value of its label `kubernetes.io/hostname`. The default profile needs it: without it the
+        /// registry would find an empty directory whenever it is moved to another node.
+        node: Option<String>,
+        /// Capacity written on the volume and asked for by the claim; nothing enforces it on disk.
+        size: String,
+    },
+    /// A claim somebody else made, in the same namespace; kreg neither changes nor deletes it.
+    ExistingClaim {
+        /// Name of the PersistentVolumeClaim.
+        name: String,
+    },
+    /// Scratch space that is lost with the Pod.
+    EmptyDir,
+}
+
+impl Storage {
+    pub(crate) fn check(&self, profile: Profile) -> Result<(), SpecError> {
+        if profile == Profile::Tutorial && !matches!(self, Storage::HostPath { .. }) {
+            return Err(SpecError::new(
+                "storage",
+                "the tutorial profile keeps the tutorial's hostPath volume; use the default profile for other storage",
+                self.label(),
+            ));
+        }
+        match self {
+            Storage::StorageClass { name, size } => {
+                if let Some(name) = name {
+                    rules::dns_subdomain("storage.name", name)?;
+                }
+                rules::quantity("storage.size", size)
+            }
+            Storage::HostPath { path, node, size } => {
+                rules::absolute_path("storage.path", path)?;
+                match node {
+                    Some(node) => rules::dns_subdomain("storage.node", node)?,
+                    None if profile == Profile::Default => {
+                        return Err(SpecError::new(
+                            "storage.node",
+                            "the default profile ties a host directory to its node: name the node",
+                            "",
+                        ));
+                    }
+                    None => {}
+                }
+                rules::quantity("storage.size", size)
+            }
+            Storage::ExistingClaim { name } => rules::dns_subdomain("storage.name", name),
+            Storage::EmptyDir => Ok(()),
+        }
+    }
+
+    /// The word used for it in configuration files.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Storage::StorageClass { .. } => "storage-class",
+            Storage::HostPath { .. } => "host-path",
+            Storage::ExistingClaim { .. } => "existing-claim",
+            Storage::EmptyDir => "empty-dir",
+        }
+    }
+}
+
+/// A directory that has to be on a node before the registry can start.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct HostDirectory {
+    /// Value of the node's label `kubernetes.io/hostname`.
+    pub node: String,
+    /// Absolute path.
+    pub path: String,
+    /// Owner's numeric user id.
+    pub uid: u32,
+    /// Owner's numeric group id.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}

@@ -1,0 +1,350 @@
+//! Waits that end when the goal is reached, when time is up, or as soon as waiting is pointless.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::{
+    apply::{Progress, Watcher},
+    claim::{self, ClaimState},
+    cluster::{Cluster, Query},
+    diagnose::{Cause, PodState, explain, pod_state, warnings},
+    error::Error,
+    kind::Kind,
+    names::{LABEL_INSTANCE, Names},
+    object::{Object, ObjectRef},
+    spec::RegistrySpec,
+};
+
+/// How to wait.
+#[derive(Clone, Copy)]
+pub struct Wait<'a> {
+    /// The time allowed.
+    pub timeout: Duration,
+    /// Pause between two looks.
+    pub interval: Duration,
+    /// How long something that often passes (unschedulable, a volume not yet made) may last before it counts as stuck.
+    pub patience: Duration,
+    /// Hears of every new state.
+    pub watcher: Watcher<'a>,
+}
+
+impl<'a> Wait<'a> {
+    /// Looks twice a second; patience of 20 seconds.
+    #[must_use]
+    pub fn new(timeout: Duration, watcher: Watcher<'a>) -> Self {
+        Wait {
+            timeout,
+            interval: Duration::from_millis(500),
+            patience: Duration::from_secs(20),
+            watcher,
+        }
+    }
+}
+
+/// How the wait for storage ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StorageReady {
+    /// The claim has its volume.
+    Bound,
+    /// The StorageClass binds only once a Pod uses the claim (`WaitForFirstConsumer`); go on and make the Pod.
+    AfterPod,
+    /// This storage has no claim.
+    NoClaim,
+}
+
+/// Waits until the registry's claim has a volume, so that the Pod is not refused by the scheduler first.
+///
+/// # Errors
+/// [`Error::Stuck`] if the claim cannot get a volume, [`Error::Timeout`], or what the server says.
+pub async fn storage_ready(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    wait: &Wait<'_>,
+) -> Result<StorageReady, Error> {
+    let Some(reference) = claim::used_by(spec) else {
+        return Ok(StorageReady::NoClaim);
+    };
+    let mut clock = Clock::new(wait, reference.clone(), "bound");
+    loop {
+        let Some(live) = cluster.get(&reference).await? else {
+            return Err(Error::Stuck(Box::new(Cause {
+                object: reference,
+                reason: "Missing".to_owned(),
+                message: "the claim does not exist".to_owned(),
+                evidence: Vec::new(),
+                advice: "make it, or choose other storage with --storage".to_owned(),
+            })));
+        };
+        match claim::state(cluster, &live).await? {
+            ClaimState::Bound => return Ok(StorageReady::Bound),
+            ClaimState::AfterPod => return Ok(StorageReady::AfterPod),
+            ClaimState::Stuck(cause) => return Err(Error::Stuck(Box::new(cause))),
+            ClaimState::Pending => {
+                let said = warnings(cluster, &live).await?;
+                clock.delayed(!said.is_empty());
+                if clock.out_of_patience() {
+                    return Err(Error::Stuck(Box::new(claim::unprovisioned(&live, said))));
+                }
+                clock.pause("pending").await?;
+            }
+        }
+    }
+}
+
+/// Waits until the registry's Pod is ready under the newest state of its Deployment.
+///
+/// # Errors
+/// [`Error::Stuck`] with the Pod's real cause, [`Error::Timeout`], or what the server says.
+pub async fn registry_ready(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    wait: &Wait<'_>,
+) -> Result<(), Error> {
+    let workload = Names::of(spec).workload;
+    let mut clock = Clock::new(wait, workload.clone(), "ready");
+    loop {
+        let (pod, text) = match look(cluster, spec, &workload).await? {
+            Look::Ready => return Ok(()),
+            Look::Stuck(cause) => return Err(Error::Stuck(Box::new(cause))),
+            Look::Waiting(text) => (None, text),
+            Look::Pod(pod) => {
+                let text = match pod_state(&pod) {
+                    // Ready by itself; the Deployment is about to notice.
+                    PodState::Ready => "Pod ready".to_owned(),
+                    state @ PodState::Stuck { .. } => {
+                        return Err(Error::Stuck(Box::new(
+                            explain(cluster, &pod, &state).await?,
+                        )));
+                    }
+                    PodState::Delayed { reason, message } => {
+                        clock.delayed(true);
+                        format!("{reason}: {message}")
+                    }
+                    PodState::Coming(text) => {
+                        clock.delayed(false);
+                        text
+                    }
+                };
+                (Some(pod), text)
+            }
+        };
+        if let Some(pod) = pod
+            && (clock.out_of_patience() || clock.is_over())
+        {
+            return Err(Error::Stuck(Box::new(hopeless(cluster, spec, &pod).await?)));
+        }
+        clock.pause(&text).await?;
+    }
+}
+
+/// Waits until this very object (its uid) is gone.
+///
+/// # Errors
+/// [`Error::Timeout`], which names the finalizers that hold it, or what the server says.
+pub async fn gone(
+    cluster: &dyn Cluster,
+    object: &ObjectRef,
+    uid: &str,
+    wait: &Wait<'_>,
+) -> Result<(), Error> {
+    let mut clock = Clock::new(wait, object.clone(), "gone");
+    loop {
+        match cluster.get(object).await? {
+            Some(live) if live.uid() == Some(uid) => clock.pause(&holders(&live)).await?,
+            _ => return Ok(()),
+        }
+    }
+}
+
+enum Look {
+    Ready,
+    Waiting(String),
+    Pod(Object),
+    Stuck(Cause),
+}
+
+async fn look(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    workload: &ObjectRef,
+) -> Result<Look, Error> {
+    let Some(live) = cluster.get(workload).await? else {
+        return Ok(Look::Waiting("not there yet".to_owned()));
+    };
+    if workload.kind() == Kind::Pod {
+        return Ok(match pod_state(&live) {
+            PodState::Ready => Look::Ready,
+            _ => Look::Pod(live),
+        });
+    }
+    // Until the controller has seen the newest spec, its status speaks of an older one.
+    let seen = live.number("/status/observedGeneration").unwrap_or(0);
+    if seen < live.number("/metadata/generation").unwrap_or(0) {
+        return Ok(Look::Waiting(
+            "the Deployment controller has not seen it yet".to_owned(),
+        ));
+    }
+    if is_rolled_out(&live) {
+        return Ok(Look::Ready);
+    }
+    if let Some(cause) = replica_failure(&live) {
+        return Ok(Look::Stuck(cause));
+    }
+    Ok(match newest_pod(cluster, spec, &live).await? {
+        Some(pod) => Look::Pod(pod),
+        None => Look::Waiting("no Pod yet".to_owned()),
+    })
+}
+
+/// Source: kubectl `pkg/polymorphichelpers/rollout_status.go`.
+pub(crate) fn is_rolled_out(deployment: &Object) -> bool {
+    let count = |pointer: &str| deployment.number(pointer).unwrap_or(0);
+    let wanted = deployment.number("/spec/replicas").unwrap_or(1);
+    count("/status/observedGeneration") >= count("/metadata/generation")
+        && count("/status/updatedReplicas") >= wanted
+        && count("/status/replicas") <= count("/status/updatedReplicas")
+        && count("/status/availableReplicas") >= wanted
+}
+
+/// The API server would not take the Pod: quota, Pod Security, a webhook.
+fn replica_failure(deployment: &Object) -> Option<Cause> {
+    let failure = deployment
+        .items("/status/conditions")
+        .iter()
+        .find(|condition| {
+            let text = |key: &str| condition.get(key).and_then(Value::as_str);
+            text("type") == Some("ReplicaFailure") && text("status") == Some("True")
+        })?;
+    let text = |key: &str| {
+        failure
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or("")
+            .to_owned()
+    };
+    Some(Cause {
+        object: deployment.reference().clone(),
+        reason: text("reason"),
+        message: text("message"),
+        evidence: Vec::new(),
+        advice: "the API server takes no such Pod in this namespace; mend the quota, policy or webhook it names".to_owned(),
+    })
+}
+
+/// The Pod of the Deployment's newest ReplicaSet; Pods of older ones are on their way out and prove nothing.
+async fn newest_pod(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    deployment: &Object,
+) -> Result<Option<Object>, Error> {
+    const REVISION: &str = "deployment.kubernetes.io/revision";
+    const HASH: &str = "pod-template-hash";
+    let selector = format!(
+        "{LABEL_INSTANCE}={},{}=registry",
+        spec.instance(),
+        crate::names::LABEL_COMPONENT
+    );
+    let query = |kind| {
+        Query::all(kind)
+            .within(spec.namespace())
+            .labelled(selector.clone())
+    };
+    let sets = cluster.list(&query(Kind::ReplicaSet)).await?;
+    let newest = sets.iter().find(|set| {
+        set.annotation(REVISION).is_some()
+            && set.annotation(REVISION) == deployment.annotation(REVISION)
+    });
+    let Some(hash) = newest.and_then(|set| set.label(HASH)) else {
+        return Ok(None);
+    };
+    let pods = cluster.list(&query(Kind::Pod)).await?;
+    Ok(pods
+        .into_iter()
+        .find(|pod| pod.label(HASH) == Some(hash) && !pod.is_terminating()))
+}
+
+/// A Pod that waits for its volume is the claim's fault: say so.
+async fn hopeless(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    pod: &Object,
+) -> Result<Cause, Error> {
+    if let Some(reference) = claim::used_by(spec)
+        && let Some(live) = cluster.get(&reference).await?
+        && live.text("/status/phase") != Some("Bound")
+    {
+        let said = warnings(cluster, &live).await?;
+        if !said.is_empty() {
+            return Ok(claim::unprovisioned(&live, said));
+        }
+    }
+    explain(cluster, pod, &pod_state(pod)).await
+}
+
+fn holders(live: &Object) -> String {
+    let finalizers: Vec<&str> = live
+        .items("/metadata/finalizers")
+        .iter()
+        .chain(live.items("/spec/finalizers"))
+        .filter_map(Value::as_str)
+        .collect();
+    match (live.is_terminating(), finalizers.is_empty()) {
+        (false, _) => "still there".to_owned(),
+        (true, true) => "terminating".to_owned(),
+        (true, false) => format!("terminating, held by {}", finalizers.join(", ")),
+    }
+}
+
+struct Clock<'a> {
+    wait: Wait<'a>,
+    object: ObjectRef,
+    goal: &'static str,
+    begun: Instant,
+    delayed_since: Option<Instant>,
+    last: String,
+}
+
+impl<'a> Clock<'a> {
+    fn new(wait: &Wait<'a>, object: ObjectRef, goal: &'static str) -> Self {
+        Clock {
+            wait: *wait,
+            object,
+            goal,
+            begun: Instant::now(),
+            delayed_since: None,
+            last: String::new(),
+        }
+    }
+
+    fn delayed(&mut self, is_delayed: bool) {
+        self.delayed_since = is_delayed.then(|| self.delayed_since.unwrap_or_else(Instant::now));
+    }
+
+    fn out_of_patience(&self) -> bool {
+        self.delayed_since
+            .is_some_and(|since| since.elapsed() >= self.wait.patience)
+    }
+
+    fn is_over(&self) -> bool {
+        self.begun.elapsed() >= self.wait.timeout
+    }
+
+    async fn pause(&mut self, state: &str) -> Result<(), Error> {
+        if self.last != state {
+            state.clone_into(&mut self.last);
+            (self.wait.watcher)(Progress::Waiting(self.object.clone(), state.to_owned()));
+        }
+        if self.is_over() {
+            return Err(Error::Timeout {
+                object: self.object.clone(),
+                goal: self.goal,
+                limit: self.wait.timeout,
+                last: self.last.clone(),
+            });
+        }
+        tokio::time::sleep(self.wait.interval).await;
+        Ok(())
+    }
+}
