@@ -1,0 +1,269 @@
+//! Every profile's objects: snapshots, and a check that no field is misspelt.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::{apps::v1 as apps, core::v1 as core};
+use kreg_k8s::{
+    Kind, Manifests, Material, Names, Object, Profile, RegistrySpec, Resources, Stage, Storage,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+fn material() -> Material {
+    Material {
+        tls_chain_pem: "-----BEGIN CERTIFICATE-----\nleaf\n".into(),
+        tls_key_pem: "tls-key-in-clear".into(),
+        ca_bundle_pem: "-----BEGIN CERTIFICATE-----\nca\n".into(),
+        ca_key_pem: Some("ca-key-in-clear".into()),
+        htpasswd: "myuser:$2y$10$hash\n".into(),
+        http_secret: "http-secret-in-clear".into(),
+        docker_config_json: r#"{"auths":{}}"#.into(),
+    }
+}
+
+fn default_spec() -> RegistrySpec {
+    RegistrySpec::new(Profile::Default)
+}
+
+fn host_path() -> Storage {
+    Storage::HostPath {
+        path: "/srv/images".into(),
+        node: Some("worker-1".into()),
+        size: "5Gi".into(),
+    }
+}
+
+/// Secrets in clear, so that the snapshot shows what the API server gets.
+fn yaml(manifests: &Manifests) -> Vec<Value> {
+    manifests
+        .objects()
+        .iter()
+        .map(|object| object.value().clone())
+        .collect()
+}
+
+#[test]
+fn default_profile() {
+    let spec = default_spec().with_cluster_ip(Some(IpAddr::from([10, 96, 0, 50])));
+    insta::assert_yaml_snapshot!(yaml(&Manifests::full(&spec, &material())));
+}
+
+#[test]
+fn tutorial_profile() {
+    let spec = RegistrySpec::new(Profile::Tutorial);
+    insta::assert_yaml_snapshot!(yaml(&Manifests::full(&spec, &material())));
+}
+
+#[test]
+fn default_profile_foundation_without_an_address_on_a_host_directory() {
+    let spec = default_spec().with_storage(host_path()).unwrap();
+    insta::assert_yaml_snapshot!(yaml(&Manifests::foundation(&spec)));
+}
+
+/// What each kind of storage gives the Pod, and which objects it needs.
+#[test]
+fn storage_kinds() {
+    let kinds = [
+        Storage::StorageClass {
+            name: Some("fast".into()),
+            size: "20Gi".into(),
+        },
+        host_path(),
+        Storage::ExistingClaim {
+            name: "mine".into(),
+        },
+        Storage::EmptyDir,
+    ];
+    let seen: Vec<(String, Vec<String>, Value)> = kinds
+        .into_iter()
+        .map(|storage| {
+            let label = storage.label().to_owned();
+            let manifests =
+                Manifests::full(&default_spec().with_storage(storage).unwrap(), &material());
+            let objects = manifests
+                .objects()
+                .iter()
+                .filter(|object| object.reference().kind().holds_data())
+                .map(|object| object.reference().to_string())
+                .collect();
+            let volume =
+                deployment(&manifests).value()["spec"]["template"]["spec"]["volumes"][3].clone();
+            (label, objects, volume)
+        })
+        .collect();
+    insta::assert_yaml_snapshot!(seen);
+}
+
+#[test]
+fn no_field_is_misspelt() {
+    let tutorial = RegistrySpec::new(Profile::Tutorial);
+    let specs = [
+        default_spec(),
+        default_spec().with_storage(host_path()).unwrap(),
+        tutorial,
+    ];
+    for spec in specs {
+        let spec = spec.with_cluster_ip(Some(IpAddr::from([10, 96, 0, 50])));
+        for object in Manifests::full(&spec, &material()).objects() {
+            let value = object.value().clone();
+            match object.reference().kind() {
+                Kind::Namespace => round_trip::<core::Namespace>(value),
+                Kind::Service => round_trip::<core::Service>(value),
+                Kind::Secret => round_trip::<core::Secret>(value),
+                Kind::ConfigMap => round_trip::<core::ConfigMap>(value),
+                Kind::PersistentVolume => round_trip::<core::PersistentVolume>(value),
+                Kind::PersistentVolumeClaim => round_trip::<core::PersistentVolumeClaim>(value),
+                Kind::Pod => round_trip::<core::Pod>(value),
+                Kind::Deployment => round_trip::<apps::Deployment>(value),
+                other => panic!("{other} is not checked"),
+            }
+        }
+    }
+}
+
+/// Typed structs drop what they do not know, so a misspelt field does not come back.
+fn round_trip<T: DeserializeOwned + Serialize>(value: Value) {
+    let typed: T = serde_json::from_value(value.clone()).unwrap();
+    assert_eq!(serde_json::to_value(typed).unwrap(), value);
+}
+
+#[test]
+fn no_pod_mounts_the_ca_key() {
+    let manifests = Manifests::full(&default_spec(), &material());
+    let names = Names::of(&default_spec());
+    let ca = names.ca.unwrap();
+    let pod = deployment(&manifests).value().to_string();
+    assert!(!pod.contains(ca.name()), "{pod}");
+    assert!(pod.contains(names.tls.name()), "{pod}");
+    let without_key = Material {
+        ca_key_pem: None,
+        ..material()
+    };
+    let kept_outside = Manifests::full(&default_spec(), &without_key);
+    let secret = kept_outside
+        .objects()
+        .iter()
+        .find(|object| object.reference() == &ca)
+        .unwrap();
+    assert_eq!(
+        secret.value()["data"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect::<Vec<_>>(),
+        ["ca.crt"]
+    );
+}
+
+#[test]
+fn a_new_certificate_restarts_the_registry_and_a_new_password_does_not() {
+    let base = deployment(&Manifests::full(&default_spec(), &material()));
+    let new_password = Material {
+        htpasswd: "other:$2y$10$hash\n".into(),
+        ..material()
+    };
+    assert_eq!(
+        deployment(&Manifests::full(&default_spec(), &new_password)),
+        base
+    );
+    let new_certificate = Material {
+        tls_chain_pem: "other".into(),
+        ..material()
+    };
+    assert_ne!(
+        deployment(&Manifests::full(&default_spec(), &new_certificate)),
+        base
+    );
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let shown = format!(
+        "{:?}{:?}",
+        Manifests::full(&default_spec(), &material()),
+        material()
+    );
+    for secret in ["in-clear", "aW4tY2xlYXI", "$2y$10$hash", "auths"] {
+        assert!(!shown.contains(secret), "{secret}: {shown}");
+    }
+}
+
+#[test]
+fn the_service_port_is_free_to_choose_and_the_process_stays_unprivileged() {
+    let spec = default_spec()
+        .with_service("images")
+        .unwrap()
+        .with_port(443)
+        .unwrap();
+    assert_eq!(spec.registry_name(), "images:443");
+    let manifests = Manifests::foundation(&spec);
+    assert_eq!(manifests.stage(), Stage::Foundation);
+    let service = manifests.objects().last().unwrap();
+    assert_eq!(service.number("/spec/ports/0/port"), Some(443));
+    assert_eq!(service.number("/spec/ports/0/targetPort"), Some(5000));
+}
+
+#[test]
+fn a_spec_refuses_what_the_api_server_would_and_names_the_field() {
+    let spec = default_spec;
+    let too_big = Resources {
+        memory_limit: "lots".into(),
+        ..Resources::default()
+    };
+    let errors = [
+        spec().with_instance("Not-A-Label").unwrap_err(),
+        spec().with_namespace("a.b").unwrap_err(),
+        spec().with_service("5000").unwrap_err(),
+        spec().with_port(0).unwrap_err(),
+        spec()
+            .with_image("docker-registry:5000/registry:2")
+            .unwrap_err(),
+        spec().with_cluster_domain("cluster..local").unwrap_err(),
+        spec().with_resources(too_big).unwrap_err(),
+        spec()
+            .with_storage(Storage::StorageClass {
+                name: None,
+                size: "big".into(),
+            })
+            .unwrap_err(),
+        spec()
+            .with_storage(Storage::HostPath {
+                path: "/srv".into(),
+                node: None,
+                size: "1Gi".into(),
+            })
+            .unwrap_err(),
+        RegistrySpec::new(Profile::Tutorial)
+            .with_storage(Storage::EmptyDir)
+            .unwrap_err(),
+    ];
+    insta::assert_snapshot!(errors.map(|error| error.to_string()).join("\n"));
+}
+
+#[test]
+fn only_a_tied_host_directory_must_be_made_beforehand() {
+    let directory =
+        Manifests::host_directory(&default_spec().with_storage(host_path()).unwrap()).unwrap();
+    assert_eq!(
+        (
+            directory.node.as_str(),
+            directory.path.as_str(),
+            directory.mode
+        ),
+        ("worker-1", "/srv/images", 0o770)
+    );
+    assert_eq!(
+        Manifests::host_directory(&RegistrySpec::new(Profile::Tutorial)),
+        None
+    );
+}
+
+fn deployment(manifests: &Manifests) -> Object {
+    let is_deployment = |object: &&Object| object.reference().kind() == Kind::Deployment;
+    manifests
+        .objects()
+        .iter()
+        .find(is_deployment)
+        .unwrap()
+        .clone()
+}
