@@ -237,6 +237,15 @@ impl Certificate {
         .unwrap_or(false)
     }
 
+    /// Whether `issuer`'s subject stands in its issuer field, byte for byte.
+    pub(crate) fn names_as_issuer(&self, issuer: &Self) -> bool {
+        self.with_parsed(|own| {
+            issuer.with_parsed(|other| own.issuer().as_raw() == other.subject().as_raw())
+        })
+        .flatten()
+        .unwrap_or(false)
+    }
+
     /// Whether it belongs to the private key.
     #[must_use]
     pub fn belongs_to(&self, key: &crate::PrivateKey) -> bool {

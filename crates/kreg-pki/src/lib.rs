@@ -8,6 +8,8 @@
 //! | use one self-signed certificate, or one from outside | [`SelfSigned`], [`External`]; all three are an [`Issuer`] |
 //! | read `ca.crt` as people write it, merge, compare | [`TrustBundle`] |
 //! | look into a certificate | [`Certificate`] |
+//! | find out what is wrong, and which clients refuse it | [`lint`] |
+//! | write a key file | [`write_secret_file`] |
 //!
 //! ```
 //! use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
@@ -35,8 +37,10 @@ mod external;
 mod issuer;
 mod key;
 mod leaf;
+pub mod lint;
 mod request;
 mod san;
+mod secret_file;
 mod self_signed;
 
 pub use authority::Authority;
@@ -49,4 +53,5 @@ pub use key::{KeyAlgorithm, PrivateKey};
 pub use leaf::Leaf;
 pub use request::{AuthorityRequest, BACKDATE, LeafRequest};
 pub use san::San;
+pub use secret_file::write_secret_file;
 pub use self_signed::SelfSigned;

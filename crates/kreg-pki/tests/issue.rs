@@ -1,5 +1,6 @@
 //! Certificates that are made here, judged by rustls, and the way back in from
 //! PEM.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod common;
 

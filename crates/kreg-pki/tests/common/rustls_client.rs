@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, SignatureScheme};
 use time::OffsetDateTime;
 
 /// Verifies as a TLS client would: chain, dates, purpose, name.
@@ -36,6 +37,34 @@ pub(crate) fn verify(
         .verify_server_cert(leaf, links, &name, &[], at)
         .map(drop)
         .map_err(|error| error.to_string())
+}
+
+/// What a rustls server does at start: refuses a key that does not fit.
+pub(crate) fn serve(chain_pem: &str, key_pem: &str) -> Result<(), String> {
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|e| e.to_string())?;
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    CertifiedKey::from_der(certificates(chain_pem)?, key, &provider)
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+/// The part of the handshake in which the leaf's own key counts.
+pub(crate) fn check_handshake(
+    chain_pem: &str,
+    (message, signature): &(Vec<u8>, Vec<u8>),
+) -> Result<(), String> {
+    let chain = certificates(chain_pem)?;
+    let leaf = webpki::EndEntityCert::try_from(&chain[0]).map_err(|e| e.to_string())?;
+    rustls::crypto::aws_lc_rs::default_provider()
+        .signature_verification_algorithms
+        .mapping
+        .iter()
+        .filter(|(scheme, _)| *scheme == SignatureScheme::RSA_PKCS1_SHA256)
+        .flat_map(|(_, algorithms)| *algorithms)
+        .map(|algorithm| leaf.verify_signature(*algorithm, message, signature))
+        .reduce(Result::or)
+        .ok_or("no RSA in this rustls")?
+        .map_err(|error| format!("handshake: {error}"))
 }
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -1,0 +1,231 @@
+//! Says what is wrong with a registry's certificates before a client does.
+//!
+//! The three TLS stacks that meet a registry disagree: what curl accepts,
+//! containerd may refuse, and the other way round. [`Lint`] looks at the files
+//! and names, for every [`Finding`], the clients that refuse because of it. The
+//! crate's tests hold that prediction against OpenSSL, Go and rustls, row by
+//! row.
+//!
+//! ```
+//! use kreg_pki::lint::{Code, Lint};
+//! # use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
+//! # let ca = Authority::generate(&AuthorityRequest::new("r"))?;
+//! # let leaf = ca.issue(&LeafRequest::new("r").sans(["registry".parse()?]))?;
+//! # let (chain, trust) = (leaf.chain_pem(), ca.certificate_pem());
+//! # let now = time::OffsetDateTime::now_utc();
+//! let findings = Lint::new(&chain, &trust, now)
+//!     .endpoints(["10.96.0.50".parse()?])
+//!     .run();
+//! assert_eq!(findings[0].code, Code::NameNotCovered);
+//! # Ok::<(), kreg_pki::Error>(())
+//! ```
+
+mod facts;
+mod finding;
+mod leaf_rules;
+mod path;
+mod path_rules;
+
+use std::collections::BTreeSet;
+
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+
+pub use finding::{Client, Code, Finding, Severity};
+
+use crate::{Certificate, Error, PrivateKey, San, blocks};
+use facts::Facts;
+
+const CHAIN: &str = "the server's certificate file";
+const TRUST: &str = "the trust file";
+
+/// The files to look at. Pure: reads no clock, no disk, no system trust store.
+#[derive(Clone, Debug)]
+pub struct Lint<'a> {
+    chain: &'a [u8],
+    trust: &'a [u8],
+    key: Option<&'a SecretString>,
+    endpoints: Vec<San>,
+    now: OffsetDateTime,
+}
+
+impl<'a> Lint<'a> {
+    /// `chain` is what the registry serves (`tls.crt`), `trust` what clients
+    /// hold (`ca.crt`), both PEM in any condition.
+    #[must_use]
+    pub fn new<C, T>(chain: &'a C, trust: &'a T, now: OffsetDateTime) -> Self
+    where
+        C: AsRef<[u8]> + ?Sized,
+        T: AsRef<[u8]> + ?Sized,
+    {
+        Self {
+            chain: chain.as_ref(),
+            trust: trust.as_ref(),
+            key: None,
+            endpoints: Vec::new(),
+            now,
+        }
+    }
+
+    /// Also checks that the key (`tls.key`) belongs to the certificate.
+    #[must_use]
+    pub fn key(mut self, key: &'a SecretString) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Also checks that the certificate serves these names and addresses.
+    #[must_use]
+    pub fn endpoints(mut self, endpoints: impl IntoIterator<Item = San>) -> Self {
+        self.endpoints.extend(endpoints);
+        self
+    }
+
+    /// Everything that is wrong, errors first. Empty means that Go, OpenSSL
+    /// and rustls all accept the registry under every endpoint.
+    #[must_use]
+    pub fn run(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let chain = read(self.chain, CHAIN, &mut findings);
+        let anchors = read(self.trust, TRUST, &mut findings);
+        if let Some((leaf, links)) = chain.split_first() {
+            self.check_key(leaf, links, &mut findings);
+            findings.extend(leaf_rules::check(leaf, &self.endpoints));
+            self.check_paths(leaf, links, &anchors, &mut findings);
+        }
+        findings.sort_by_key(|finding| (finding.severity, finding.code));
+        findings.dedup();
+        findings
+    }
+
+    fn check_key(&self, leaf: &Facts, links: &[Facts], findings: &mut Vec<Finding>) {
+        let Some(key) = self.key else { return };
+        let own = &leaf.certificate;
+        match PrivateKey::from_pem(key.expose_secret(), "the server's key file") {
+            Err(error) => findings.push(unusable_key(own, &error)),
+            Ok(key) if own.belongs_to(&key) => {}
+            Ok(key) => {
+                let elsewhere = links.iter().any(|link| link.certificate.belongs_to(&key));
+                let (code, message) = if elsewhere {
+                    (
+                        Code::ChainOrder,
+                        "it stands first, but the key belongs to a later one",
+                    )
+                } else {
+                    (
+                        Code::KeyMismatch,
+                        "its public key is not that of the private key",
+                    )
+                };
+                findings.push(Finding::new(code, own.subject(), message, Client::ALL));
+            }
+        }
+    }
+
+    /// Judges the path that the fewest clients refuse, as clients try all of
+    /// them, and only warns about trusted certificates that stand aside.
+    fn check_paths(
+        &self,
+        leaf: &Facts,
+        links: &[Facts],
+        anchors: &[Facts],
+        findings: &mut Vec<Finding>,
+    ) {
+        let best = path::all(leaf, links, anchors)
+            .into_iter()
+            .map(|path| (path_rules::check(&path, self.now), path))
+            .min_by_key(|(found, path)| (refused_by(found).len(), found.len(), path.len()));
+        let path =
+            match best {
+                Some((found, path)) => {
+                    findings.extend(found);
+                    path
+                }
+                None => {
+                    findings.push(Finding::new(
+                        Code::Untrusted,
+                        leaf.certificate.subject(),
+                        format!(
+                            "no certificate of the trust file leads to it; its issuer is {}",
+                            leaf.certificate.issuer()
+                        ),
+                        Client::ALL,
+                    ));
+                    findings.extend(path_rules::check(&vec![leaf], self.now).into_iter().filter(
+                        |finding| matches!(finding.code, Code::Expired | Code::NotYetValid),
+                    ));
+                    Vec::new()
+                }
+            };
+        let aside = |facts: &&Facts| {
+            !path
+                .iter()
+                .any(|used| used.certificate == facts.certificate)
+        };
+        for facts in anchors.iter().filter(aside) {
+            if let Some((code, message)) = path_rules::out_of_date(facts, self.now) {
+                let message = format!("{message}; it is trusted but not in use");
+                findings.push(Finding::new(code, facts.certificate.subject(), message, []));
+            }
+        }
+    }
+}
+
+/// The clients that refuse for any of these reasons.
+#[must_use]
+pub fn refused_by(findings: &[Finding]) -> BTreeSet<Client> {
+    findings
+        .iter()
+        .flat_map(|finding| finding.refused_by.iter().copied())
+        .collect()
+}
+
+/// Whether any of them is an error.
+#[must_use]
+pub fn has_errors(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+}
+
+/// Every readable certificate of a file; the rest become findings.
+fn read(pem: &[u8], what: &str, findings: &mut Vec<Finding>) -> Vec<Facts> {
+    let blocks = match blocks::parse(pem, what) {
+        Ok(blocks) => blocks,
+        Err(error) => {
+            findings.push(Finding::new(Code::Unreadable, what, error.to_string(), []));
+            return Vec::new();
+        }
+    };
+    let mut certificates = Vec::new();
+    for block in &blocks {
+        if blocks::is_private_key(block.tag()) {
+            findings.push(Finding::new(
+                Code::PrivateKeyInBundle,
+                what,
+                format!("it holds a {} block", block.tag()),
+                [],
+            ));
+        } else if block.tag() == blocks::CERTIFICATE {
+            match Certificate::from_der(block.contents()) {
+                Ok(certificate) => certificates.extend(Facts::read(certificate)),
+                Err(error) => {
+                    findings.push(Finding::new(Code::Unreadable, what, error.to_string(), []));
+                }
+            }
+        }
+    }
+    if certificates.is_empty() {
+        findings.push(Finding::new(
+            Code::Unreadable,
+            what,
+            "it holds no readable certificate",
+            [],
+        ));
+    }
+    certificates
+}
+
+fn unusable_key(own: &Certificate, error: &Error) -> Finding {
+    Finding::new(Code::KeyUnusable, own.subject(), error.to_string(), [])
+}

@@ -1,0 +1,39 @@
+//! The verdict of Go's crypto/x509, by the small program in `tests/go`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::case::Case;
+
+pub(crate) fn verdicts(cases: &[Case], scratch: &Path) -> Vec<Option<String>> {
+    let program = scratch.join("go-judge");
+    let built = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/go"))
+        .env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", "-buildvcs=false")
+        .output()
+        .expect("the `go` command is needed for this test");
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+
+    let input: Vec<_> = cases.iter().map(Case::to_json).collect();
+    let mut child = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = serde_json::to_vec(&input).unwrap();
+    child.stdin.take().unwrap().write_all(&text).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let reasons: Vec<String> = serde_json::from_slice(&output.stdout).unwrap();
+    let some = |reason: String| Some(reason).filter(|reason| !reason.is_empty());
+    reasons.into_iter().map(some).collect()
+}

@@ -1,0 +1,3 @@
+module kreg.dev/pki-judge
+
+go 1.24
