@@ -93,7 +93,11 @@ impl Replace {
     /// A directory of the same repository that is named like the module it stands for. Others are
     /// guards (`go.etcd.io/etcd => ./FORBIDDEN_DEPENDENCY`) and stay what they are.
     fn is_sibling(&self) -> bool {
-        let directory = self.new.path.trim_start_matches("../").trim_start_matches("./");
+        let directory = self
+            .new
+            .path
+            .trim_start_matches("../")
+            .trim_start_matches("./");
         let is_local = directory.len() < self.new.path.len();
         let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
         is_local && {
@@ -184,17 +188,31 @@ mod tests {
             },
         );
         assert!(text.contains("\ngodebug default=go1.24\n"), "{text}");
-        assert!(text.contains("\nrequire golang.org/x/sys v0.31.0\n"), "{text}");
-        assert!(text.ends_with("\nreplace k8s.io/api => k8s.io/api v0.34.4\n"), "{text}");
+        assert!(
+            text.contains("\nrequire golang.org/x/sys v0.31.0\n"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("\nreplace k8s.io/api => k8s.io/api v0.34.4\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_plain_module_needs_no_replacement() {
         let text = Upstream::default().standalone(
             "kreg.dev/x",
-            Wanted { module: "a.io/x", version: "v1.0.0", siblings: None, at_least: &[] },
+            Wanted {
+                module: "a.io/x",
+                version: "v1.0.0",
+                siblings: None,
+                at_least: &[],
+            },
         );
-        assert_eq!(text, "module kreg.dev/x\n\ngo 1.16\n\nrequire a.io/x v1.0.0\n");
+        assert_eq!(
+            text,
+            "module kreg.dev/x\n\ngo 1.16\n\nrequire a.io/x v1.0.0\n"
+        );
     }
 
     #[test]

@@ -1,0 +1,187 @@
+//! What a node image is made of, built from packages alone and kept in the cache.
+//!
+//! - `program`, `gomod`, `toolchain`: a program of a published Go module;
+//! - `upstream`: which modules, at which versions; `pause`: the one part in C;
+//! - `debian`, `kubernetes_1_20`: what comes from Debian;
+//! - `images`: what kubeadm calls the images, and what goes into each.
+//!
+//! One build runs at a time: a single `go build` keeps every core busy, and the next one finds
+//! what it shares in Go's own build cache.
+
+mod debian;
+mod gomod;
+mod images;
+mod kubernetes_1_20;
+mod pause;
+mod program;
+mod toolchain;
+mod upstream;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+pub(crate) use self::images::{Base, Content, Image};
+pub(crate) use self::upstream::{kind, local_path};
+use crate::failure::Result;
+use crate::progress::say;
+
+/// A minor version of Kubernetes that can be built here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Generation {
+    /// From Go modules: current.
+    #[default]
+    #[value(name = "1.34")]
+    V1_34,
+    /// From Debian 12's source package: as old as the tutorial.
+    #[value(name = "1.20")]
+    V1_20,
+}
+
+/// A whole Kubernetes.
+#[derive(Debug, Clone)]
+pub(crate) struct KubernetesParts {
+    /// With the `v`, as every one of the programs says.
+    pub(crate) version: &'static str,
+    /// Directory with kubeadm, kubelet, kubectl, kube-apiserver, kube-controller-manager,
+    /// kube-scheduler, kube-proxy (all static) and pause.
+    pub(crate) bin: PathBuf,
+    /// The images that this kubeadm expects.
+    pub(crate) images: Vec<Image>,
+}
+
+/// Builds a Kubernetes with etcd and CoreDNS, or finds it built.
+pub(crate) fn kubernetes(generation: Generation) -> Result<KubernetesParts> {
+    let (version, bin, guests) = match generation {
+        Generation::V1_34 => (
+            upstream::KUBERNETES_VERSION,
+            upstream::kubernetes()?,
+            images::Guests {
+                etcd: upstream::etcd()?,
+                etcd_base: Base::Static,
+                coredns: upstream::coredns()?,
+            },
+        ),
+        Generation::V1_20 => (
+            kubernetes_1_20::VERSION,
+            kubernetes_1_20::build()?,
+            images::Guests {
+                etcd: kubernetes_1_20::etcd()?,
+                etcd_base: Base::Libc,
+                coredns: upstream::coredns_of_1_20()?,
+            },
+        ),
+    };
+    let images = images::of(&bin, version, &guests)?;
+    Ok(KubernetesParts {
+        version,
+        bin,
+        images,
+    })
+}
+
+/// Builds everything for a cluster of this generation, or finds it built.
+pub(crate) fn all(generation: Generation) -> Result<()> {
+    let kind = kind()?;
+    say(format!("kind: {}", kind.program.display()));
+    let kubernetes = kubernetes(generation)?;
+    say(format!(
+        "kubernetes {}: {}",
+        kubernetes.version,
+        kubernetes.bin.display()
+    ));
+    for image in &kubernetes.images {
+        say(format!(
+            "  {} from {}",
+            image.reference,
+            image.program.display()
+        ));
+    }
+    say(format!(
+        "local-path-provisioner: {}",
+        local_path()?.display()
+    ));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::process::Run;
+
+    /// What a program says of itself.
+    fn says(program: &Path, question: &[&str]) -> String {
+        Run::new(program).args(question).read().unwrap()
+    }
+
+    fn answers(parts: &KubernetesParts, etcd: &str, coredns: &str, pause: &str) {
+        for (program, question) in [
+            ("kubeadm", ["version", "--output=short"].as_slice()),
+            ("kubelet", &["--version"]),
+            ("kubectl", &["version", "--client"]),
+            ("kube-apiserver", &["--version"]),
+            ("kube-controller-manager", &["--version"]),
+            ("kube-scheduler", &["--version"]),
+            ("kube-proxy", &["--version"]),
+        ] {
+            let said = says(&parts.bin.join(program), question);
+            assert!(said.contains(parts.version), "{program}: {said}");
+        }
+        for image in &parts.images {
+            let (question, version) = match image.content {
+                Content::Kube(_) => ("--version", parts.version),
+                Content::Etcd => ("--version", etcd),
+                Content::CoreDns => ("-version", coredns),
+                Content::Pause => ("-v", pause),
+            };
+            let said = says(&image.program, &[question]);
+            assert!(said.contains(version), "{}: {said}", image.reference);
+        }
+        assert_eq!(parts.images.len(), 7, "{:?}", parts.images);
+    }
+
+    #[test]
+    #[ignore = "needs Go and builds for minutes: run by cargo xtask test"]
+    fn every_program_of_1_34_says_its_version() {
+        let parts = kubernetes(Generation::V1_34).unwrap();
+        answers(&parts, "3.6.5", "1.12.1", "3.10.1");
+        let dns = parts
+            .images
+            .iter()
+            .find(|image| image.content == Content::CoreDns)
+            .unwrap();
+        let plugins = says(&dns.program, &["-plugins"]);
+        for plugin in [
+            "kubernetes",
+            "forward",
+            "loop",
+            "reload",
+            "loadbalance",
+            "prometheus",
+        ] {
+            assert!(
+                plugins.lines().any(|line| line == plugin),
+                "{plugin}: {plugins}"
+            );
+        }
+    }
+
+    #[test]
+    #[ignore = "needs Debian 12's packages and builds for minutes: run by cargo xtask test"]
+    fn every_program_of_1_20_says_its_version() {
+        let parts = kubernetes(Generation::V1_20).unwrap();
+        answers(&parts, "3.4.", "1.7.0", "3.2");
+    }
+
+    #[test]
+    #[ignore = "needs Go and builds for minutes: run by cargo xtask test"]
+    fn kind_and_the_provisioner_answer() {
+        let kind = kind().unwrap();
+        assert!(says(&kind.program, &["version"]).contains("v0.30.0"));
+        let entrypoint = kind.base_files.join("usr/local/bin/entrypoint");
+        Run::new("bash").arg("-n").arg(&entrypoint).run().unwrap();
+        assert!(says(&local_path().unwrap(), &["--version"]).contains("v0.0.30"));
+    }
+}

@@ -1,0 +1,187 @@
+//! Which programs are built from published modules, each at one version.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::pause;
+use super::program::{Program, Source};
+use crate::failure::{Result, Tried as _};
+
+/// The newest minor whose kubelet takes cgroup v1 without being told (1.35 has
+/// `failCgroupV1: true`) and that still speaks to containerd 1.6.
+const KUBERNETES: Program = Program {
+    name: "kubernetes",
+    module: "k8s.io/kubernetes",
+    version: "v1.34.4",
+    sum: "h1:Yy6R4QB8C9kJPp25GFqEvX5XQwY5qzKeqD0Xx6oAcmk=",
+    siblings: Some("v0.34.4"),
+    at_least: &[],
+    // kubeadm and kubelet first: what is wrong with the rest of the way shows soonest there.
+    source: Source::Packages(&[
+        ("kubeadm", "cmd/kubeadm"),
+        ("kubelet", "cmd/kubelet"),
+        ("kubectl", "cmd/kubectl"),
+        ("kube-apiserver", "cmd/kube-apiserver"),
+        ("kube-controller-manager", "cmd/kube-controller-manager"),
+        ("kube-scheduler", "cmd/kube-scheduler"),
+        ("kube-proxy", "cmd/kube-proxy"),
+    ]),
+    // The names of hack/lib/version.sh. A module carries no commit, so none is claimed.
+    variables: &[
+        "k8s.io/component-base/version.gitVersion=v1.34.4",
+        "k8s.io/component-base/version.gitMajor=1",
+        "k8s.io/component-base/version.gitMinor=34",
+        "k8s.io/component-base/version.gitTreeState=clean",
+        "k8s.io/component-base/version.gitCommit=",
+        "k8s.io/client-go/pkg/version.gitVersion=v1.34.4",
+        "k8s.io/client-go/pkg/version.gitMajor=1",
+        "k8s.io/client-go/pkg/version.gitMinor=34",
+        "k8s.io/client-go/pkg/version.gitTreeState=clean",
+        "k8s.io/client-go/pkg/version.gitCommit=",
+    ],
+};
+
+/// kubeadm 1.34's `DefaultEtcdVersion` is 3.6.5-0.
+const ETCD: Program = Program {
+    name: "etcd",
+    module: "go.etcd.io/etcd/server/v3",
+    version: "v3.6.5",
+    sum: "h1:4RbUb1Bd4y1WkBHmuF+cZII83JNQMuNXzyjwigQ06y0=",
+    siblings: Some("v3.6.5"),
+    at_least: &[],
+    source: Source::Packages(&[("etcd", "")]),
+    variables: &[],
+};
+
+/// kubeadm 1.34's `CoreDNSVersion`.
+const COREDNS: Program = Program {
+    name: "coredns",
+    module: "github.com/coredns/coredns",
+    version: "v1.12.1",
+    sum: "h1:haptbGscSbdWU46xrjdPj1vp3wvH1Z2FgCSQKEdgN5s=",
+    siblings: None,
+    at_least: &[],
+    source: Source::Main("coredns", include_str!("../../assets/parts/coredns.go")),
+    variables: &[],
+};
+
+/// kubeadm 1.20's `CoreDNSVersion`. A newer one watches discovery/v1 EndpointSlices, which 1.20
+/// does not serve and kubeadm's role of that time does not allow.
+const COREDNS_OF_1_20: Program = Program {
+    version: "v1.7.0",
+    sum: "h1:Tm2ZSdhTk+4okgjUp4K6KYzvBI2u34cdD4fKQRC4Eeo=",
+    // 1.0.1 dies in map iteration when built with Go 1.18 or later.
+    at_least: &[("github.com/modern-go/reflect2", "v1.0.2")],
+    ..COREDNS
+};
+
+/// The release that kind's own 0.30 carries as its default storage.
+const LOCAL_PATH: Program = Program {
+    name: "local-path-provisioner",
+    module: "github.com/rancher/local-path-provisioner",
+    version: "v0.0.30",
+    sum: "h1:OkiuofkCSscddl7tma/B9Ox1wu+JEVSrP7IcZI65Ggo=",
+    siblings: None,
+    at_least: &[],
+    source: Source::Packages(&[("local-path-provisioner", "")]),
+    variables: &["main.VERSION=v0.0.30"],
+};
+
+const KIND: Program = Program {
+    name: "kind",
+    module: "sigs.k8s.io/kind",
+    version: "v0.30.0",
+    sum: "h1:2Xi1KFEfSMm0XDcvKnUt15ZfgRPCT0OnCBbpgh8DztY=",
+    siblings: None,
+    at_least: &[],
+    source: Source::Packages(&[("kind", "")]),
+    variables: &[],
+};
+
+/// Version of [`kubernetes`].
+pub(super) const KUBERNETES_VERSION: &str = KUBERNETES.version;
+
+/// Directory with the seven programs of Kubernetes 1.34, and `pause`.
+pub(super) fn kubernetes() -> Result<PathBuf> {
+    KUBERNETES.build(|module, entry| pause::build(module, "3.10.1", entry))
+}
+
+/// etcd for Kubernetes 1.34, static.
+pub(super) fn etcd() -> Result<PathBuf> {
+    Ok(ETCD.build(|_, _| Ok(()))?.join("etcd"))
+}
+
+/// CoreDNS for Kubernetes 1.34, static.
+pub(super) fn coredns() -> Result<PathBuf> {
+    Ok(COREDNS.build(|_, _| Ok(()))?.join("coredns"))
+}
+
+/// CoreDNS for Kubernetes 1.20, static.
+pub(super) fn coredns_of_1_20() -> Result<PathBuf> {
+    Ok(COREDNS_OF_1_20.build(|_, _| Ok(()))?.join("coredns"))
+}
+
+/// kind, and the files that its node images start from.
+#[derive(Debug, Clone)]
+pub(crate) struct Kind {
+    /// The program.
+    pub(crate) program: PathBuf,
+    /// The tree that its images/base/Dockerfile copies to `/`: entrypoint, units, containerd's
+    /// configuration, with the modes that the Dockerfile gives.
+    pub(crate) base_files: PathBuf,
+}
+
+/// Builds kind, or finds it built.
+pub(crate) fn kind() -> Result<Kind> {
+    let entry = KIND.build(|module, entry| {
+        copy_tree(&module.join("images/base/files"), &entry.join("base"))?;
+        for programs in ["usr/local/bin", "kind/bin"] {
+            make_executable(&entry.join("base").join(programs))?;
+        }
+        Ok(())
+    })?;
+    Ok(Kind {
+        program: entry.join("kind"),
+        base_files: entry.join("base"),
+    })
+}
+
+/// Rancher's local-path-provisioner, static.
+pub(crate) fn local_path() -> Result<PathBuf> {
+    Ok(LOCAL_PATH
+        .build(|_, _| Ok(()))?
+        .join("local-path-provisioner"))
+}
+
+/// Copies a file or a tree; the module cache is read-only, the copy is not.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    let tried = || format!("copy {} to {}", from.display(), to.display());
+    if !from.is_dir() {
+        fs::copy(from, to).tried(tried)?;
+        return set_mode(to, 0o644);
+    }
+    fs::create_dir_all(to).tried(tried)?;
+    for child in fs::read_dir(from).tried(tried)? {
+        let child = child.tried(tried)?;
+        copy_tree(&child.path(), &to.join(child.file_name()))?;
+    }
+    Ok(())
+}
+
+fn make_executable(directory: &Path) -> Result<()> {
+    for file in fs::read_dir(directory).tried(|| format!("list {}", directory.display()))? {
+        set_mode(
+            &file
+                .tried(|| format!("list {}", directory.display()))?
+                .path(),
+            0o755,
+        )?;
+    }
+    Ok(())
+}
+
+fn set_mode(file: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(file, fs::Permissions::from_mode(mode))
+        .tried(|| format!("set the mode of {}", file.display()))
+}
