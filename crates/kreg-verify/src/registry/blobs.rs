@@ -1,0 +1,196 @@
+//! Blobs: pushed whole, in chunks or as a stream; pulled with their digest checked.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::client::{Body, RegistryClient, full};
+use super::error::RegistryError;
+use super::location::{location, with_query};
+use super::name::Repository;
+use crate::image::Digest;
+
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// A stream slower than this many bytes in a second is given up.
+const SLOWEST_BYTES_PER_SECOND: u64 = 64 << 10;
+
+impl RegistryClient {
+    /// The size in bytes of a blob that the repository has, or `None`.
+    ///
+    /// # Errors
+    /// [`RegistryError`] for every answer but 200 and 404.
+    pub async fn blob_size(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Option<u64>, RegistryError> {
+        let path = format!("/v2/{repository}/blobs/{digest}");
+        let answer = self
+            .ask(Method::HEAD, &path, HeaderMap::new(), Bytes::new())
+            .await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = answer.expect(&[StatusCode::OK])?;
+        match answer.header("content-length").map(str::parse) {
+            Some(Ok(size)) => Ok(Some(size)),
+            _ => Err(answer.unexpected("the answer does not say how long the blob is")),
+        }
+    }
+
+    /// Pushes a blob in two requests: `POST`, then `PUT` with all of it.
+    ///
+    /// # Errors
+    /// [`RegistryError`], as 400 `DIGEST_INVALID`.
+    pub async fn push_blob(
+        &self,
+        repository: &Repository,
+        bytes: Bytes,
+    ) -> Result<Digest, RegistryError> {
+        let digest = Digest::of(&bytes);
+        let upload = self.begin_upload(repository).await?;
+        let path = with_query(&upload, "digest", digest.as_str());
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, OCTETS)]);
+        self.ask(Method::PUT, &path, headers, bytes)
+            .await?
+            .expect(&[StatusCode::CREATED])?;
+        Ok(digest)
+    }
+
+    /// Pushes a blob in chunks of at most `chunk` bytes: `POST`, `PATCH`es, an empty `PUT`.
+    ///
+    /// # Errors
+    /// [`RegistryError`], as 416 if a chunk comes out of order.
+    pub async fn push_blob_chunked(
+        &self,
+        repository: &Repository,
+        bytes: Bytes,
+        chunk: usize,
+    ) -> Result<Digest, RegistryError> {
+        let digest = Digest::of(&bytes);
+        let mut upload = self.begin_upload(repository).await?;
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let end = bytes.len().min(sent + chunk.max(1));
+            let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, OCTETS)]);
+            // Both ends inclusive, without RFC 9110's unit: the distribution specification's form.
+            if let Ok(range) = HeaderValue::from_str(&format!("{sent}-{}", end - 1)) {
+                headers.insert(CONTENT_RANGE, range);
+            }
+            let answer = self
+                .ask(Method::PATCH, &upload, headers, bytes.slice(sent..end))
+                .await?
+                .expect(&[StatusCode::ACCEPTED])?;
+            upload = location(&answer, self.host())?;
+            sent = end;
+        }
+        let path = with_query(&upload, "digest", digest.as_str());
+        self.ask(Method::PUT, &path, HeaderMap::new(), Bytes::new())
+            .await?
+            .expect(&[StatusCode::CREATED])?;
+        Ok(digest)
+    }
+
+    /// Pushes a blob of known digest and size from a stream; memory stays constant in its size.
+    ///
+    /// # Errors
+    /// [`RegistryError`], as 400 `DIGEST_INVALID` if the stream was something else, or
+    /// [`RegistryError::Timeout`] if it runs below 64 KiB in a second.
+    pub async fn push_blob_stream(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        size: u64,
+        content: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    ) -> Result<(), RegistryError> {
+        let upload = self.begin_upload(repository).await?;
+        let path = with_query(&upload, "digest", digest.as_str());
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, OCTETS)]);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
+        let body: Body = StreamBody::new(content.map(|part| part.map(Frame::data))).boxed_unsync();
+        let timeout = self.timeout() + Duration::from_secs(size / SLOWEST_BYTES_PER_SECOND);
+        let (request, response) = self
+            .send(Method::PUT, &path, headers, body, timeout)
+            .await?;
+        self.read(request, response)
+            .await?
+            .expect(&[StatusCode::CREATED])
+            .map(drop)
+    }
+
+    /// Pulls a blob into `sink` and returns its size in bytes. What `sink` got is only good if
+    /// this returns `Ok`: the digest is known at the end.
+    ///
+    /// # Errors
+    /// [`RegistryError::Refused`] with 404 `BLOB_UNKNOWN`, [`RegistryError::Digest`], or
+    /// [`RegistryError::Content`] if `sink` fails.
+    pub async fn pull_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        sink: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<u64, RegistryError> {
+        let path = format!("/v2/{repository}/blobs/{digest}");
+        let empty = full(Bytes::new());
+        let (request, response) = self
+            .send(Method::GET, &path, HeaderMap::new(), empty, self.timeout())
+            .await?;
+        if response.status() != StatusCode::OK {
+            return Err(self.read(request, response).await?.into_error());
+        }
+        let mut body = response.into_body();
+        let (mut hasher, mut size) = (Sha256::new(), 0);
+        loop {
+            let frame = match tokio::time::timeout(self.timeout(), body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => break,
+                Ok(Some(Err(source))) => {
+                    return Err(RegistryError::Broken {
+                        request,
+                        source: Box::new(source),
+                    });
+                }
+                Err(_) => {
+                    return Err(RegistryError::Timeout {
+                        request,
+                        after: self.timeout(),
+                    });
+                }
+            };
+            if let Some(data) = frame.data_ref() {
+                hasher.update(data);
+                size += data.len() as u64;
+                if let Err(source) = sink.write_all(data).await {
+                    return Err(RegistryError::Content { request, source });
+                }
+            }
+        }
+        let got = Digest::finish(hasher);
+        if got == *digest {
+            Ok(size)
+        } else {
+            Err(RegistryError::Digest {
+                request,
+                expected: digest.clone(),
+                got,
+            })
+        }
+    }
+
+    async fn begin_upload(&self, repository: &Repository) -> Result<String, RegistryError> {
+        let path = format!("/v2/{repository}/blobs/uploads/");
+        let answer = self
+            .ask(Method::POST, &path, HeaderMap::new(), Bytes::new())
+            .await?
+            .expect(&[StatusCode::ACCEPTED])?;
+        location(&answer, self.host())
+    }
+}

@@ -1,0 +1,17 @@
+//! A client of the OCI distribution API that says what it saw, over any [`crate::dial::Dial`].
+
+mod blobs;
+mod client;
+mod connect;
+mod error;
+mod listing;
+mod location;
+mod manifests;
+mod name;
+mod tls;
+
+pub use client::{Answer, RegistryClient, Transport};
+pub use connect::ConnectError;
+pub use error::{ApiError, RegistryError};
+pub use name::{NameError, Reference, Repository, Tag};
+pub use tls::{ServedChain, TlsFault, TrustError, client_config, roots_of_pem, served_chain};

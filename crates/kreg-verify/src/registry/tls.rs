@@ -1,0 +1,255 @@
+//! What a client trusts, and what a server shows of itself before trust comes into it.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kreg_auth::RegistryHost;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
+    SignatureScheme,
+};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::TlsConnector;
+
+use super::ConnectError;
+use crate::dial::Dial;
+
+/// A CA bundle that no client could use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// Not a single certificate in it.
+    #[error("the CA bundle holds no certificate; give the PEM file of the registry's CA")]
+    Empty,
+    /// A block that is no PEM.
+    #[error("certificate {number} of the CA bundle is no readable PEM block")]
+    Pem {
+        /// Which block, counted from 1.
+        number: usize,
+        /// What the reader said.
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A certificate that cannot be a trust anchor.
+    #[error("certificate {number} of the CA bundle cannot be trusted by any client")]
+    Certificate {
+        /// Which one, counted from 1.
+        number: usize,
+        /// Why.
+        source: Error,
+    },
+    /// The cryptography does not fit together.
+    #[error("the TLS library cannot be set up")]
+    Library(#[source] Error),
+}
+
+/// A TLS handshake that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// The server does not speak TLS.
+    #[error("the server does not speak TLS; it seems to speak plain HTTP")]
+    NotTls,
+    /// The two sides could not agree, or a certificate was refused.
+    #[error("{0}")]
+    Protocol(Error),
+    /// The connection broke.
+    #[error("the connection broke during the TLS handshake: {0}")]
+    Broken(Arc<io::Error>),
+}
+
+impl TlsFault {
+    /// Why the certificate was refused, if that is what happened.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&CertificateError> {
+        match self {
+            TlsFault::Protocol(Error::InvalidCertificate(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn of_io(error: io::Error) -> TlsFault {
+        let inner = error
+            .get_ref()
+            .and_then(|inner| (inner as &(dyn StdError + 'static)).downcast_ref::<Error>());
+        match inner {
+            Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => TlsFault::NotTls,
+            Some(inner) => TlsFault::Protocol(inner.clone()),
+            None => TlsFault::Broken(Arc::new(error)),
+        }
+    }
+}
+
+/// The certificates of a PEM bundle as a client's only trust.
+///
+/// # Errors
+/// [`TrustError`] if there is none, or one that cannot be read: a bundle is used whole or not at all.
+pub fn roots_of_pem(bundle: &str) -> Result<RootCertStore, TrustError> {
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in CertificateDer::pem_slice_iter(bundle.as_bytes()).enumerate() {
+        let number = index + 1;
+        let certificate = certificate.map_err(|source| TrustError::Pem { number, source })?;
+        roots
+            .add(certificate)
+            .map_err(|source| TrustError::Certificate { number, source })?;
+    }
+    if roots.is_empty() {
+        Err(TrustError::Empty)
+    } else {
+        Ok(roots)
+    }
+}
+
+/// A client's TLS configuration that trusts these roots and nothing of this machine.
+///
+/// The provider is named here, so that no process-wide default is needed or touched.
+///
+/// # Errors
+/// [`TrustError::Library`] if the provider lacks what TLS needs.
+pub fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, TrustError> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(TrustError::Library)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// The certificates that a server served, and what a client with given roots makes of them.
+#[derive(Clone, Debug)]
+pub struct ServedChain {
+    /// DER, the server's own certificate first, as sent.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Whether the whole handshake succeeded under these roots and this name.
+    pub verified: Result<(), TlsFault>,
+}
+
+/// Shakes hands with the registry as a client of `roots` does, and reports the chain either way.
+///
+/// # Errors
+/// [`ConnectError`] only if no connection could be opened; a refused certificate is a result.
+pub async fn served_chain(
+    dial: &dyn Dial,
+    host: &RegistryHost,
+    roots: RootCertStore,
+) -> Result<ServedChain, ConnectError> {
+    let failed = |fault: TlsFault| ConnectError::tls(host, fault);
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|error| failed(TlsFault::Protocol(Error::General(error.to_string()))))?;
+    let recorder = Arc::new(Recorder {
+        verifier,
+        seen: Mutex::default(),
+    });
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(TlsFault::Protocol(error)))?
+        .dangerous() // only records, then asks the ordinary verifier
+        .with_custom_certificate_verifier(Arc::clone(&recorder) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    let stream = dial.dial().await.map_err(ConnectError::Dial)?;
+    let verified = shake_hands(Arc::new(config), host, stream).await.map(drop);
+    let certificates = recorder
+        .seen
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    Ok(ServedChain {
+        certificates,
+        verified,
+    })
+}
+
+/// A client's side of the handshake over an open connection, with the registry's name as SNI.
+pub(super) async fn shake_hands<S: crate::dial::Io>(
+    config: Arc<ClientConfig>,
+    host: &RegistryHost,
+    stream: S,
+) -> Result<tokio_rustls::client::TlsStream<S>, TlsFault> {
+    let name = ServerName::try_from(host.name().to_owned())
+        .map_err(|error| TlsFault::Protocol(Error::General(error.to_string())))?;
+    TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .map_err(TlsFault::of_io)
+}
+
+#[derive(Debug)]
+struct Recorder {
+    verifier: Arc<WebPkiServerVerifier>,
+    seen: Mutex<Vec<CertificateDer<'static>>>,
+}
+
+impl ServerCertVerifier for Recorder {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let all = std::iter::once(end_entity).chain(intermediates);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = all
+            .map(|certificate| certificate.clone().into_owned())
+            .collect();
+        self.verifier
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_is_used_whole_or_not_at_all() {
+        assert!(matches!(roots_of_pem(""), Err(TrustError::Empty)));
+        assert!(matches!(
+            roots_of_pem("no pem at all"),
+            Err(TrustError::Empty)
+        ));
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(
+            roots_of_pem(broken),
+            Err(TrustError::Certificate { number: 1, .. })
+        ));
+        let cut = "-----BEGIN CERTIFICATE-----\nAAAA\n";
+        assert!(matches!(
+            roots_of_pem(cut),
+            Err(TrustError::Pem { number: 1, .. })
+        ));
+    }
+}
