@@ -1,0 +1,106 @@
+//! `cargo xtask demo`: a throwaway cluster, `kreg up`, the proof, and how to look around.
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::cluster::{self, ClusterHandle};
+use crate::e2e;
+use crate::e2e::world::build_kreg;
+use crate::failure::{Failure, Result, Tried as _};
+use crate::needs;
+use crate::packages;
+use crate::stages::Stages;
+
+/// A throwaway cluster, `kreg up`, the proof, and how to look around
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// The tutorial's objects and names
+    #[arg(long)]
+    tutorial: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let start = Instant::now();
+    let mut stages = Stages::new();
+    stages.stage("packages that kreg needs to be built", || {
+        packages::ensure(needs::BUILD)
+    })?;
+    let kreg = stages.stage("kreg, built from this folder", build_kreg)?;
+    let cluster = stages.stage("a cluster of three nodes", || {
+        cluster::up(&cluster::Options::default())
+    })?;
+    let config = cluster.state.join("kreg.toml");
+    let mut up = Command::new(&kreg);
+    up.arg("up").arg("--config").arg(&config);
+    if options.tutorial {
+        up.args(["--profile", "tutorial"]);
+    }
+    // Straight to the terminal: what it shows is what the demo is for.
+    stages.stage(
+        "kreg up: the registry, trust on every node, and the proof",
+        || {
+            let status = up.status().tried(|| format!("start {}", kreg.display()))?;
+            match status.success() {
+                true => Ok(()),
+                false => Err(Failure::new("run kreg up", status)
+                    .next("read what it says above; cargo xtask cluster down removes everything")),
+            }
+        },
+    )?;
+    e2e::print(&stages.table());
+    e2e::print(&look_around(
+        &cluster,
+        &kreg.display().to_string(),
+        options.tutorial,
+    ));
+    e2e::print(&format!("Done in {:.0} s.", start.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+fn look_around(cluster: &ClusterHandle, kreg: &str, tutorial: bool) -> String {
+    let (namespace, secret, profile) = match tutorial {
+        true => ("default", "reg-cred-secret", " --profile tutorial"),
+        false => ("kreg-system", "docker-registry-pull", ""),
+    };
+    let node = cluster
+        .nodes
+        .first()
+        .map_or("", |node| node.container.as_str());
+    let address = cluster
+        .nodes
+        .first()
+        .map_or("", |node| node.address.as_str());
+    format!(
+        r#"How to look around:
+
+  export KUBECONFIG={kubeconfig} KREG_CONFIG={config}
+  alias kubectl={kubectl} kreg={kreg}
+
+  kubectl get all,secrets,configmaps,pvc -n {namespace}   what is there
+  kreg status{profile}                                    and what state it is in
+  kreg verify{profile}                                    the proof, again
+
+  The user and password, in the form that Pods use:
+  kubectl get secret {secret} -n {namespace} -o jsonpath='{{.data.\.dockerconfigjson}}' | base64 -d
+
+  Images are named docker-registry:5000/NAME:TAG. Push one from a node:
+  ssh -i {identity} -o UserKnownHostsFile={known_hosts} root@{address}
+  (or: docker exec -it {node} bash)
+    ctr -n k8s.io images tag {nginx} docker-registry:5000/hello:v1
+    ctr -n k8s.io images push --hosts-dir /etc/containerd/certs.d --user USER:PASSWORD docker-registry:5000/hello:v1
+
+  Run it on any node, from the registry:
+  kubectl run hello -n {namespace} --image=docker-registry:5000/hello:v1 \
+    --overrides='{{"spec":{{"imagePullSecrets":[{{"name":"{secret}"}}]}}}}'
+
+  kreg down{profile} --delete-data     takes the registry and all trust away
+  cargo xtask cluster down             takes the cluster away
+"#,
+        kubeconfig = cluster.kubeconfig.display(),
+        config = cluster.state.join("kreg.toml").display(),
+        kubectl = cluster.kubectl.display(),
+        identity = cluster.identity.display(),
+        known_hosts = cluster.known_hosts.display(),
+        nginx = crate::images::NGINX,
+    )
+}

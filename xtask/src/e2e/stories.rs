@@ -1,0 +1,112 @@
+//! What is told, and in which order: what works first, then what must fail well.
+
+mod api_gone;
+mod default;
+mod disk_full;
+mod foreign;
+mod host_keys;
+mod killed;
+mod registry_image;
+mod report;
+mod sshd_gone;
+mod storage;
+mod tutorial;
+mod usage;
+
+use crate::e2e::snapshot::Snapshot;
+use crate::e2e::story::{Scene, Story};
+use crate::failure::Result;
+
+/// Every story.
+pub(crate) const ALL: &[Story] = &[
+    Story {
+        name: "default",
+        proves: "up, status, verify, up again and down do what they say, byte for byte",
+        run: default::run,
+    },
+    Story {
+        name: "tutorial",
+        proves: "the tutorial's own story holds step for step, and can be undone",
+        run: tutorial::run,
+    },
+    Story {
+        name: "no-kubeconfig",
+        proves: "without a kubeconfig nothing is tried, and the way to one is told",
+        run: usage::no_kubeconfig,
+    },
+    Story {
+        name: "bad-name",
+        proves: "a name that is no DNS-1123 label is refused before anything is touched",
+        run: usage::bad_name,
+    },
+    Story {
+        name: "bad-port",
+        proves: "a port out of range is refused before anything is touched",
+        run: usage::bad_port,
+    },
+    Story {
+        name: "foreign-object",
+        proves: "an object of the same name that kreg did not make stops it before it makes any",
+        run: foreign::run,
+    },
+    Story {
+        name: "registry-image",
+        proves: "a registry image that cannot be pulled ends `up` early, in the kubelet's words",
+        run: registry_image::run,
+    },
+    Story {
+        name: "no-storage-class",
+        proves: "a StorageClass that does not exist is named, and no node is touched",
+        run: storage::no_class,
+    },
+    Story {
+        name: "claim-pending",
+        proves: "a claim that stays Pending is named, with the reason, and no node is touched",
+        run: storage::pending,
+    },
+    Story {
+        name: "api-gone",
+        proves: "an API server that goes away half way is named, and `up` goes on from there",
+        run: api_gone::run,
+    },
+    Story {
+        name: "sshd-gone",
+        proves: "a node without sshd is named, the others are done, and `up` completes later",
+        run: sshd_gone::run,
+    },
+    Story {
+        name: "unknown-host-key",
+        proves: "a host key never seen before is shown, not trusted",
+        run: host_keys::unknown,
+    },
+    Story {
+        name: "changed-host-key",
+        proves: "a changed host key is refused, with the file and line that it contradicts",
+        run: host_keys::changed,
+    },
+    Story {
+        name: "disk-full",
+        proves: "a node without room is named with the step, and is left as it was",
+        run: disk_full::run,
+    },
+    Story {
+        name: "killed",
+        proves: "an `up` that was killed at any step is completed by the next one",
+        run: killed::run,
+    },
+];
+
+/// Tells a part of a story during which no file of any node may change.
+fn nodes_untouched(
+    scene: &mut Scene<'_>,
+    part: impl FnOnce(&mut Scene<'_>) -> Result<()>,
+) -> Result<()> {
+    let before = scene.check(
+        "every node's files are noted, with their times",
+        Snapshot::of_files,
+    )?;
+    part(scene)?;
+    scene.check("no file of any node was touched", |world| {
+        before.same(&Snapshot::of_files(world)?)
+    })
+}

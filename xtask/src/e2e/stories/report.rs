@@ -1,0 +1,123 @@
+//! What kreg's JSON documents must say about the nodes of this cluster.
+
+use serde_json::Value;
+
+use crate::cluster::Node;
+use crate::e2e::call::Ran;
+use crate::e2e::world::World;
+use crate::failure::Result;
+
+/// The negative controls, each by words that its name has.
+const CONTROLS: &[&[&str]] = &[
+    &["no password", "without a password"],
+    &["wrong password"],
+    &["without the CA", "unknown CA"],
+    &["plain HTTP"],
+];
+
+/// A pull passed on every node, and every negative control was met.
+pub(super) fn proves_every_node(ran: &Ran, world: &World) -> Result<()> {
+    let nodes: Vec<&Node> = world.cluster.nodes.iter().collect();
+    proves(ran, &nodes)
+}
+
+/// A pull passed on every node but this one, for which no pull is claimed.
+pub(super) fn proves_all_but(ran: &Ran, world: &World, left_out: &Node) -> Result<()> {
+    let nodes = world.cluster.nodes.iter();
+    let nodes: Vec<&Node> = nodes.filter(|node| node.name != left_out.name).collect();
+    proves(ran, &nodes)?;
+    let claimed = checks(ran)?
+        .iter()
+        .any(|check| is_passed_pull(check, left_out));
+    match claimed {
+        false => Ok(()),
+        true => Err(ran.wrong(
+            format!("see no proof for {}", left_out.name),
+            "it is claimed",
+        )),
+    }
+}
+
+/// Every node of the cluster is in `nodes`, in the state in which nothing is left to do.
+pub(super) fn names_every_node(ran: &Ran, world: &World) -> Result<()> {
+    let document = ran.json()?;
+    for node in &world.cluster.nodes {
+        let entry = document["nodes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|entry| entry["node"] == node.name.as_str());
+        match entry {
+            Some(entry) if entry["state"] == "unchanged" => {}
+            Some(entry) => return Err(ran.wrong(format!("see {} in order", node.name), entry)),
+            None => {
+                return Err(ran.wrong(format!("see {} in `nodes`", node.name), "it is not there"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The document says that nothing changed, and says it of every object and node.
+pub(super) fn says_unchanged(ran: &Ran) -> Result<()> {
+    let document = ran.json()?;
+    if document["changed"] != Value::Bool(false) {
+        return Err(ran.wrong("read `changed: false`", &document["changed"]));
+    }
+    for (list, key) in [("objects", "action"), ("nodes", "state")] {
+        for entry in document[list].as_array().into_iter().flatten() {
+            if entry[key] != "unchanged" {
+                return Err(ran.wrong(format!("see every entry of `{list}` unchanged"), entry));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn proves(ran: &Ran, nodes: &[&Node]) -> Result<()> {
+    let checks = checks(ran)?;
+    if let Some(failed) = checks.iter().find(|check| !is_passed(check)) {
+        return Err(ran.wrong("see every check of the proof passed", failed));
+    }
+    for node in nodes {
+        if !checks.iter().any(|check| is_passed_pull(check, node)) {
+            let tried = format!("see a pull on {} among the passed checks", node.name);
+            return Err(ran.wrong(tried, "there is none"));
+        }
+    }
+    for words in CONTROLS {
+        let held = |check: &Value| words.iter().any(|word| name(check).contains(word));
+        if !checks.iter().any(held) {
+            let tried = format!("see the negative control {words:?} among the passed checks");
+            return Err(ran.wrong(tried, "there is none"));
+        }
+    }
+    Ok(())
+}
+
+fn checks(ran: &Ran) -> Result<Vec<Value>> {
+    let document = ran.json()?;
+    if document["schema"] != "kreg/v1" {
+        return Err(ran.wrong("read a document of schema kreg/v1", &document["schema"]));
+    }
+    let proof = match &document["proof"] {
+        Value::Null => &document,
+        proof => proof,
+    };
+    match proof["checks"].as_array() {
+        Some(checks) if !checks.is_empty() => Ok(checks.clone()),
+        _ => Err(ran.wrong("read the proof's checks", "there are none")),
+    }
+}
+
+fn name(check: &Value) -> &str {
+    check["name"].as_str().unwrap_or_default()
+}
+
+fn is_passed(check: &Value) -> bool {
+    check["passed"] == Value::Bool(true)
+}
+
+fn is_passed_pull(check: &Value, node: &Node) -> bool {
+    is_passed(check) && name(check).contains("pull") && check["node"] == node.name.as_str()
+}

@@ -1,0 +1,189 @@
+//! Where stories take place: the cluster, its nodes, and the programs that act on them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::cluster::{ClusterHandle, Node};
+use crate::e2e::call::{Call, Ran};
+use crate::failure::{Failure, Result, Tried as _};
+use crate::process::Run;
+
+/// The first user's password in every story; the tutorial's own.
+pub(crate) const PASSWORD: &str = "mypasswd";
+
+/// The host part of image names that kreg gives the registry by default.
+pub(crate) const HOST: &str = "docker-registry:5000";
+
+/// The cluster, the program under test, and a place for files.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) cluster: ClusterHandle,
+    pub(crate) kreg: PathBuf,
+    scratch: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) fn new(cluster: ClusterHandle, kreg: PathBuf) -> Result<Self> {
+        let scratch = tempfile::tempdir().tried(|| "make a scratch directory".to_owned())?;
+        Ok(Self {
+            cluster,
+            kreg,
+            scratch,
+        })
+    }
+
+    /// `kreg` as a user of this cluster calls it: by the cluster's own configuration file.
+    ///
+    /// It stands in an empty directory and sees no configuration or kubeconfig but that one.
+    pub(crate) fn kreg<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Call {
+        self.kreg_bare(arguments)
+            .env("KREG_CONFIG", self.cluster.state.join("kreg.toml"))
+            .env("KREG_PASSWORD", PASSWORD)
+    }
+
+    /// `kreg` with nothing of this cluster in its environment.
+    pub(crate) fn kreg_bare<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Call {
+        Call::new(&self.kreg)
+            .args(arguments.into_iter().map(|a| a.as_ref().to_owned()))
+            .cwd(self.scratch.path())
+            .env("HOME", self.scratch.path())
+            .without_env("KUBECONFIG")
+            .without_env("KREG_CONFIG")
+            .without_env("KREG_PASSWORD")
+            .without_env("SSH_AUTH_SOCK")
+    }
+
+    /// `kubectl` on the cluster.
+    pub(crate) fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Call {
+        Call::new(&self.cluster.kubectl)
+            .args(arguments.into_iter().map(|a| a.as_ref().to_owned()))
+            .env("KUBECONFIG", &self.cluster.kubeconfig)
+            // kubectl keeps what it discovers under HOME; stories must not see each other's.
+            .env("HOME", self.scratch.path())
+            .cwd(self.scratch.path())
+            .limit(Duration::from_secs(120))
+    }
+
+    /// Creates what the manifest says; returns what kubectl printed.
+    pub(crate) fn create(&self, manifest: &Value) -> Result<Ran> {
+        self.kubectl(["create", "-f", "-"])
+            .input(manifest.to_string())
+            .good()
+    }
+
+    /// An object, or list of objects, as JSON.
+    pub(crate) fn get<A: AsRef<str>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Value> {
+        let arguments = arguments.into_iter().map(|a| a.as_ref().to_owned());
+        let all = ["get".to_owned()].into_iter().chain(arguments);
+        self.kubectl(all.chain(["-o".to_owned(), "json".to_owned()]))
+            .good()?
+            .json()
+    }
+
+    /// A shell script on a node, as root. It does not come by ssh, which some stories break.
+    pub(crate) fn on(&self, node: &Node, script: &str) -> Call {
+        Call::new("docker")
+            .args(["exec", "-i", &node.container, "bash", "-s"])
+            .input(format!("set -euo pipefail\n{script}\n"))
+            .limit(Duration::from_secs(120))
+    }
+
+    pub(crate) fn control_plane(&self) -> Result<&Node> {
+        self.node(0)
+    }
+
+    /// The n-th node; the control plane is the first.
+    pub(crate) fn node(&self, index: usize) -> Result<&Node> {
+        self.cluster.nodes.get(index).ok_or_else(|| {
+            Failure::new(
+                format!("use node {index} of cluster {}", self.cluster.name),
+                format!("it has {}", self.cluster.nodes.len()),
+            )
+            .next("bring up a cluster of three nodes: cargo xtask cluster up --nodes 3")
+        })
+    }
+
+    /// A path for a file of a story, outside the cluster's own files.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// Writes such a file.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let file = self.file(name);
+        fs::write(&file, text).tried(|| format!("write {}", file.display()))?;
+        Ok(file)
+    }
+
+    /// Reads one of the cluster's own files.
+    pub(crate) fn state(&self, name: &str) -> Result<String> {
+        let file = self.cluster.state.join(name);
+        fs::read_to_string(&file).tried(|| format!("read {}", file.display()))
+    }
+}
+
+/// Builds the program under test and says where it lies.
+pub(crate) fn build_kreg() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let told = Run::new(cargo)
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "kreg-cli",
+            "--message-format=json",
+        ])
+        .cwd(root)
+        .read()
+        .map_err(|failure| failure.next("run `cargo build -p kreg-cli` and mend what it says"))?;
+    executable(&told, "kreg")
+}
+
+/// The program of this name among the messages of `cargo build --message-format=json`.
+pub(crate) fn executable(messages: &str, name: &str) -> Result<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| {
+            // Beside the program there may be its unit tests, under the same name.
+            message["target"]["name"] == name && message["profile"]["test"] == Value::Bool(false)
+        })
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .ok_or_else(|| {
+            Failure::new(
+                format!("build {name}"),
+                "cargo named no executable of that name",
+            )
+        })
+}
+
+/// Asks again and again until the answer is there, or the patience is over.
+///
+/// `ask` says `Ok(Err(what it saw))` for "not yet"; the last of these is in the failure.
+pub(crate) fn await_that<T>(
+    what: &str,
+    patience: Duration,
+    mut ask: impl FnMut() -> Result<Result<T, String>>,
+) -> Result<T> {
+    let end = Instant::now() + patience;
+    loop {
+        match ask()? {
+            Ok(answer) => return Ok(answer),
+            Err(not_yet) if Instant::now() > end => {
+                let seconds = patience.as_secs();
+                return Err(Failure::new(
+                    format!("see that {what}"),
+                    format!("not within {seconds} s; last seen: {not_yet}"),
+                ));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
+}
