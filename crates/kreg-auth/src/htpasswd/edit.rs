@@ -1,5 +1,8 @@
 //! Adding, changing and removing users.
 
+use std::io;
+use std::path::PathBuf;
+
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
@@ -43,6 +46,22 @@ pub enum HtpasswdError {
     /// The registry would refuse the whole file.
     #[error("the registry would refuse the whole file: {0}")]
     Unusable(Finding),
+    /// The file could not be read.
+    #[error("{} could not be read; see that it is there and readable", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file could not be written, and is as it was.
+    #[error("{} could not be written and is as it was; see that its directory is there and writable", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system gave no random salt.
     #[error("the password of user {username:?} could not be hashed; try again")]
     Hash {

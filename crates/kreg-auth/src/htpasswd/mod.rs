@@ -2,6 +2,8 @@
 
 mod check;
 mod edit;
+#[cfg(feature = "file")]
+mod file;
 mod finding;
 mod line;
 
