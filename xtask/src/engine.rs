@@ -101,7 +101,8 @@ pub(crate) fn lacks_sys_resource() -> bool {
         .is_ok_and(|status| bounding_set_lacks(&status, SYS_RESOURCE))
 }
 
-fn answers() -> bool {
+/// Whether a Docker engine answers.
+pub(crate) fn answers() -> bool {
     Run::new("docker")
         .args(["version", "--format", "{{.Server.Version}}"])
         .succeeds()
@@ -227,10 +228,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let wrapper = directory.path().join("wrapper");
         fs::write(&wrapper, RUNC_WRAPPER).unwrap();
+        let status = directory.path().join("status");
+        fs::write(&status, "Name:\tx\nCapBnd:\t000001fffeffffff\n").unwrap();
         Run::new("sh")
             .arg(&wrapper)
             .args(arguments)
             .env("KREG_RUNC", "/bin/echo")
+            .env("KREG_STATUS", &status)
             .read()
             .unwrap()
     }

@@ -1,18 +1,23 @@
 //! `cargo xtask`: kreg's own chores.
 
 mod cache;
+mod cluster;
 mod engine;
 mod failure;
 mod images;
+mod node;
 mod packages;
+mod parts;
 mod process;
 mod progress;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::failure::Result;
+use crate::parts::Generation;
 
 /// kreg's own chores: a cluster, the tests on it, measurements.
 #[derive(Debug, Parser)]
@@ -29,6 +34,64 @@ enum Chore {
     Engine(Engine),
     /// Build the images of tests and clusters from packages
     Images,
+    /// Build kind's node image from packages
+    NodeImage {
+        /// Generation of Kubernetes
+        #[arg(long, value_enum, default_value_t)]
+        kubernetes: Generation,
+    },
+    /// A real cluster to work on
+    #[command(subcommand)]
+    Cluster(Cluster),
+}
+
+#[derive(Debug, Subcommand)]
+enum Cluster {
+    /// Make the cluster, or find it made
+    Up {
+        /// Its name
+        #[arg(long, default_value = "kreg")]
+        name: String,
+        /// Who makes it
+        #[arg(long, value_enum, default_value_t)]
+        provider: Provider,
+        /// The kubeconfig of an existing cluster
+        #[arg(long, required_if_eq("provider", "existing"))]
+        kubeconfig: Option<PathBuf>,
+        /// Nodes in all: one control plane, the rest workers
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
+        nodes: u8,
+        /// Generation of Kubernetes
+        #[arg(long, value_enum, default_value_t)]
+        kubernetes: Generation,
+        /// A node image that Docker has or can pull, such as kindest/node:v1.34.0
+        #[arg(long)]
+        node_image: Option<String>,
+    },
+    /// Take it away, whole or half made
+    Down {
+        /// Its name
+        #[arg(long, default_value = "kreg")]
+        name: String,
+        /// Stop the Docker engine too, if it was started here
+        #[arg(long)]
+        engine: bool,
+    },
+    /// Show its nodes
+    Status {
+        /// Its name
+        #[arg(long, default_value = "kreg")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Provider {
+    /// kind, on this machine
+    #[default]
+    Kind,
+    /// Nobody: it exists
+    Existing,
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,11 +118,40 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<()> {
     match chore {
         Chore::Images => images::build_all(),
+        Chore::NodeImage { kubernetes } => node::image(kubernetes).map(progress::say),
+        Chore::Cluster(chore) => cluster(chore),
         Chore::Engine(Engine::Up) => engine::up(),
         Chore::Engine(Engine::Down) => engine::down(),
         Chore::Engine(Engine::Status) => {
             progress::say(engine::describe()?);
             Ok(())
         }
+    }
+}
+
+fn cluster(chore: Cluster) -> Result<()> {
+    match chore {
+        Cluster::Up {
+            name,
+            provider,
+            kubeconfig,
+            nodes,
+            kubernetes,
+            node_image,
+        } => cluster::up(&cluster::Options {
+            name,
+            provider: match (provider, kubeconfig) {
+                (Provider::Existing, Some(kubeconfig)) => {
+                    cluster::Provider::Existing { kubeconfig }
+                }
+                _ => cluster::Provider::Kind,
+            },
+            nodes: usize::from(nodes),
+            kubernetes,
+            node_image,
+        })
+        .map(drop),
+        Cluster::Down { name, engine } => cluster::down(&name, engine),
+        Cluster::Status { name } => cluster::status(&name),
     }
 }

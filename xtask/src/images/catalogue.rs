@@ -1,6 +1,6 @@
 //! The images that tests and clusters use.
 
-use super::recipe::{Recipe, Source};
+use super::recipe::Recipe;
 
 /// distribution's registry, by Debian's version.
 pub(crate) const REGISTRY: &str = "kreg.test/registry:2.8.2";
@@ -18,22 +18,22 @@ pub(crate) fn catalogue() -> Vec<Recipe> {
             REGISTRY,
             include_str!("../../assets/images/registry/Dockerfile"),
         )
-        .file(
+        .text(
             "config.yml",
-            Source::Text(include_str!("../../assets/images/registry/config.yml").into()),
+            include_str!("../../assets/images/registry/config.yml"),
         )
-        .file(
+        .text(
             "entrypoint.sh",
-            Source::Text(include_str!("../../assets/images/registry/entrypoint.sh").into()),
+            include_str!("../../assets/images/registry/entrypoint.sh"),
         ),
         Recipe::new(SSHD, include_str!("../../assets/images/sshd/Dockerfile"))
-            .file(
+            .text(
                 "config.toml",
-                Source::Text(include_str!("../../assets/images/sshd/config.toml").into()),
+                include_str!("../../assets/images/sshd/config.toml"),
             )
-            .file(
+            .text(
                 "entrypoint.sh",
-                Source::Text(include_str!("../../assets/images/sshd/entrypoint.sh").into()),
+                include_str!("../../assets/images/sshd/entrypoint.sh"),
             ),
         Recipe::new(
             BUSYBOX,

@@ -8,7 +8,7 @@ mod catalogue;
 mod recipe;
 
 pub(crate) use catalogue::{BUSYBOX, NGINX, REGISTRY, catalogue};
-pub(crate) use recipe::{Recipe, Source};
+pub(crate) use recipe::{CONTENT, Recipe, Source, recorded};
 
 use crate::engine;
 use crate::failure::Result;

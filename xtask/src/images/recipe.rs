@@ -11,7 +11,7 @@ use crate::process::Run;
 use crate::progress::say;
 
 /// Label that holds the digest of what an image was made of.
-const CONTENT: &str = "kreg.content";
+pub(crate) const CONTENT: &str = "kreg.content";
 
 /// Where a file of a build context comes from.
 #[derive(Debug, Clone)]
@@ -46,6 +46,11 @@ impl Recipe {
     pub(crate) fn file(mut self, name: impl Into<String>, source: Source) -> Self {
         self.files.push((name.into(), source));
         self
+    }
+
+    /// Adds a file with this text to the build context.
+    pub(crate) fn text(self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        self.file(name, Source::Text(text.into()))
     }
 
     /// Names another image that the Dockerfile starts from.
@@ -100,6 +105,9 @@ impl Recipe {
         write(&place("Dockerfile"), &self.dockerfile)?;
         for (name, source) in &self.files {
             let target = place(name);
+            if let Some(directory) = target.parent() {
+                fs::create_dir_all(directory).tried(|| format!("make {}", directory.display()))?;
+            }
             match source {
                 Source::Text(text) => write(&target, text)?,
                 Source::File(file) => fs::hard_link(file, &target)
@@ -128,7 +136,7 @@ impl Recipe {
 }
 
 /// The digest that the image of this name was built with, if it is there and was built here.
-pub(super) fn recorded(tag: &str) -> Option<String> {
+pub(crate) fn recorded(tag: &str) -> Option<String> {
     Run::new("docker")
         .args(["image", "inspect", "--format"])
         .arg(format!("{{{{index .Config.Labels \"{CONTENT}\"}}}}"))

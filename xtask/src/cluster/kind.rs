@@ -1,0 +1,263 @@
+//! kind's own program makes the containers and runs kubeadm; the network between the Pods, the way
+//! in by ssh and the waiting are done here.
+//!
+//! Every step after the creation may be repeated, so a cluster that stands is simply settled again:
+//! that is also what brings it back after its containers were stopped.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::access;
+use super::leftovers::{self, MARK};
+use super::options::{ClusterHandle, Node, Options};
+use super::plan;
+use super::state::State;
+use super::status::{Api, Facts};
+use crate::cache;
+use crate::engine;
+use crate::failure::{Failure, Result, Tried as _};
+use crate::node;
+use crate::parts::{self, Generation};
+use crate::process::Run;
+use crate::progress::say;
+
+/// Label that kind puts on the containers of a cluster.
+pub(super) const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
+
+/// How long nodes may take to appear with their Pod blocks, and then to become ready.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// inotify instances that three nodes with systemd and a kubelet each stay below for sure.
+const INOTIFY: u32 = 512;
+
+const START_ANEW: &str = "cargo xtask cluster down, then up";
+
+/// Makes the cluster or finds it, and settles it.
+pub(super) fn up(options: &Options, state: &State) -> Result<ClusterHandle> {
+    engine::up()?;
+    let mut found = containers(&options.name)?;
+    if !found.is_empty() && !state.config().exists() {
+        say(format!(
+            "cluster {} is half made: starting anew",
+            options.name
+        ));
+        leftovers::remove(&options.name, state)?;
+        found.clear();
+    }
+    if found.is_empty() {
+        create(options, state)?;
+        found = containers(&options.name)?;
+    } else {
+        Run::new("docker").arg("start").args(&found).run()?;
+    }
+    let control_plane = found.first().ok_or_else(|| {
+        Failure::new(
+            format!("find the nodes of cluster {}", options.name),
+            "kind made none",
+        )
+        .next(START_ANEW)
+    })?;
+    let api = Api::in_container(control_plane);
+    settle(options, state, &api, found.len()).map_err(|failure| failure.next(START_ANEW))
+}
+
+/// Names of the cluster's containers, running or not, the first control plane first.
+pub(super) fn containers(cluster: &str) -> Result<Vec<String>> {
+    let list = Run::new("docker")
+        .args(["ps", "--all", "--filter"])
+        .arg(format!("label={CLUSTER_LABEL}={cluster}"))
+        .args(["--format", "{{.Label \"io.x-k8s.kind.role\"}} {{.Names}}"])
+        .read()?;
+    // "control-plane" sorts before "worker".
+    let mut lines: Vec<&str> = list.lines().collect();
+    lines.sort_unstable();
+    Ok(lines
+        .iter()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(_, name)| name.to_owned())
+        .collect())
+}
+
+fn create(options: &Options, state: &State) -> Result<()> {
+    let image = match &options.node_image {
+        Some(image) => image.clone(),
+        None => node::image(options.kubernetes)?,
+    };
+    let kind = parts::kind()?.program;
+    prepare_host()?;
+    state.make()?;
+    state.write("kind.yaml", &plan::kind(options.nodes, options.kubernetes))?;
+    let log = cache::log(&format!("cluster-{}", options.name))?;
+    let _ = fs::remove_file(&log);
+    say(format!(
+        "kind makes {} nodes of {image} (about a minute)",
+        options.nodes
+    ));
+    Run::new(kind)
+        .args(["create", "cluster", "--retain", "--verbosity=1"])
+        .args(["--name", &options.name])
+        .args(["--image", &image])
+        .arg("--config")
+        .arg(state.file("kind.yaml"))
+        .arg("--kubeconfig")
+        .arg(state.kubeconfig())
+        // A network of its own, so that it can go with the cluster.
+        .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", &options.name)
+        .env(MARK, &options.name)
+        .log(&log)
+        .dies_with_us()
+        .run()
+        .map_err(|failure| {
+            explain(&options.name, &log);
+            failure.next(format!(
+                "read the log, which ends with the nodes' own; then {START_ANEW}"
+            ))
+        })?;
+    say("kind is done");
+    Ok(())
+}
+
+/// Appends what the nodes themselves say to the log of a creation that failed.
+fn explain(cluster: &str, log: &Path) {
+    for container in containers(cluster).unwrap_or_default() {
+        // Whatever cannot be had here is missing from the log; the failure itself is told anyway.
+        let _ = Run::new("docker")
+            .args(["logs", "--tail=40", &container])
+            .log(log)
+            .succeeds();
+        let _ = Run::new("docker")
+            .args(["exec", &container, "journalctl", "--no-pager", "--lines=60"])
+            .args(["--unit=kubelet", "--unit=containerd"])
+            .log(log)
+            .succeeds();
+    }
+}
+
+/// The one thing of the host that a cluster may need changed.
+fn prepare_host() -> Result<()> {
+    let file = "/proc/sys/fs/inotify/max_user_instances";
+    let now: u32 = fs::read_to_string(file)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(INOTIFY);
+    if now >= INOTIFY {
+        return Ok(());
+    }
+    match fs::write(file, INOTIFY.to_string()) {
+        Ok(()) => say(format!(
+            "fs.inotify.max_user_instances: {now} -> {INOTIFY} until the next boot"
+        )),
+        Err(why) => say(format!(
+            "fs.inotify.max_user_instances is {now} ({why}); several nodes may want {INOTIFY}"
+        )),
+    }
+    Ok(())
+}
+
+/// Network, readiness, access: everything that is between kind's end and a cluster to work on.
+fn settle(options: &Options, state: &State, api: &Api, containers: usize) -> Result<ClusterHandle> {
+    let facts = nodes_with_blocks(api, containers)?;
+    matches_wish(options, &facts)?;
+    let nodes: Vec<Node> = facts.into_iter().map(|facts| facts.node).collect();
+    for node in &nodes {
+        connect(node, &nodes)?;
+    }
+    let seconds = PATIENCE.as_secs();
+    let within = format!("--timeout={seconds}s");
+    api.wait(&["wait", "--for=condition=Ready", "nodes", "--all", &within])?;
+    say(format!("{} nodes are ready", nodes.len()));
+    for (namespace, what) in [
+        ("kube-system", "daemonset/kube-proxy"),
+        ("kube-system", "deployment/coredns"),
+        ("local-path-storage", "deployment/local-path-provisioner"),
+    ] {
+        api.wait(&["rollout", "status", "--namespace", namespace, what, &within])?;
+    }
+    say("DNS, Services and storage are ready");
+    access::open(&nodes, state)?;
+    client(state, &nodes)?;
+    access::configure(state, options.node_image.is_none())?;
+    say(format!(
+        "cluster {}: {}",
+        options.name,
+        state.directory.display()
+    ));
+    Ok(ClusterHandle {
+        name: options.name.clone(),
+        kubeconfig: state.kubeconfig(),
+        state: state.directory.clone(),
+        nodes,
+    })
+}
+
+/// Waits until every container is a node and has its block of Pod addresses.
+fn nodes_with_blocks(api: &Api, wanted: usize) -> Result<Vec<Facts>> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let found = api.nodes();
+        match found {
+            Ok(nodes) if nodes.len() == wanted && nodes.iter().all(|n| !n.node.pods.is_empty()) => {
+                return Ok(nodes);
+            }
+            other if Instant::now() > until => {
+                let nodes = other?;
+                return Err(Failure::new(
+                    format!("see {wanted} nodes with Pod addresses"),
+                    format!("after {} s there are {nodes:?}", PATIENCE.as_secs()),
+                ));
+            }
+            _ => std::thread::sleep(Duration::from_millis(500)),
+        }
+    }
+}
+
+/// A cluster that stands is not silently taken for another one.
+fn matches_wish(options: &Options, facts: &[Facts]) -> Result<()> {
+    let version = facts.first().map_or("", |facts| facts.kubelet.as_str());
+    let wanted = match options.kubernetes {
+        Generation::V1_20 => "v1.20.",
+        Generation::V1_34 => "v1.34.",
+    };
+    let other_version = options.node_image.is_none() && !version.starts_with(wanted);
+    if facts.len() == options.nodes && !other_version {
+        return Ok(());
+    }
+    Err(Failure::new(
+        format!("bring up cluster {}", options.name),
+        format!("it stands already, with {} nodes of {version}", facts.len()),
+    )
+    .next("take it down first (cargo xtask cluster down), or give another --name"))
+}
+
+/// CNI configuration and routes of one node.
+fn connect(node: &Node, all: &[Node]) -> Result<()> {
+    node.feed(
+        &plan::cni(&node.pods),
+        [
+            "sh",
+            "-c",
+            "cat >/etc/cni/net.d/.kreg && mv /etc/cni/net.d/.kreg /etc/cni/net.d/10-kreg.conflist",
+        ],
+    )?;
+    let routes: String = plan::routes(node, all)
+        .iter()
+        .map(|(block, hop)| format!("route replace {block} via {hop}\n"))
+        .collect();
+    node.feed(&routes, ["ip", "-batch", "-"]).map(drop)
+}
+
+/// The kubectl of this very version, for whoever works with the cluster from outside.
+fn client(state: &State, nodes: &[Node]) -> Result<()> {
+    let kubectl = state.file("kubectl");
+    let (Some(node), false) = (nodes.first(), kubectl.exists()) else {
+        return Ok(());
+    };
+    let scratch = state.file(".kubectl");
+    Run::new("docker")
+        .args(["cp", "--follow-link"])
+        .arg(format!("{}:/usr/bin/kubectl", node.container))
+        .arg(&scratch)
+        .run()?;
+    fs::rename(&scratch, &kubectl).tried(|| format!("write {}", kubectl.display()))
+}
