@@ -82,7 +82,11 @@ impl Retry {
 fn is_passing(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => match status.code {
-            429 | 500..=599 => true,
+            429 | 501..=599 => true,
+            // Server-side apply answers 500 to a field outside the schema; that is our mistake, not its bad moment.
+            500 => !status
+                .message
+                .contains("failed to create typed patch object"),
             // Not a field conflict but a lost race: the object changed or came to be while the server merged.
             409 => field_conflicts(status).is_empty() && !is_precondition(status),
             _ => false,
@@ -93,8 +97,11 @@ fn is_passing(error: &kube::Error) -> bool {
 }
 
 /// A delete whose uid precondition does not hold; asking again cannot change that.
+/// Source: apiserver `pkg/registry/rest/delete.go`, `pkg/storage/interfaces.go`; two layers, two wordings.
 pub(crate) fn is_precondition(status: &kube::core::Status) -> bool {
-    status.code == 409 && status.message.contains("Precondition failed")
+    let message = &status.message;
+    status.code == 409
+        && (message.contains("Precondition failed") || message.contains("UID in the precondition"))
 }
 
 /// Who holds which field, from a 409 of server-side apply.

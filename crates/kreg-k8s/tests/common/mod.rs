@@ -1,0 +1,262 @@
+//! What the tests on a real API server share. They fail, and never skip, without one.
+
+// Each test binary uses its own part of this, and none exports anything.
+#![allow(dead_code, unreachable_pub)]
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use kreg_k8s::{
+    ApplyMode, Cluster, Connection, Deleted, DownOptions, Error, Kind, LiveCluster, Manifests,
+    Material, Object, ObjectRef, Profile, Progress, Query, RegistrySpec, Scope, Storage, apply,
+    down,
+};
+use serde_json::{Value, json};
+
+/// The cluster of `$KUBECONFIG`.
+pub async fn cluster() -> LiveCluster {
+    LiveCluster::connect(&Connection::default())
+        .await
+        .expect("this test needs a cluster: set KUBECONFIG")
+}
+
+/// A spec whose namespace, instance and Service no other test uses, on storage that needs nothing.
+pub fn spec(test: &str) -> RegistrySpec {
+    let name = format!("t-{test}-{}", std::process::id());
+    RegistrySpec::new(Profile::Default)
+        .with_instance(&name)
+        .and_then(|spec| spec.with_namespace(&name))
+        .and_then(|spec| spec.with_image("kreg.test/registry:2.8.2"))
+        .and_then(|spec| spec.with_storage(Storage::EmptyDir))
+        .unwrap()
+}
+
+/// Certificates and passwords that an API server takes; a registry would not start with them.
+pub fn dummy_material() -> Material {
+    Material {
+        tls_chain_pem: "certificate\n".into(),
+        tls_key_pem: "key".into(),
+        ca_bundle_pem: "ca\n".into(),
+        ca_key_pem: Some("ca-key".into()),
+        htpasswd: "u:$2y$10$x\n".into(),
+        http_secret: "0123456789".into(),
+        docker_config_json: r#"{"auths":{}}"#.into(),
+    }
+}
+
+/// Certificates and passwords a registry starts with; the password is `wonderland`.
+pub fn real_material(spec: &RegistrySpec, address: IpAddr) -> Material {
+    use kreg_auth::{Cost, Credentials, Htpasswd, PullSecret};
+    use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
+    let authority = Authority::generate(&AuthorityRequest::new(spec.instance())).unwrap();
+    let names = spec.dns_names().into_iter().chain([address.to_string()]);
+    let request = LeafRequest::new(spec.service()).sans(names.map(|name| name.parse().unwrap()));
+    let leaf = authority.issue(&request).unwrap();
+    let alice = Credentials::new("alice", "wonderland").unwrap();
+    let mut users = Htpasswd::parse("");
+    users.add(&alice, Cost::MIN).unwrap();
+    let host = spec.registry_name().parse().unwrap();
+    Material {
+        tls_chain_pem: leaf.chain_pem(),
+        tls_key_pem: leaf.key_pem().clone(),
+        ca_bundle_pem: authority.certificate_pem(),
+        ca_key_pem: Some(authority.key_pem().clone()),
+        htpasswd: String::from_utf8(users.to_bytes()).unwrap().into(),
+        http_secret: "0123456789".into(),
+        docker_config_json: PullSecret::for_registry(&host, &alice).to_json(),
+    }
+}
+
+pub fn quiet(_: Progress) {}
+
+/// Foundation, address, everything; returns the spec with its address.
+pub async fn up(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+) -> Result<(RegistrySpec, Vec<kreg_k8s::Change>), Error> {
+    let options = kreg_k8s::ApplyOptions::default();
+    let foundation = Manifests::foundation(spec);
+    apply::apply(cluster, &foundation, options, &quiet).await?;
+    let spec = spec
+        .clone()
+        .with_cluster_ip(Some(apply::cluster_ip(cluster, &foundation).await?));
+    let applied = apply::apply(
+        cluster,
+        &Manifests::full(&spec, &dummy_material()),
+        options,
+        &quiet,
+    )
+    .await?;
+    Ok((spec, applied.changes))
+}
+
+pub async fn down_with_data(cluster: &dyn Cluster, spec: &RegistrySpec) -> kreg_k8s::Removal {
+    let options = DownOptions {
+        delete_data: true,
+        timeout: Duration::from_secs(90),
+    };
+    down::down(cluster, spec, options, &quiet).await.unwrap()
+}
+
+/// Everything in a namespace (and the namespace) as text, without what changes by itself.
+pub async fn contents(cluster: &dyn Cluster, namespace: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for kind in Kind::ALL.iter().copied() {
+        if kind == Kind::Event || (kind.scope() == Scope::Cluster && !kind.holds_data()) {
+            continue;
+        }
+        for object in cluster
+            .list(&Query::all(kind).within(namespace))
+            .await
+            .unwrap()
+        {
+            let mut value = object.value().clone();
+            for key in ["resourceVersion", "managedFields"] {
+                value["metadata"].as_object_mut().unwrap().remove(key);
+            }
+            let text = value.to_string();
+            // Of volumes and namespaces only those that have to do with this one.
+            if kind.scope() == Scope::Namespaced || text.contains(&format!("{namespace:?}")) {
+                found.push(text);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// uid and resourceVersion of every object of the instance: any write at all shows.
+pub async fn versions(cluster: &dyn Cluster, manifests: &Manifests) -> Vec<String> {
+    let inventory = kreg_k8s::Names::of(manifests.spec()).inventory;
+    let references = manifests
+        .objects()
+        .iter()
+        .map(Object::reference)
+        .chain([&inventory]);
+    let mut versions = Vec::new();
+    for reference in references {
+        // Controllers write to these on their own.
+        if matches!(
+            reference.kind(),
+            Kind::Deployment | Kind::Pod | Kind::PersistentVolume | Kind::PersistentVolumeClaim
+        ) {
+            continue;
+        }
+        let live = cluster.get(reference).await.unwrap().unwrap();
+        versions.push(format!(
+            "{reference} {:?} {:?}",
+            live.uid(),
+            live.text("/metadata/resourceVersion")
+        ));
+    }
+    versions
+}
+
+/// Writes as another field manager would, by plain patch (`Update`) or server-side apply.
+pub async fn write_as(
+    cluster: &LiveCluster,
+    manager: &str,
+    kind: Kind,
+    namespace: &str,
+    name: &str,
+    patch: Value,
+    declare: bool,
+) {
+    use kube::api::{Api, DynamicObject, Patch, PatchParams};
+    let resource = kube::core::ApiResource {
+        group: kind.group().into(),
+        version: kind.version().into(),
+        api_version: kind.api_version(),
+        kind: kind.name().into(),
+        plural: kind.plural().into(),
+    };
+    let api: Api<DynamicObject> = match kind.scope() {
+        Scope::Namespaced => Api::namespaced_with(cluster.client().clone(), namespace, &resource),
+        Scope::Cluster => Api::all_with(cluster.client().clone(), &resource),
+    };
+    let mut body =
+        json!({"apiVersion": kind.api_version(), "kind": kind.name(), "metadata": {"name": name}});
+    for (key, value) in patch.as_object().unwrap() {
+        if key == "metadata" {
+            for (key, value) in value.as_object().unwrap() {
+                body["metadata"][key] = value.clone();
+            }
+        } else {
+            body[key] = value.clone();
+        }
+    }
+    let parameters = PatchParams {
+        field_manager: Some(manager.into()),
+        force: declare,
+        ..PatchParams::default()
+    };
+    let patch = if declare {
+        Patch::Apply(body)
+    } else {
+        Patch::Merge(body)
+    };
+    api.patch(name, &parameters, &patch).await.unwrap();
+}
+
+/// A cluster that dies at the n-th write, as a killed process would.
+pub struct Mortal<'a> {
+    inner: &'a dyn Cluster,
+    writes_left: AtomicI64,
+}
+
+impl<'a> Mortal<'a> {
+    pub fn new(inner: &'a dyn Cluster, writes: i64) -> Self {
+        Mortal {
+            inner,
+            writes_left: AtomicI64::new(writes),
+        }
+    }
+
+    fn spend(&self) -> Result<(), Error> {
+        if self.writes_left.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        Err(Error::Malformed {
+            what: "the run".into(),
+            problem: "was killed here".into(),
+        })
+    }
+}
+
+impl Cluster for Mortal<'_> {
+    fn get<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Option<Object>, Error>> {
+        self.inner.get(object)
+    }
+
+    fn list<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Vec<Object>, Error>> {
+        self.inner.list(query)
+    }
+
+    fn apply<'a>(
+        &'a self,
+        object: &'a Object,
+        mode: ApplyMode,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
+        Box::pin(async move {
+            if !mode.dry_run {
+                self.spend()?;
+            }
+            self.inner.apply(object, mode).await
+        })
+    }
+
+    fn delete<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        uid: &'a str,
+    ) -> BoxFuture<'a, Result<Deleted, Error>> {
+        Box::pin(async move {
+            self.spend()?;
+            self.inner.delete(object, uid).await
+        })
+    }
+}
