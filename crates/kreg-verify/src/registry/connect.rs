@@ -37,7 +37,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    pub(super) fn tls(host: &RegistryHost, source: TlsFault) -> ConnectError {
+    pub(crate) fn tls(host: &RegistryHost, source: TlsFault) -> ConnectError {
         ConnectError::Tls {
             host: host.to_string(),
             advice: advice(&source),

@@ -12,6 +12,7 @@ mod tls;
 
 pub use client::{Answer, RegistryClient, Transport};
 pub use connect::ConnectError;
+pub(crate) use error::with_causes;
 pub use error::{ApiError, RegistryError};
 pub use name::{NameError, Reference, Repository, Tag};
 pub use tls::{ServedChain, TlsFault, TrustError, client_config, roots_of_pem, served_chain};

@@ -1,0 +1,276 @@
+//! The proof for one node: pulled there by its kubelet, run there, and the right line printed.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{Stream, TryStreamExt, pin_mut};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, LogParams, PostParams};
+use kube::runtime::watcher;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::events::{events_of, telling};
+use super::progress::Progress;
+use super::{NodeFacts, NodePulls, PullFailure, pod};
+use crate::check::{Check, Context, Outcome};
+
+/// One node pulls the fresh image by its digest and runs it.
+#[derive(Clone, Debug)]
+pub struct NodePull {
+    node: NodeFacts,
+    number: usize,
+}
+
+/// How a Pod ended, for the judgement.
+enum End {
+    Exited(i32),
+    Stuck(String),
+    PullFailed(PullFailure, String),
+    TimedOut(String),
+    Lost(String),
+}
+
+impl NodePull {
+    /// The name of this kind of check.
+    pub const NAME: &'static str = "node-pull";
+
+    /// The check for this node; `number` tells a run's Pods apart.
+    #[must_use]
+    pub fn new(node: NodeFacts, number: usize) -> NodePull {
+        NodePull { node, number }
+    }
+
+    /// Why no Pod can be tried on this node, if so.
+    fn obstacle(&self) -> Option<Outcome> {
+        let node = &self.node;
+        if node.os != "linux" {
+            return Some(Outcome::skipped(format!(
+                "the node runs {}; the probe is a Linux program",
+                node.os
+            )));
+        }
+        if let Err(why) = &node.ready {
+            return Some(Outcome::fail(format!(
+                "node NotReady ({why}): nothing can be started there; bring it back, or remove it"
+            )));
+        }
+        node.architecture
+            .as_ref()
+            .err()
+            .map(|error| Outcome::failed_by(error))
+    }
+
+    async fn prove(&self, context: &Context, pulls: &NodePulls) -> Outcome {
+        let run = context.image.nonce().short();
+        let name = format!("kreg-verify-{run}-{}", self.number);
+        let wanted = pod(pulls, &run, &name, &self.node.name, &context.reference());
+        let pods = pulls.api();
+        let started = Instant::now();
+        let created = match create(&pods, &wanted).await {
+            Ok(created) => created,
+            Err(error) => {
+                return Outcome::fail(format!(
+                    "cannot create pod {}/{name}: {}",
+                    pulls.namespace,
+                    crate::registry::with_causes(&error)
+                ));
+            }
+        };
+        let (end, last) = wait(&pods, &name, started + pulls.timeout).await;
+        let log = match end {
+            End::Exited(0) => read_log(&pods, &name, &context.image.line()).await,
+            _ => String::new(),
+        };
+        let pod = last.unwrap_or(created);
+        let events = events(pulls, &pod, matches!(end, End::Exited(0))).await;
+        let mut outcome = judge(&end, &log, &context.image.line(), &events, pulls.timeout);
+        for event in events {
+            outcome = outcome.with("kubelet event", event);
+        }
+        if let Some(id) = image_id(&pod) {
+            outcome = outcome.with("image on the node", id);
+        }
+        outcome
+            .with(
+                "node",
+                format!("{}, kubelet {}", self.node.runtime, self.node.kubelet),
+            )
+            .with("pod", format!("{}/{name}", pulls.namespace))
+    }
+}
+
+impl Check for NodePull {
+    fn name(&self) -> &str {
+        NodePull::NAME
+    }
+
+    fn title(&self) -> String {
+        format!("{} pulls the image and runs it", self.node.name)
+    }
+
+    fn node(&self) -> Option<&str> {
+        Some(&self.node.name)
+    }
+
+    fn after(&self) -> &[&str] {
+        &["push"]
+    }
+
+    fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match (self.obstacle(), &context.pods) {
+                (Some(outcome), _) => outcome,
+                (None, None) => Outcome::skipped("no cluster was given to start pods in"),
+                (None, Some(pulls)) => self.prove(context, pulls).await,
+            }
+        })
+    }
+}
+
+/// Creates the Pod; a namespace's service account may come a moment after the namespace.
+async fn create(pods: &Api<Pod>, wanted: &Pod) -> Result<Pod, kube::Error> {
+    let end = Instant::now() + Duration::from_secs(15);
+    loop {
+        match pods.create(&PostParams::default(), wanted).await {
+            Err(kube::Error::Api(status))
+                if status.message.contains("serviceaccount") && Instant::now() < end =>
+            {
+                sleep(Duration::from_millis(500)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Follows the Pod until its fate is decided, and returns it as last seen.
+async fn wait(pods: &Api<Pod>, name: &str, deadline: Instant) -> (End, Option<Pod>) {
+    let news = watcher::watch_object(pods.clone(), name);
+    follow(news, deadline).await
+}
+
+async fn follow(
+    news: impl Stream<Item = watcher::Result<Option<Pod>>>,
+    deadline: Instant,
+) -> (End, Option<Pod>) {
+    pin_mut!(news);
+    let mut last = None;
+    let mut trouble = "the API server has not shown the pod yet".to_owned();
+    loop {
+        let pod = match timeout_at(deadline, news.try_next()).await {
+            Err(_) => return (timed_out(last.as_ref(), trouble), last),
+            Ok(Ok(Some(Some(pod)))) => pod,
+            Ok(Ok(Some(None))) if last.is_some() => {
+                return (End::Lost("somebody deleted the pod".to_owned()), last);
+            }
+            Ok(Ok(Some(None))) => continue,
+            Ok(Ok(None)) => return (End::Lost("the watch on the pod ended".to_owned()), last),
+            // The watcher goes on by itself; a lost API server shows as a timeout with its words.
+            Ok(Err(error)) => {
+                trouble = error.to_string();
+                sleep(Duration::from_millis(500)).await;
+                continue;
+            }
+        };
+        let progress = Progress::of(&pod);
+        last = Some(pod);
+        match progress {
+            Progress::Exited(code) => return (End::Exited(code), last),
+            Progress::Stuck(words) => return (End::Stuck(words), last),
+            Progress::PullFailed { kind, message } if !kind.may_pass() => {
+                return (End::PullFailed(kind, message), last);
+            }
+            Progress::PullFailed { message, .. } => trouble = message,
+            Progress::Waiting(words) => trouble = words,
+        }
+    }
+}
+
+fn timed_out(last: Option<&Pod>, trouble: String) -> End {
+    match last.map(Progress::of) {
+        Some(Progress::PullFailed { kind, message }) => End::PullFailed(kind, message),
+        _ => End::TimedOut(trouble),
+    }
+}
+
+/// The program's output; the kubelet may be a moment behind the exit.
+async fn read_log(pods: &Api<Pod>, name: &str, expected: &str) -> String {
+    let mut log = String::new();
+    for _ in 0..10 {
+        log = match pods.logs(name, &LogParams::default()).await {
+            Ok(log) if log == expected => return log,
+            Ok(log) => log,
+            Err(error) => format!("(no log: {error})"),
+        };
+        sleep(Duration::from_millis(300)).await;
+    }
+    log
+}
+
+/// The kubelet's events; they are written late, so a good pull's is waited for a little.
+async fn events(pulls: &NodePulls, pod: &Pod, pulled: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for _ in 0..6 {
+        lines = events_of(pulls.client.clone(), &pulls.namespace, pod)
+            .await
+            .unwrap_or_else(|error| vec![format!("(no events: {error})")]);
+        let complete = if pulled {
+            lines.iter().any(|line| line.starts_with("Pulled: "))
+        } else {
+            telling(&lines).is_some()
+        };
+        if complete {
+            break;
+        }
+        sleep(Duration::from_millis(300)).await;
+    }
+    lines
+}
+
+fn judge(end: &End, log: &str, expected: &str, events: &[String], limit: Duration) -> Outcome {
+    match end {
+        End::Exited(0) if log == expected => {
+            let pulled = events.iter().find(|line| line.starts_with("Pulled: "));
+            let took = pulled
+                .and_then(|line| line.split(" in ").nth(1))
+                .and_then(|rest| rest.split(' ').next());
+            Outcome::pass(match took {
+                Some(took) => format!(
+                    "pulled in {}, ran, printed its nonce",
+                    took.trim_end_matches('.')
+                ),
+                None => "pulled, ran, printed its nonce".to_owned(),
+            })
+        }
+        End::Exited(0) => Outcome::fail(format!(
+            "the container ended well, but its log is {:?} instead of {:?}",
+            log.trim_end(),
+            expected.trim_end()
+        )),
+        End::Exited(code) => Outcome::fail(format!(
+            "the image was pulled, but the container ended with code {code}; can this node run containers?"
+        )),
+        End::Stuck(words) => Outcome::fail(format!("the pod cannot run: {words}")),
+        End::PullFailed(_, message) => {
+            let words = telling(events).unwrap_or(message);
+            let kind = PullFailure::of(words);
+            Outcome::fail(format!("{words}; {}", kind.advice()))
+        }
+        End::TimedOut(words) => {
+            let words = telling(events).unwrap_or(words);
+            Outcome::fail(format!("not done after {} s: {words}", limit.as_secs()))
+        }
+        End::Lost(words) => Outcome::fail(words.clone()),
+    }
+}
+
+fn image_id(pod: &Pod) -> Option<String> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses
+        .first()
+        .map(|status| status.image_id.clone())
+        .filter(|id| !id.is_empty())
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+use futures::stream;
+use serde_json::json;
+
+use super::*;
+use crate::check::Status;
+use crate::image::{Architecture, UnknownArchitecture};
+
+const LINE: &str = "kreg-verify 00\n";
+
+fn facts() -> NodeFacts {
+    NodeFacts {
+        name: "w1".into(),
+        ready: Ok(()),
+        architecture: Ok(Architecture::Amd64),
+        os: "linux".into(),
+        runtime: "containerd://1.6.20".into(),
+        kubelet: "v1.34.4".into(),
+    }
+}
+
+fn pod_with(state: serde_json::Value) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": { "name": "p" },
+        "status": { "containerStatuses": [{
+            "name": "probe", "image": "", "imageID": "r@sha256:1", "ready": false, "restartCount": 0, "state": state,
+        }] },
+    }))
+    .unwrap()
+}
+
+fn waiting(reason: &str, message: &str) -> Pod {
+    pod_with(json!({ "waiting": { "reason": reason, "message": message } }))
+}
+
+async fn end_of(news: Vec<Option<Pod>>) -> End {
+    let news = stream::iter(news.into_iter().map(Ok)).chain(stream::pending());
+    follow(news, Instant::now() + Duration::from_millis(50))
+        .await
+        .0
+}
+
+use futures::StreamExt;
+
+#[test]
+fn nodes_where_nothing_can_be_tried_are_told_apart() {
+    let of = |facts| NodePull::new(facts, 0).obstacle();
+    assert_eq!(of(facts()), None);
+    let down = of(NodeFacts {
+        ready: Err("Kubelet stopped posting".into()),
+        ..facts()
+    })
+    .unwrap();
+    assert_eq!(down.status, Status::Fail);
+    assert!(down.message.contains("NotReady") && down.message.contains("stopped posting"));
+    let odd = of(NodeFacts {
+        architecture: Err(UnknownArchitecture("mips".into())),
+        ..facts()
+    })
+    .unwrap();
+    assert_eq!(odd.status, Status::Fail);
+    assert!(odd.message.contains("mips"));
+    let windows = of(NodeFacts {
+        os: "windows".into(),
+        ..facts()
+    })
+    .unwrap();
+    assert_eq!(windows.status, Status::Skipped);
+}
+
+#[tokio::test]
+async fn a_refused_certificate_ends_the_wait_and_a_refused_connection_does_not() {
+    let x509 = waiting(
+        "ErrImagePull",
+        "x509: certificate signed by unknown authority",
+    );
+    assert!(matches!(
+        end_of(vec![None, Some(x509)]).await,
+        End::PullFailed(PullFailure::Certificate, _)
+    ));
+    let refused = waiting("ErrImagePull", "connect: connection refused");
+    let done = pod_with(json!({ "terminated": { "exitCode": 0 } }));
+    assert!(matches!(
+        end_of(vec![Some(refused.clone()), Some(done)]).await,
+        End::Exited(0)
+    ));
+    assert!(matches!(
+        end_of(vec![Some(refused)]).await,
+        End::PullFailed(PullFailure::Unreachable, _)
+    ));
+}
+
+#[tokio::test]
+async fn silence_deletion_and_exit_codes_end_the_wait() {
+    assert!(matches!(end_of(vec![None]).await, End::TimedOut(_)));
+    let creating = waiting("ContainerCreating", "");
+    assert!(
+        matches!(end_of(vec![Some(creating.clone())]).await, End::TimedOut(w) if w == "ContainerCreating")
+    );
+    assert!(matches!(
+        end_of(vec![Some(creating), None]).await,
+        End::Lost(_)
+    ));
+    let crashed = pod_with(json!({ "terminated": { "exitCode": 139 } }));
+    assert!(matches!(
+        end_of(vec![Some(crashed)]).await,
+        End::Exited(139)
+    ));
+}
+
+#[test]
+fn only_exit_0_with_the_very_line_is_a_proof() {
+    let of = |end: &End, log: &str, events: &[String]| {
+        judge(end, log, LINE, events, Duration::from_secs(9))
+    };
+    let pulled = vec![
+        "Pulled: Successfully pulled image \"r\" in 123ms (123ms including waiting)".to_owned(),
+    ];
+    let good = of(&End::Exited(0), LINE, &pulled);
+    assert_eq!(
+        (good.status, good.message.as_str()),
+        (Status::Pass, "pulled in 123ms, ran, printed its nonce")
+    );
+    assert_eq!(of(&End::Exited(0), LINE, &[]).status, Status::Pass);
+    for log in ["", "kreg-verify 01\n", "kreg-verify 00"] {
+        assert_eq!(
+            of(&End::Exited(0), log, &pulled).status,
+            Status::Fail,
+            "{log:?}"
+        );
+    }
+    assert_eq!(of(&End::Exited(1), LINE, &pulled).status, Status::Fail);
+    assert_eq!(
+        of(&End::Lost("x".into()), LINE, &pulled).status,
+        Status::Fail
+    );
+    assert!(
+        of(&End::TimedOut("ContainerCreating".into()), "", &[])
+            .message
+            .contains("9 s")
+    );
+}
+
+#[test]
+fn a_failed_pull_gives_the_kubelets_words_and_the_way_out() {
+    let end = End::PullFailed(PullFailure::Other, "Back-off pulling image".into());
+    let words = "Failed: Failed to pull image \"r\": x509: certificate signed by unknown authority";
+    let outcome = judge(&end, "", LINE, &[words.to_owned()], Duration::from_secs(9));
+    assert_eq!(outcome.status, Status::Fail);
+    assert!(outcome.message.starts_with(words), "{}", outcome.message);
+    assert!(
+        outcome.message.contains("kreg nodes trust"),
+        "{}",
+        outcome.message
+    );
+}

@@ -1,0 +1,166 @@
+//! Why a kubelet could not pull, told from its message.
+
+/// A kind of failed pull, with its usual cause on a kreg registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PullFailure {
+    /// The registry's certificate was refused.
+    Certificate,
+    /// The node spoke TLS, the registry plain HTTP.
+    HttpForHttps,
+    /// The credentials were refused or missing.
+    Unauthorized,
+    /// The registry's name has no address on the node.
+    NoSuchHost,
+    /// The registry is reached, the image is not there.
+    NotFound,
+    /// No image for the node's architecture.
+    NoPlatform,
+    /// No connection: refused, timed out, no route.
+    Unreachable,
+    /// None of these.
+    Other,
+}
+
+/// What runtimes write, in the order in which it decides: the text of Go's errors and of the
+/// registry, as containerd, dockerd and CRI-O pass it on.
+const SIGNS: [(&str, PullFailure); 19] = [
+    ("x509:", PullFailure::Certificate),
+    (
+        "certificate signed by unknown authority",
+        PullFailure::Certificate,
+    ),
+    ("certificate has expired", PullFailure::Certificate),
+    (
+        "tls: failed to verify certificate",
+        PullFailure::Certificate,
+    ),
+    (
+        "server gave http response to https client",
+        PullFailure::HttpForHttps,
+    ),
+    ("401 unauthorized", PullFailure::Unauthorized),
+    ("no basic auth credentials", PullFailure::Unauthorized),
+    ("authentication required", PullFailure::Unauthorized),
+    ("unauthorized", PullFailure::Unauthorized),
+    ("pull access denied", PullFailure::Unauthorized),
+    ("no such host", PullFailure::NoSuchHost),
+    ("server misbehaving", PullFailure::NoSuchHost),
+    ("no match for platform", PullFailure::NoPlatform),
+    ("no matching manifest", PullFailure::NoPlatform),
+    ("connection refused", PullFailure::Unreachable),
+    ("i/o timeout", PullFailure::Unreachable),
+    ("no route to host", PullFailure::Unreachable),
+    ("manifest unknown", PullFailure::NotFound),
+    ("not found", PullFailure::NotFound),
+];
+
+impl PullFailure {
+    /// The kind that a kubelet's message speaks of.
+    ///
+    /// ```
+    /// use kreg_verify::pods::PullFailure;
+    /// let message = "dial tcp: lookup docker-registry: no such host";
+    /// assert_eq!(PullFailure::of(message), PullFailure::NoSuchHost);
+    /// ```
+    #[must_use]
+    pub fn of(message: &str) -> PullFailure {
+        let message = message.to_ascii_lowercase();
+        SIGNS
+            .iter()
+            .find(|(sign, _)| message.contains(sign))
+            .map_or(PullFailure::Other, |(_, kind)| *kind)
+    }
+
+    /// Whether the kubelet's next attempt may well succeed by itself: routes to a new Service take a
+    /// moment to reach every node. A refused certificate or password stays refused.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        matches!(self, PullFailure::Unreachable | PullFailure::Other)
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            PullFailure::Certificate => {
+                "this node does not trust the registry's CA: run `kreg nodes trust`, and see `kreg nodes status`"
+            }
+            PullFailure::HttpForHttps => "the registry has no certificate: run `kreg up`",
+            PullFailure::Unauthorized => {
+                "the pull secret is missing, of another host, or has another password: run `kreg secret apply`"
+            }
+            PullFailure::NoSuchHost => {
+                "this node does not know the registry's name: run `kreg nodes trust`, and see `kreg nodes status`"
+            }
+            PullFailure::NotFound => "another registry answers under this name on this node",
+            PullFailure::NoPlatform => "the image is for another architecture than this node's",
+            PullFailure::Unreachable => {
+                "this node does not reach the registry: look at kube-proxy, network policies and stale addresses"
+            }
+            PullFailure::Other => "look at the container runtime's log on this node",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_messages_are_told_apart() {
+        // As containerd 1.6 and 1.7, dockerd and CRI-O write them.
+        for (message, kind) in [
+            (
+                r#"failed to do request: Head "https://docker-registry:5000/v2/a/manifests/v1": x509: certificate signed by unknown authority"#,
+                PullFailure::Certificate,
+            ),
+            (
+                "tls: failed to verify certificate: x509: certificate is valid for a, not b",
+                PullFailure::Certificate,
+            ),
+            (
+                r#"http: server gave HTTP response to HTTPS client"#,
+                PullFailure::HttpForHttps,
+            ),
+            (
+                "pulling from host 10.96.0.50:5000 failed with status code [manifests v1]: 401 Unauthorized",
+                PullFailure::Unauthorized,
+            ),
+            (
+                "Head ...: no basic auth credentials",
+                PullFailure::Unauthorized,
+            ),
+            (
+                "dial tcp: lookup docker-registry on 127.0.0.11:53: no such host",
+                PullFailure::NoSuchHost,
+            ),
+            (
+                "docker-registry:5000/a:v1: not found",
+                PullFailure::NotFound,
+            ),
+            (
+                "no match for platform in manifest sha256:0: not found",
+                PullFailure::NoPlatform,
+            ),
+            (
+                "dial tcp 10.96.0.50:5000: connect: connection refused",
+                PullFailure::Unreachable,
+            ),
+            (
+                "dial tcp 10.96.0.50:5000: i/o timeout",
+                PullFailure::Unreachable,
+            ),
+            ("unexpected EOF", PullFailure::Other),
+        ] {
+            assert_eq!(PullFailure::of(message), kind, "{message}");
+        }
+    }
+
+    #[test]
+    fn only_failures_of_the_route_may_pass() {
+        assert!(PullFailure::Unreachable.may_pass());
+        assert!(!PullFailure::Certificate.may_pass());
+        assert!(!PullFailure::Unauthorized.may_pass());
+    }
+}

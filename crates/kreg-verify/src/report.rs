@@ -1,0 +1,241 @@
+//! The result of a verification, for people and for programs.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::{Evidence, Outcome, Status};
+
+/// The name of this document's form; a form that old readers would misread gets another.
+pub const SCHEMA: &str = "kreg/v1";
+
+/// What `kind` says in the document.
+const KIND: &str = "VerifyReport";
+
+/// Everything that a verification found, in the order in which checks are listed.
+///
+/// Serialises to one JSON object with `"schema": "kreg/v1"` and `"kind": "VerifyReport"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    schema: String,
+    kind: String,
+    /// The registry, as in image references.
+    pub registry: String,
+    /// The probe image, `host:port/repository@sha256:...`.
+    pub image: String,
+    /// When it began, RFC 3339, UTC.
+    pub started: String,
+    /// How long it took in all, in seconds.
+    pub seconds: f64,
+    /// The answer to "does it work?".
+    pub verdict: Verdict,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+    /// Each check, node by node where it is about nodes.
+    pub checks: Vec<CheckReport>,
+}
+
+/// The answer to "does it work?".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// No check failed, at least one passed, and nothing cut it short.
+    Pass,
+    /// Anything else: what was not shown is not claimed.
+    Fail,
+}
+
+/// One check's result. `Display` gives one line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// Its stable name, such as `tls`.
+    pub name: String,
+    /// The claim in words.
+    pub title: String,
+    /// About which node, if about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// What became of it.
+    pub status: Status,
+    /// What was seen, or why not and what to do.
+    pub message: String,
+    /// How long it took, in seconds, to the millisecond.
+    pub seconds: f64,
+    /// What was observed on the way.
+    #[serde(default)]
+    pub evidence: Vec<Evidence>,
+}
+
+impl Report {
+    pub(crate) fn new(registry: String, image: String, started: String) -> Report {
+        Report {
+            schema: SCHEMA.to_owned(),
+            kind: KIND.to_owned(),
+            registry,
+            image,
+            started,
+            seconds: 0.0,
+            verdict: Verdict::Fail,
+            interrupted: false,
+            checks: Vec::new(),
+        }
+    }
+
+    pub(crate) fn conclude(&mut self, seconds: f64) {
+        self.seconds = milliseconds(seconds);
+        self.verdict = verdict(&self.checks, self.interrupted);
+    }
+
+    /// The checks that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &CheckReport> {
+        self.checks
+            .iter()
+            .filter(|check| check.status == Status::Fail)
+    }
+
+    /// The names of nodes about which a check failed, each once, in the report's order.
+    #[must_use]
+    pub fn failed_nodes(&self) -> Vec<&str> {
+        let mut nodes: Vec<_> = self
+            .failures()
+            .filter_map(|check| check.node.as_deref())
+            .collect();
+        nodes.dedup();
+        nodes
+    }
+
+    /// How many checks passed, failed and were skipped.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |status| {
+            self.checks
+                .iter()
+                .filter(|check| check.status == status)
+                .count()
+        };
+        (
+            count(Status::Pass),
+            count(Status::Fail),
+            count(Status::Skipped),
+        )
+    }
+}
+
+fn verdict(checks: &[CheckReport], interrupted: bool) -> Verdict {
+    let any = |status| checks.iter().any(|check| check.status == status);
+    if !interrupted && any(Status::Pass) && !any(Status::Fail) {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    }
+}
+
+impl CheckReport {
+    pub(crate) fn new(
+        name: &str,
+        title: String,
+        node: Option<&str>,
+        outcome: Outcome,
+        seconds: f64,
+    ) -> CheckReport {
+        CheckReport {
+            name: name.to_owned(),
+            title,
+            node: node.map(str::to_owned),
+            status: outcome.status,
+            message: outcome.message,
+            seconds: milliseconds(seconds),
+            evidence: outcome.evidence,
+        }
+    }
+}
+
+fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Status::Pass => "pass",
+            Status::Fail => "FAIL",
+            Status::Skipped => "skip",
+        })
+    }
+}
+
+impl fmt::Display for CheckReport {
+    /// `pass    0.03 s  tls  ...`, with the node after the name where there is one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:<4} {:>7.2} s  {}",
+            self.status, self.seconds, self.name
+        )?;
+        if let Some(node) = &self.node {
+            write!(f, " {node}")?;
+        }
+        let one_line = self
+            .message
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        write!(f, "  {one_line}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(outcome: Outcome, node: Option<&str>) -> CheckReport {
+        CheckReport::new("node-pull", "a claim".into(), node, outcome, 1.236_4)
+    }
+
+    #[test]
+    fn only_passes_make_a_pass_and_nothing_makes_none() {
+        let (pass, fail, skip) = (Outcome::pass(""), Outcome::fail(""), Outcome::skipped(""));
+        let of = |outcomes: &[&Outcome], interrupted| {
+            let checks: Vec<_> = outcomes.iter().map(|o| check((*o).clone(), None)).collect();
+            verdict(&checks, interrupted)
+        };
+        assert_eq!(of(&[&pass, &skip], false), Verdict::Pass);
+        assert_eq!(of(&[&pass, &fail], false), Verdict::Fail);
+        assert_eq!(of(&[&skip], false), Verdict::Fail);
+        assert_eq!(of(&[], false), Verdict::Fail);
+        assert_eq!(of(&[&pass], true), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_check_is_one_line() {
+        let failed = check(Outcome::fail("x509:\n  unknown authority"), Some("w1"));
+        assert_eq!(
+            failed.to_string(),
+            "FAIL    1.24 s  node-pull w1  x509: unknown authority"
+        );
+    }
+
+    #[test]
+    fn the_document_says_its_form_and_comes_back_as_it_was() {
+        let mut report = Report::new(
+            "r:5000".into(),
+            "r:5000/a@sha256:0".into(),
+            "2026-01-01T00:00:00Z".into(),
+        );
+        report.checks = vec![check(
+            Outcome::fail("no").with("event", "Failed"),
+            Some("w1"),
+        )];
+        report.conclude(2.0);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["schema"], "kreg/v1");
+        assert_eq!(json["kind"], "VerifyReport");
+        assert_eq!(json["verdict"], "fail");
+        assert_eq!(json["checks"][0]["status"], "fail");
+        assert_eq!(json["checks"][0]["seconds"], 1.236);
+        assert_eq!(json["checks"][0]["evidence"][0]["text"], "Failed");
+        assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+        assert_eq!(report.failed_nodes(), ["w1"]);
+        assert_eq!(report.counts(), (0, 1, 0));
+    }
+}
