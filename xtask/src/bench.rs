@@ -15,12 +15,15 @@ use crate::progress::say;
 /// The tutorial, typed.
 const TUTORIAL: &str = include_str!("../assets/bench/tutorial.sh");
 
-/// Side by side with the tutorial typed by hand
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// How often each is measured; they take turns
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
+
+    /// On the cluster of this name, made if it is not there
+    #[arg(long, value_name = "NAME", default_value = "kreg")]
+    cluster: String,
 
     /// Also write the table to this file
     #[arg(long, value_name = "FILE")]
@@ -74,7 +77,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         tool("openssl", "openssl"),
         tool("ssh", "openssh-client"),
     ])?;
-    let cluster = cluster::up(&cluster::Options::default())?;
+    let cluster = cluster::up(&cluster::Options {
+        name: options.cluster.clone(),
+        ..cluster::Options::default()
+    })?;
     let world = World::new(cluster, build_kreg()?)?;
     let mut seconds = vec![Vec::new(); WAYS.len()];
     for round in 1..=options.rounds {
@@ -107,7 +113,7 @@ fn by_hand(world: &World, what: &str) -> Result<Ran> {
         .args(["-s", "--", what])
         .input(TUTORIAL)
         .env("KUBECONFIG", &world.cluster.kubeconfig)
-        .env("KUBECTL", &world.cluster.kubectl)
+        .env("KUBECTL", world.state_file("kubectl"))
         .env("SSH", ssh(world))
         .env("REGISTRY_IMAGE", REGISTRY)
         .env("CERTS_D", "/etc/containerd/certs.d")
@@ -119,8 +125,8 @@ fn by_hand(world: &World, what: &str) -> Result<Ran> {
 fn ssh(world: &World) -> String {
     format!(
         "ssh -o BatchMode=yes -o IdentitiesOnly=yes -o UserKnownHostsFile={} -i {}",
-        world.cluster.known_hosts.display(),
-        world.cluster.identity.display()
+        world.state_file("known_hosts").display(),
+        world.state_file("id_ed25519").display()
     )
 }
 

@@ -11,7 +11,6 @@ use crate::needs;
 use crate::packages;
 use crate::stages::Stages;
 
-/// A throwaway cluster, `kreg up`, the proof, and how to look around
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// The tutorial's objects and names
@@ -98,9 +97,9 @@ fn look_around(cluster: &ClusterHandle, kreg: &str, tutorial: bool) -> String {
 "#,
         kubeconfig = cluster.kubeconfig.display(),
         config = cluster.state.join("kreg.toml").display(),
-        kubectl = cluster.kubectl.display(),
-        identity = cluster.identity.display(),
-        known_hosts = cluster.known_hosts.display(),
+        kubectl = cluster.state.join("kubectl").display(),
+        identity = cluster.state.join("id_ed25519").display(),
+        known_hosts = cluster.state.join("known_hosts").display(),
         nginx = crate::images::NGINX,
     )
 }

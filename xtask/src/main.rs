@@ -1,15 +1,21 @@
 //! `cargo xtask`: kreg's own chores.
 
+mod bench;
 mod cache;
 mod cluster;
+mod demo;
+mod e2e;
 mod engine;
 mod failure;
 mod images;
+mod needs;
 mod node;
 mod packages;
 mod parts;
 mod process;
 mod progress;
+mod stages;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,6 +35,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// A throwaway cluster, `kreg up`, the proof, and how to look around
+    Demo(demo::Options),
+    /// Everything that passes before a merge
+    Test(test::Options),
+    /// Stories told on a real cluster with the real program
+    E2e(e2e::Options),
+    /// Side by side with the tutorial typed by hand
+    Bench(bench::Options),
     /// The Docker engine that clusters and tests run on
     #[command(subcommand)]
     Engine(Engine),
@@ -117,6 +131,10 @@ fn main() -> ExitCode {
 
 fn run(chore: Chore) -> Result<()> {
     match chore {
+        Chore::Demo(options) => demo::run(&options),
+        Chore::Test(options) => test::run(&options),
+        Chore::E2e(options) => e2e::run(&options),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Images => images::build_all(),
         Chore::NodeImage { kubernetes } => node::image(kubernetes).map(progress::say),
         Chore::Cluster(chore) => cluster(chore),

@@ -17,7 +17,6 @@ use crate::stages::Stages;
 /// One selection of packages and features for every stage, so that each dependency is built once.
 const EVERYTHING: &[&str] = &["--workspace", "--all-features", "--locked"];
 
-/// Everything that passes before a merge
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// Leave out all that needs Docker or a cluster
@@ -73,9 +72,10 @@ fn together(stages: &mut Stages, options: &Options) {
         return;
     }
     let before = what_docker_has();
+    let wanted = cluster::Options::default();
     let mut up = None;
     stages.try_stage("cluster", || {
-        up = Some(cluster::up(&cluster::Options::default())?);
+        up = Some(cluster::up(&wanted)?);
         Ok(())
     });
     if let Some(cluster) = up {
@@ -97,8 +97,8 @@ fn together(stages: &mut Stages, options: &Options) {
         return;
     }
     stages.try_stage("cluster down, nothing left", || {
-        cluster::down(&cluster::Options::default())?;
-        nothing_left(&before?)
+        cluster::down(&wanted.name, false)?;
+        nothing_left(&before?, &cluster::leftovers(&wanted.name)?)
     });
 }
 
@@ -156,13 +156,16 @@ fn what_docker_has() -> Result<BTreeSet<String>> {
     Ok(all)
 }
 
-fn nothing_left(before: &BTreeSet<String>) -> Result<()> {
+fn nothing_left(before: &BTreeSet<String>, leftovers: &[String]) -> Result<()> {
     let now = what_docker_has()?;
-    let left: Vec<&str> = now.difference(before).map(String::as_str).collect();
+    let new = now.difference(before).map(String::as_str);
+    let left: Vec<&str> = new.chain(leftovers.iter().map(String::as_str)).collect();
     match left.as_slice() {
         [] => Ok(()),
-        left => Err(Failure::new("see nothing left in Docker", left.join(", "))
-            .next("docker inspect ID says what each is; remove it, and mend what left it")),
+        left => Err(
+            Failure::new("see nothing left of the tests", left.join(", "))
+                .next("docker inspect ID says what each is; remove it, and mend what left it"),
+        ),
     }
 }
 

@@ -22,8 +22,7 @@ use snapshot::Snapshot;
 use story::{Scene, Story, Tally, line};
 use world::World;
 
-/// Stories on the real cluster
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Only this story; may be repeated
     #[arg(long = "story", value_name = "NAME")]
@@ -32,6 +31,10 @@ pub(crate) struct Options {
     /// Say which stories there are, and what each proves
     #[arg(long)]
     list: bool,
+
+    /// On the cluster of this name, made if it is not there
+    #[arg(long, value_name = "NAME", default_value = "kreg")]
+    cluster: String,
 
     /// Leave the cluster as it is when a story fails, for a look around
     #[arg(long)]
@@ -46,7 +49,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     let chosen = chosen(&options.stories)?;
-    let cluster = cluster::up(&cluster::Options::default())?;
+    let cluster = cluster::up(&cluster::Options {
+        name: options.cluster.clone(),
+        ..cluster::Options::default()
+    })?;
     say("building kreg");
     tell_all(
         World::new(cluster, world::build_kreg()?)?,

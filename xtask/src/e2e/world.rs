@@ -40,7 +40,7 @@ impl World {
     /// It stands in an empty directory and sees no configuration or kubeconfig but that one.
     pub(crate) fn kreg<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Call {
         self.kreg_bare(arguments)
-            .env("KREG_CONFIG", self.cluster.state.join("kreg.toml"))
+            .env("KREG_CONFIG", self.state_file("kreg.toml"))
             .env("KREG_PASSWORD", PASSWORD)
     }
 
@@ -58,7 +58,7 @@ impl World {
 
     /// `kubectl` on the cluster.
     pub(crate) fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Call {
-        Call::new(&self.cluster.kubectl)
+        Call::new(self.state_file("kubectl"))
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned()))
             .env("KUBECONFIG", &self.cluster.kubeconfig)
             // kubectl keeps what it discovers under HOME; stories must not see each other's.
@@ -121,9 +121,14 @@ impl World {
         Ok(file)
     }
 
-    /// Reads one of the cluster's own files.
+    /// One of the cluster's own files: `kubectl`, `kreg.toml`, `known_hosts`, `id_ed25519`.
+    pub(crate) fn state_file(&self, name: &str) -> PathBuf {
+        self.cluster.state.join(name)
+    }
+
+    /// Reads one of them.
     pub(crate) fn state(&self, name: &str) -> Result<String> {
-        let file = self.cluster.state.join(name);
+        let file = self.state_file(name);
         fs::read_to_string(&file).tried(|| format!("read {}", file.display()))
     }
 }

@@ -36,8 +36,8 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     scene.check("the other nodes are done and proved", |world| {
         report::proves_all_but(&up, world, node)
     })?;
-    scene.check("kreg status ends with 5 and names the node", |world| {
-        let ran = world.kreg(["status"]).ends_with(5)?;
+    scene.check("kreg status ends with 3 and names the node", |world| {
+        let ran = world.kreg(["status"]).ends_with(3)?;
         match ran.stdout.contains(&node.name) {
             true => Ok(()),
             false => Err(ran.wrong("read the node's name", "it is not in the table")),
