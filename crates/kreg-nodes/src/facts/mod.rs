@@ -1,0 +1,211 @@
+//! What was read on a node, as plain values.
+
+mod decode;
+mod mounts;
+mod system;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use decode::FactsError;
+pub use mounts::Mount;
+pub use system::Os;
+
+use crate::InstanceId;
+
+/// What was read on a node by [`crate::NodeProgram::probe`]: plain values, complete enough
+/// to decide what to write without asking the node again. Paths are as the node has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct NodeFacts {
+    /// The `KREG_ROOT` that every path lies below; empty on a real node.
+    pub root: String,
+    /// The user id that the program ran as.
+    pub uid: u32,
+    /// `uname -m`, such as `x86_64`.
+    pub machine: String,
+    /// The operating system, from `/etc/os-release`.
+    pub os: Os,
+    /// Programs found, by name: `containerd`, `dockerd`, `crio`, `kubelet` and others.
+    pub programs: BTreeMap<String, Program>,
+    /// The kubelet's `--container-runtime-endpoint`, if it runs and says so.
+    pub runtime_endpoint: Option<String>,
+    /// Every path that was asked for and every file pattern, whether found or not.
+    pub asked: BTreeSet<String>,
+    /// What was found, by absolute path; what was asked for and is not here does not exist.
+    pub found: BTreeMap<String, Found>,
+    /// Paths that are symbolic links, whatever they lead to.
+    pub links: BTreeSet<String>,
+    /// Directories that cannot be written to.
+    pub not_writable: BTreeSet<String>,
+    /// Free space in KiB, by mount point.
+    pub free_kib: BTreeMap<String, u64>,
+    /// Mounts at or above the paths that matter.
+    pub mounts: Vec<Mount>,
+}
+
+/// A program on a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Program {
+    /// Whether it runs now.
+    pub running: bool,
+    /// Where its file is, if in one of the usual places.
+    pub path: Option<String>,
+    /// The first line of its `--version`.
+    pub version: Option<String>,
+    /// The value of `--config` that it was started with.
+    pub config: Option<String>,
+    /// When it was started, in seconds since 1970 UTC.
+    pub started: Option<u64>,
+}
+
+/// What is at a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Found {
+    /// A regular file.
+    File(FoundFile),
+    /// A directory.
+    Directory,
+    /// A symbolic link that leads nowhere. One that leads somewhere is what it leads to,
+    /// and stands in [`NodeFacts::links`].
+    Link,
+    /// A file larger than 1 MiB, which was not read.
+    Big,
+    /// A file that may not be read.
+    Unreadable,
+    /// A socket, device or pipe.
+    Special,
+}
+
+/// A regular file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundFile {
+    /// Its bytes.
+    #[serde(with = "content")]
+    pub content: Vec<u8>,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Last change, in seconds since 1970 UTC.
+    pub modified: u64,
+}
+
+impl NodeFacts {
+    /// What is at `path`, if anything. Only paths that were asked for are known.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Option<&Found> {
+        self.found.get(path)
+    }
+
+    /// The bytes of the regular file at `path`.
+    #[must_use]
+    pub fn content(&self, path: &str) -> Option<&[u8]> {
+        match self.found.get(path) {
+            Some(Found::File(file)) => Some(&file.content),
+            _ => None,
+        }
+    }
+
+    /// Whether `path` is a directory (or a link to one).
+    #[must_use]
+    pub fn is_dir(&self, path: &str) -> bool {
+        matches!(self.found.get(path), Some(Found::Directory))
+    }
+
+    /// The program of that name, if it was found.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.get(name)
+    }
+
+    /// Whether a program of that name runs.
+    #[must_use]
+    pub fn runs(&self, name: &str) -> bool {
+        self.program(name).is_some_and(|program| program.running)
+    }
+
+    /// The journal of that instance, by path: what kreg wrote and what it expects to find.
+    #[must_use]
+    pub fn journal(&self, instance: &InstanceId) -> BTreeMap<String, JournalEntry> {
+        let below = format!("{}/", instance.journal());
+        let mut entries = BTreeMap::new();
+        for (path, found) in self.found.range(below.clone()..) {
+            let Some(rest) = path.strip_prefix(&below) else {
+                break;
+            };
+            let (Some((number, "entry")), Found::File(file)) = (rest.split_once('/'), found) else {
+                continue;
+            };
+            let text = String::from_utf8_lossy(&file.content);
+            let mut lines = text.lines();
+            let (Some(kind), Some(was), Some(at)) = (lines.next(), lines.next(), lines.next())
+            else {
+                continue;
+            };
+            let after = self.content(&format!("{below}{number}/after"));
+            entries.insert(
+                at.to_owned(),
+                JournalEntry {
+                    kind: kind.to_owned(),
+                    existed: was == "file",
+                    after: after.map(<[u8]>::to_vec),
+                },
+            );
+        }
+        entries
+    }
+
+    /// The mount point that is exactly at `path`: a rename over it gives `EBUSY`.
+    #[must_use]
+    pub fn is_mount_point(&self, path: &str) -> bool {
+        self.mounts.iter().any(|mount| mount.point == path)
+    }
+}
+
+/// One line of a node's journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JournalEntry {
+    /// `file`, `hosts` or `dir`.
+    pub kind: String,
+    /// Whether something was there before kreg.
+    pub existed: bool,
+    /// The bytes that kreg left there; none for directories and unfinished work.
+    pub after: Option<Vec<u8>>,
+}
+
+/// Bytes as text where they are UTF-8, else as `{"hex": "..."}`.
+mod content {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Bytes {
+        Text(String),
+        Hex(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Bytes::Text(text.to_owned()),
+            Err(_) => Bytes::Hex(hex::encode(bytes)),
+        }
+        .serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        match Bytes::deserialize(from)? {
+            Bytes::Text(text) => Ok(text.into_bytes()),
+            Bytes::Hex(text) => hex::decode(text).map_err(serde::de::Error::custom),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Many nodes at once.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::containerd::ContainerdConfig;
+use crate::program::Answer;
+use crate::{
+    InstanceId, Node, NodeFacts, NodePlan, NodeProgram, NodeTransport, Output, ProbeRequest,
+    Receipt, State, Trust,
+};
+
+/// How often a probe is repeated because containerd's configuration names further files.
+const PROBE_ROUNDS: usize = 4;
+
+/// Nodes reached by one transport, several at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Fleet<'a, T: ?Sized> {
+    transport: &'a T,
+    parallel: NonZeroUsize,
+    timeout: Duration,
+}
+
+/// What would be done on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlanOutcome {
+    /// The node.
+    pub node: Node,
+    /// What would be written, or why not.
+    pub result: Result<NodePlan, Receipt>,
+}
+
+impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
+    /// Nodes reached by `transport`: 16 at a time, 60 s a step.
+    pub fn new(transport: &'a T) -> Fleet<'a, T> {
+        Fleet {
+            transport,
+            parallel: NonZeroUsize::MIN.saturating_add(15),
+            timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// How many nodes are worked on at a time; at least one.
+    #[must_use]
+    pub fn parallel(mut self, nodes: usize) -> Self {
+        self.parallel = NonZeroUsize::new(nodes).unwrap_or(NonZeroUsize::MIN);
+        self
+    }
+
+    /// The longest that one step on one node may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The facts of each node, in the order of `nodes`. Writes nothing.
+    pub fn facts(&self, nodes: &[Node], trust: &Trust) -> Vec<(Node, Result<NodeFacts, Receipt>)> {
+        let facts = self.each(nodes, |node| self.probe(node, trust));
+        nodes.iter().cloned().zip(facts).collect()
+    }
+
+    /// What [`Fleet::trust`] would do on each node, in the order of `nodes`. Writes nothing.
+    pub fn plan(&self, nodes: &[Node], trust: &Trust) -> Vec<PlanOutcome> {
+        let plans = self.each(nodes, |node| self.plan_one(node, trust));
+        let outcome = |(node, result): (&Node, _)| PlanOutcome {
+            node: node.clone(),
+            result,
+        };
+        nodes.iter().zip(plans).map(outcome).collect()
+    }
+
+    /// Brings every node to trust: all are read before the first is written to. Nodes that
+    /// go wrong keep no other from being done. `progress` hears of each as it is done.
+    pub fn trust(
+        &self,
+        nodes: &[Node],
+        trust: &Trust,
+        progress: &(dyn Fn(&Receipt) + Sync),
+    ) -> Vec<Receipt> {
+        let begun = Instant::now();
+        let plans: Vec<(Node, Duration, Mutex<Option<Result<NodePlan, Receipt>>>)> = self
+            .each(nodes, |node| (self.plan_one(node, trust), begun.elapsed()))
+            .into_iter()
+            .zip(nodes)
+            .map(|((plan, took), node)| (node.clone(), took, Mutex::new(Some(plan))))
+            .collect();
+        self.each(&plans, |(node, took, plan)| {
+            let begun = Instant::now();
+            let plan = plan.lock().ok().and_then(|mut plan| plan.take());
+            let mut receipt = match plan {
+                Some(Ok(plan)) => self.apply(node, &plan),
+                Some(Err(receipt)) => receipt,
+                // Each plan is taken once.
+                None => Receipt::new(node, State::Failed),
+            };
+            receipt.millis = millis(begun.elapsed() + *took);
+            progress(&receipt);
+            receipt
+        })
+    }
+
+    /// Takes back what kreg wrote for `instance`, on every node. Harmless where it wrote
+    /// nothing.
+    pub fn untrust(
+        &self,
+        nodes: &[Node],
+        instance: &InstanceId,
+        progress: &(dyn Fn(&Receipt) + Sync),
+    ) -> Vec<Receipt> {
+        let program = NodeProgram::undo(instance);
+        self.each(nodes, |node| {
+            let begun = Instant::now();
+            let mut receipt = self.answered(node, &program);
+            receipt.millis = millis(begun.elapsed());
+            progress(&receipt);
+            receipt
+        })
+    }
+
+    /// Whether each node is as `trust` wants it: [`State::Unchanged`] if so,
+    /// [`State::Changed`] if [`Fleet::trust`] would write. Writes nothing.
+    pub fn status(&self, nodes: &[Node], trust: &Trust) -> Vec<Receipt> {
+        self.each(nodes, |node| {
+            let begun = Instant::now();
+            let mut receipt = match self.plan_one(node, trust) {
+                Ok(plan) => planned(node, &plan),
+                Err(receipt) => receipt,
+            };
+            receipt.millis = millis(begun.elapsed());
+            receipt
+        })
+    }
+
+    fn probe(&self, node: &Node, trust: &Trust) -> Result<NodeFacts, Receipt> {
+        let mut request = ProbeRequest::new(trust);
+        let mut asked = BTreeSet::new();
+        for _ in 0..PROBE_ROUNDS {
+            let output = self.run(node, &NodeProgram::probe(&request))?;
+            let facts = NodeFacts::decode(&output.stdout).map_err(|e| {
+                let reason = match output.stderr_tail() {
+                    tail if tail.is_empty() => e.to_string(),
+                    tail => format!("{e}; the node says: {tail}"),
+                };
+                let remedy = "run the probe by hand to see: `kreg nodes script --probe | sh`";
+                Receipt::new(node, State::Failed).because("probe", reason, remedy)
+            })?;
+            let more: BTreeSet<String> = ContainerdConfig::unseen(&facts);
+            if more.is_subset(&asked) {
+                return Ok(facts);
+            }
+            asked.extend(more.clone());
+            request = request.with(more);
+        }
+        Err(Receipt::new(node, State::Failed).because(
+            "probe",
+            "containerd's configuration imports files that import files without end",
+            "see `imports` in containerd's configuration",
+        ))
+    }
+
+    fn plan_one(&self, node: &Node, trust: &Trust) -> Result<NodePlan, Receipt> {
+        let facts = self.probe(node, trust)?;
+        tracing::debug!(node = node.name, os = facts.os.pretty_name, "probed");
+        NodePlan::decide(&facts, trust).map_err(|refused| {
+            Receipt::new(node, State::Refused).because("plan", refused.reason(), refused.remedy())
+        })
+    }
+
+    fn apply(&self, node: &Node, plan: &NodePlan) -> Receipt {
+        if plan.is_unchanged() {
+            return planned(node, plan);
+        }
+        let mut receipt = self.answered(node, &NodeProgram::apply(plan));
+        receipt.warnings = plan.warnings().to_vec();
+        receipt
+    }
+
+    /// Runs a program that answers by a line of JSON.
+    fn answered(&self, node: &Node, program: &NodeProgram) -> Receipt {
+        let output = match self.run(node, program) {
+            Ok(output) => output,
+            Err(receipt) => return receipt,
+        };
+        match Answer::read(&output) {
+            Ok(answer) => answer.into_receipt(Receipt::new(node, State::Failed)),
+            Err(e) => Receipt::new(node, State::Failed).because(
+                "run",
+                e.to_string(),
+                "run kreg again: it mends what was left half done",
+            ),
+        }
+    }
+
+    fn run(&self, node: &Node, program: &NodeProgram) -> Result<Output, Receipt> {
+        self.transport
+            .run(node, program.script(), self.timeout)
+            .map_err(|e| Receipt::from_transport(node, &e))
+    }
+
+    /// `work` on each item, at most `parallel` at a time; results in the items' order.
+    fn each<I: Sync, R: Send>(&self, items: &[I], work: impl Fn(&I) -> R + Sync) -> Vec<R> {
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::with_capacity(items.len()));
+        thread::scope(|scope| {
+            for _ in 0..self.parallel.get().min(items.len()) {
+                scope.spawn(|| {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(item) = items.get(number) else { break };
+                        let result = work(item);
+                        let mut done = done.lock().unwrap_or_else(|e| e.into_inner());
+                        done.push((number, result));
+                    }
+                });
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
+        done.sort_by_key(|&(number, _)| number);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
+}
+
+/// The receipt of a plan that is not (or need not be) carried out.
+fn planned(node: &Node, plan: &NodePlan) -> Receipt {
+    use crate::{FileReport, FileStatus};
+    let state = match plan.is_unchanged() {
+        true => State::Unchanged,
+        false => State::Changed,
+    };
+    let mut receipt = Receipt::new(node, state);
+    receipt.warnings = plan.warnings().to_vec();
+    receipt.files = plan
+        .edits()
+        .iter()
+        .map(|edit| FileReport {
+            path: edit.path().to_owned(),
+            status: match edit.is_kept() {
+                true => FileStatus::Unchanged,
+                false => FileStatus::Changed,
+            },
+            detail: String::new(),
+        })
+        .collect();
+    receipt
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

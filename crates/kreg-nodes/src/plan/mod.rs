@@ -1,0 +1,109 @@
+//! From facts and [`Trust`] to file edits, or to a refusal: no I/O.
+
+mod check;
+mod edit;
+mod refusal;
+mod runtime;
+
+use std::fmt;
+
+use kreg_auth::RegistryHost;
+use serde::{Deserialize, Serialize};
+
+pub use edit::{Change, Edit, EditKind};
+pub use refusal::{Refusal, RefusalKind, Refused};
+
+use crate::{InstanceId, NodeFacts, Trust};
+
+/// What is to be written on one node. Prints as a diff.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NodePlan {
+    pub(crate) instance: InstanceId,
+    pub(crate) host: RegistryHost,
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) removals: Vec<String>,
+    pub(crate) unfinished: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl NodePlan {
+    /// Decides what `trust` needs on the node that `facts` were read on.
+    ///
+    /// # Errors
+    /// [`Refused`], with every reason that was found, if writing would not lead to trust or
+    /// would harm something of somebody else's.
+    pub fn decide(facts: &NodeFacts, trust: &Trust) -> Result<NodePlan, Refused> {
+        let mut refusals = Vec::new();
+        let mut warnings = Vec::new();
+        let wanted = runtime::wanted(facts, trust, &mut warnings, &mut refusals);
+        let journal = facts.journal(trust.instance());
+        let mut edits = Vec::with_capacity(wanted.len());
+        for kind in wanted {
+            match check::edit(facts, trust, &journal, kind, &mut warnings) {
+                Ok(edit) => edits.push(edit),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        if edits.iter().any(|edit| !edit.is_kept()) {
+            refusals.extend(check::node(facts, &edits));
+        }
+        if !refusals.is_empty() {
+            return Err(Refused(refusals));
+        }
+        let needed = |path: &String| edits.iter().any(|edit| edit.path() == path);
+        let removals = journal
+            .iter()
+            .filter(|(path, entry)| entry.kind != "dir" && !needed(path))
+            .map(|(path, _)| path.clone())
+            .collect();
+        let unfinished = journal
+            .values()
+            .any(|entry| entry.kind != "dir" && entry.after.is_none());
+        Ok(NodePlan {
+            instance: trust.instance().clone(),
+            host: trust.host().clone(),
+            edits,
+            removals,
+            unfinished,
+            warnings,
+        })
+    }
+
+    /// The edits, in the order in which they are made.
+    #[must_use]
+    pub fn edits(&self) -> &[Edit] {
+        &self.edits
+    }
+
+    /// Files of an earlier run that are no longer wanted and go back to what they were.
+    #[must_use]
+    pub fn removals(&self) -> &[String] {
+        &self.removals
+    }
+
+    /// What speaks against success and yet is no reason to refuse.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Whether everything is in place already and nothing would be written.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        self.removals.is_empty() && !self.unfinished && self.edits.iter().all(Edit::is_kept)
+    }
+}
+
+impl fmt::Display for NodePlan {
+    /// A unified diff of every file that would change; nothing where none would.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for edit in &self.edits {
+            write!(f, "{edit}")?;
+        }
+        for path in &self.removals {
+            writeln!(f, "--- {path}\n+++ (as it was before kreg)")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+# --- Putting in place ---------------------------------------------------------------------
+
+planned=$nl
+
+# put_file PATH MODE ADOPT CONTENT: PATH comes to hold what the function CONTENT prints.
+put_file() {
+  target=$root$1
+  planned=$planned$1$nl
+  temp_for "$target"
+  [ ! -L "$target" ] || fail check "$1" "is a symbolic link, which kreg does not write through"
+  if [ -e "$target" ] && [ ! -f "$target" ]; then
+    fail check "$1" "is not a regular file"
+  fi
+  find_entry "$1"
+  if [ -f "$target" ] && "$4" | same - "$target"; then
+    [ -z "$entry" ] || settle_entry
+    rm -f "$temp"
+    report "$1" unchanged ""
+    return 0
+  fi
+  note=''
+  if [ -z "$entry" ]; then
+    if [ -f "$target" ]; then
+      if [ "$3" != yes ]; then
+        report "$1" dirty "exists and was not written by kreg"
+        finish
+      fi
+      note="what was there is kept and comes back on undo"
+    fi
+    make_parents "$1"
+    new_entry file "$1" "$4"
+  else
+    keep_drift
+    make_parents "$1"
+    message=$({ "$4" >"$entry/next.new" && mv -f "$entry/next.new" "$entry/next"; } 2>&1) ||
+      fail journal "$1" "$message"
+  fi
+  message=$({ rm -f "$temp" && "$4" >"$temp" && chmod "$2" "$temp"; } 2>&1) || {
+    rm -f "$temp"
+    fail write "$1" "$message"
+  }
+  like_target
+  sync_files "$entry" "$entry"/*
+  move_in "$target"
+  settle_entry
+  report "$1" changed "$note"
+}
+
+# An edit by others to a file of kreg's is mended; the edited file is kept beside the entry.
+keep_drift() {
+  [ -f "$target" ] || return 0
+  if ! is_ours "$entry/after" && ! is_ours "$entry/next" && ! is_ours "$entry/before"; then
+    message=$(cp -p "$target" "$entry/drift" 2>&1) || fail journal "$entry_path" "$message"
+    note="was changed by others; their version is kept in ${entry#"$root"}/drift"
+  fi
+}
+
+# SELinux: the new file gets the label of the one it replaces.
+like_target() {
+  if [ -e /sys/fs/selinux/enforce ] && [ -f "$target" ]; then
+    chcon --reference="$target" "$temp" 2>/dev/null || :
+  fi
+}
+
+# Every directory that is missing above PATH, each written down before it is made.
+make_parents() {
+  rest=${1#/}
+  parent=''
+  while [ "$rest" != "${rest#*/}" ]; do
+    parent=$parent/${rest%%/*}
+    rest=${rest#*/}
+    if [ ! -d "$root$parent" ]; then
+      find_entry "$parent"
+      [ -n "$entry" ] || new_entry dir "$parent"
+      message=$(mkdir "$root$parent" 2>&1) || fail mkdir "$parent" "$message"
+    fi
+  done
+  find_entry "$1"
+}
+
+# put_hosts PATH BLOCK: PATH comes to hold the lines that BLOCK prints, markers included.
+put_hosts() {
+  target=$root$1
+  planned=$planned$1$nl
+  temp_for "$target"
+  hosts_block=$2
+  [ ! -L "$target" ] || fail check "$1" "is a symbolic link, which kreg does not write through"
+  if [ -e "$target" ] && [ ! -f "$target" ]; then
+    fail check "$1" "is not a regular file"
+  fi
+  find_entry "$1"
+  wanted=$("$2")$nl
+  block='' blocks=0 tail=$nl eol=''
+  if [ -f "$target" ]; then
+    split_hosts "$target" >/dev/null
+    [ -z "$broken" ] || fail check "$1" "the markers '$begin' and '$end' are broken: $broken"
+    if [ "$blocks" -eq 1 ] && [ "$block" = "$wanted" ]; then
+      [ -z "$entry" ] || settle_entry
+      rm -f "$temp"
+      report "$1" unchanged ""
+      return 0
+    fi
+  else
+    make_parents "$1"
+  fi
+  if [ -z "$entry" ]; then
+    new_entry hosts "$1" new_hosts
+  else
+    message=$({ new_hosts >"$entry/next.new" && mv -f "$entry/next.new" "$entry/next"; } 2>&1) ||
+      fail journal "$1" "$message"
+  fi
+  if [ -f "$target" ]; then
+    message=$(cp -p "$target" "$temp" 2>&1) || fail write "$1" "$message"
+  fi
+  message=$({ cat "$entry/next" >"$temp"; } 2>&1) || {
+    rm -f "$temp"
+    fail write "$1" "$message"
+  }
+  like_target
+  sync_files "$entry" "$entry"/*
+  move_in "$target"
+  settle_entry
+  report "$1" changed ""
+}
+
+# The hosts file as it will be: the rest as it is, then the block.
+new_hosts() {
+  tail=$nl eol=''
+  [ ! -f "$target" ] || split_hosts "$target"
+  [ -n "$tail" ] || printf '%s\n' "$eol"
+  "$hosts_block" | while IFS= read -r line; do
+    printf '%s%s\n' "$line" "$eol"
+  done
+}
+
+# What an earlier run put in place and this one no longer wants.
+prune() {
+  numbers=''
+  for entry in "$journal"/[0-9]*; do
+    [ ! -f "$entry/entry" ] || numbers="${entry##*/} $numbers"
+  done
+  for number in $numbers; do
+    entry=$journal/$number
+    read_entry
+    case $planned in
+      *"$nl$entry_path$nl"* | *"$nl$entry_path/"*) ;;
+      *) undo_entry ;;
+    esac
+  done
+}

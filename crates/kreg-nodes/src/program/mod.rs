@@ -1,0 +1,101 @@
+//! The shell script that runs on a node: rendered here, readable by an administrator.
+
+mod answer;
+mod probe;
+mod quote;
+
+use std::fmt::Write as _;
+
+pub use answer::{Answer, AnswerError};
+pub use probe::ProbeRequest;
+pub use quote::quote;
+
+use crate::{EditKind, InstanceId, NodePlan};
+
+const COMMON: &str = include_str!("common.sh");
+const APPLY: &str = include_str!("apply.sh");
+const UNDO: &str = include_str!("undo.sh");
+
+/// A POSIX shell script for a node: dash, bash and busybox ash run it alike.
+///
+/// It takes no arguments and reads no input. With `KREG_ROOT=/dir` in its environment every
+/// path lies below that directory. Its last line of output is one JSON object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeProgram {
+    script: String,
+}
+
+impl NodeProgram {
+    /// Puts a plan into place. Running it twice changes nothing the second time.
+    ///
+    /// The script judges anew what is on the node when it runs: it depends on the plan's
+    /// wishes, not on the facts, so one script serves every node with the same wishes.
+    #[must_use]
+    pub fn apply(plan: &NodePlan) -> NodeProgram {
+        let mut contents = String::new();
+        let mut steps = String::new();
+        for (number, edit) in plan.edits.iter().enumerate() {
+            let name = format!("content_{}", number + 1);
+            // Writing to a String cannot fail.
+            let _ = match edit.kind() {
+                EditKind::File {
+                    path,
+                    mode,
+                    content,
+                    adopt,
+                } => {
+                    contents += &quote::printer(&name, content);
+                    let adopt = if *adopt { "yes" } else { "no" };
+                    writeln!(steps, "  put_file {} {mode:o} {adopt} {name}", quote(path))
+                }
+                EditKind::Block { path, text } => {
+                    contents += &quote::printer(&name, text);
+                    writeln!(steps, "  put_hosts {} {name}", quote(path))
+                }
+            };
+        }
+        let title = format!("trust {} on this node", plan.host);
+        let head = head("apply", &plan.instance, &title);
+        NodeProgram {
+            script: format!(
+                "{head}{COMMON}\n{APPLY}\n# --- What to put in place \
+                 -----------------------------------------------------------------\n\n\
+                 {contents}\nmain() {{\n  take_lock\n{steps}  prune\n  finish\n}}\n\n\
+                 main </dev/null\n"
+            ),
+        }
+    }
+
+    /// Brings back what was there before `instance`, as its journal on the node has it.
+    #[must_use]
+    pub fn undo(instance: &InstanceId) -> NodeProgram {
+        let head = head("undo", instance, "take back what kreg wrote on this node");
+        NodeProgram {
+            script: format!("{head}{COMMON}\n{UNDO}"),
+        }
+    }
+
+    /// Reads the facts that `request` asks for, and writes nothing.
+    #[must_use]
+    pub fn probe(request: &ProbeRequest) -> NodeProgram {
+        NodeProgram {
+            script: request.render(),
+        }
+    }
+
+    /// The script.
+    #[must_use]
+    pub fn script(&self) -> &str {
+        &self.script
+    }
+}
+
+fn head(program: &str, instance: &InstanceId, title: &str) -> String {
+    format!(
+        "#!/bin/sh\n# kreg {version}: {title}.\n# Instance {instance}. Journal: {journal}.\n\n\
+         program={program}\ninstance={quoted}\n\n",
+        version = env!("CARGO_PKG_VERSION"),
+        journal = instance.journal(),
+        quoted = quote(instance.as_str()),
+    )
+}

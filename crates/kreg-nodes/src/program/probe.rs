@@ -1,0 +1,95 @@
+//! What a probe asks for.
+
+use std::collections::BTreeSet;
+
+use kreg_auth::RegistryHost;
+
+use super::quote::{quote, quote_glob};
+use crate::containerd::{BUILT_IN_ROOTS, CONFIG_FILE, candidates};
+use crate::hosts_file::HOSTS;
+use crate::instance::JOURNALS;
+use crate::{InstanceId, Trust};
+
+const PROBE: &str = include_str!("probe.sh");
+
+/// What a probe asks a node for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRequest {
+    instance: InstanceId,
+    host: RegistryHost,
+    more: BTreeSet<String>,
+}
+
+impl ProbeRequest {
+    /// Everything that [`crate::NodePlan::decide`] needs, where containerd looks in its usual
+    /// places.
+    #[must_use]
+    pub fn new(trust: &Trust) -> ProbeRequest {
+        ProbeRequest {
+            instance: trust.instance().clone(),
+            host: trust.host().clone(),
+            more: BTreeSet::new(),
+        }
+    }
+
+    /// Further roots of `config_path`, files and patterns, as
+    /// [`crate::containerd::ContainerdConfig::unseen`] names them.
+    #[must_use]
+    pub fn with(mut self, paths: impl IntoIterator<Item = String>) -> ProbeRequest {
+        self.more.extend(paths);
+        self
+    }
+
+    pub(super) fn render(&self) -> String {
+        let usual = [
+            "/etc/containerd/conf.d/*.toml",
+            "/etc/containerd/config.d/*.toml",
+        ];
+        let mut looks = vec!["/etc/os-release", HOSTS, CONFIG_FILE]
+            .into_iter()
+            .chain(usual)
+            .map(|path| look(path, "look"))
+            .collect::<String>();
+        let roots = BUILT_IN_ROOTS
+            .iter()
+            .copied()
+            .chain(self.more.iter().map(String::as_str));
+        for root in roots {
+            looks += &look(root, "look");
+            if root.contains('*') {
+                continue;
+            }
+            for name in candidates(&self.host) {
+                looks += &look(&format!("{root}/{name}"), "look_in");
+            }
+            looks += &format!("  writable {}\n", quote(&format!("{root}/{}", self.host)));
+        }
+        looks += &look(&format!("{}/[0-9]*/", self.instance.journal()), "journal");
+        looks += &format!("  writable /etc\n  writable {JOURNALS}\n");
+        format!(
+            "#!/bin/sh\n# kreg {}: read facts from this node.\n{PROBE}\nlook_at_paths() {{\n{looks}}}\n\n\
+             probe </dev/null\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    }
+}
+
+fn look(path: &str, how: &str) -> String {
+    match how {
+        "journal" => {
+            let folder = path.trim_end_matches("[0-9]*/");
+            format!(
+                "  look {0}\n  for found in \"$root\"{0}[0-9]*; do\n    \
+                 look \"${{found#\"$root\"}}/entry\"\n    look \"${{found#\"$root\"}}/after\"\n  done\n",
+                quote(folder)
+            )
+        }
+        _ if path.contains('*') => format!(
+            "  printf 'asked %s\\n' {0}\n  for found in \"$root\"{1}; do\n    \
+             look \"${{found#\"$root\"}}\"\n  done\n",
+            quote(path),
+            quote_glob(path)
+        ),
+        _ => format!("  printf 'asked %s\\n' {0}\n  {how} {0}\n", quote(path)),
+    }
+}

@@ -1,0 +1,185 @@
+# Reads facts and changes nothing. Answer: lines of facts, then `data` and the bytes of every
+# file listed, in that order, then `mounts` and /proc/self/mountinfo, then `kreg-probe end`.
+set -u
+LC_ALL=C
+export LC_ALL
+
+nl='
+'
+max=1048576 # bytes; a larger file is named, not shown
+root=${KREG_ROOT-}
+root=${root%/}
+if [ -n "$root" ]; then
+  root=$(cd "$root" && pwd -P) || exit 1
+fi
+files=$nl
+
+# --- Looking ------------------------------------------------------------------------------
+
+# look PATH: a file to show, a directory or a link to name.
+look() {
+  case $1 in *"$nl"*) return 0 ;; esac
+  case $files in *"$nl$1$nl"*) return 0 ;; esac
+  path=$root$1
+  [ ! -L "$path" ] || printf 'link %s\n' "$1"
+  if [ -d "$path" ]; then
+    printf 'dir %s\n' "$1"
+  elif [ -f "$path" ]; then
+    if [ -r "$path" ]; then
+      files=$files$1$nl
+    else
+      printf 'unreadable %s\n' "$1"
+    fi
+  elif [ -e "$path" ]; then
+    printf 'special %s\n' "$1"
+  fi
+}
+
+# look_in DIR: the directory and what lies in it.
+look_in() {
+  look "$1"
+  [ -d "$root$1" ] || return 0
+  for found in "$root$1"/*; do
+    [ ! -e "$found" ] && [ ! -L "$found" ] || look "${found#"$root"}"
+  done
+}
+
+# writable DIR: says so if the nearest directory that exists cannot be written to.
+writable() {
+  dir=$1
+  while [ -n "$dir" ] && [ ! -d "$root$dir" ]; do
+    dir=${dir%/*}
+  done
+  [ -w "$root${dir:-/}" ] || printf 'nowrite %s\n' "${dir:-/}"
+}
+
+# --- Runtimes -----------------------------------------------------------------------------
+
+# version_of NAME PROGRAM
+version_of() {
+  words=$("$2" --version 2>/dev/null | head -n 1)
+  [ -z "$words" ] || printf 'version %s %s\n' "$1" "$words"
+}
+
+# running NAME PID: how a runtime was started, and its configuration file.
+running() {
+  printf 'running %s\n' "$1"
+  arguments=$(tr '\0' '\n' <"/proc/$2/cmdline" 2>/dev/null)
+  previous=''
+  while IFS= read -r argument; do
+    case $previous in
+      -c | --config) printf 'config %s %s\n' "$1" "$argument" && look "$argument" ;;
+      --container-runtime-endpoint) printf 'endpoint %s\n' "$argument" ;;
+    esac
+    case $argument in
+      --config=*) printf 'config %s %s\n' "$1" "${argument#*=}" && look "${argument#*=}" ;;
+      --container-runtime-endpoint=*) printf 'endpoint %s\n' "${argument#*=}" ;;
+    esac
+    previous=$argument
+  done <<ARGUMENTS
+$arguments
+ARGUMENTS
+  [ "$1" = kubelet ] || version_of "$1" "/proc/$2/exe"
+  started "$1" "$2"
+}
+
+# started NAME PID: seconds since 1970. Field 22 of /proc/PID/stat counts hundredths since boot.
+started() {
+  read -r line 2>/dev/null <"/proc/$2/stat" || return 0
+  # shellcheck disable=SC2086 # split into fields on purpose
+  set -- "$1" ${line##*) }
+  shift 20
+  ticks=${1-0}
+  while read -r key value rest; do
+    [ "$key" != btime ] || printf 'started %s %s\n' "$name" "$((value + ticks / 100))"
+  done </proc/stat
+}
+
+find_runtimes() {
+  seen=' '
+  if [ -z "$root" ]; then
+    for process in /proc/[0-9]*; do
+      name=''
+      { read -r name <"$process/comm"; } 2>/dev/null || continue
+      case $name in
+        containerd | dockerd | crio | cri-dockerd | kubelet | k3s-server | k3s-agent | rke2) ;;
+        *) continue ;;
+      esac
+      case $seen in *" $name "*) continue ;; esac
+      seen="$seen$name "
+      running "$name" "${process#/proc/}"
+    done
+  fi
+  for name in containerd dockerd crio cri-dockerd podman k3s rke2; do
+    for dir in /usr/bin /usr/local/bin /usr/sbin /opt/bin; do
+      [ -x "$root$dir/$name" ] || continue
+      printf 'program %s %s\n' "$name" "$dir/$name"
+      # A running one has told its version; nothing is run out of another root.
+      case $seen in
+        *" $name "*) ;;
+        *) [ -n "$root" ] || version_of "$name" "$dir/$name" ;;
+      esac
+      break
+    done
+  done
+}
+
+# --- Showing ------------------------------------------------------------------------------
+
+show_files() {
+  set --
+  while IFS= read -r path; do
+    [ -z "$path" ] || set -- "$@" "$root$path"
+  done <<FILES
+$files
+FILES
+  if [ $# -eq 0 ]; then
+    printf 'data\n'
+    return 0
+  fi
+  stats=$(stat -L -c '%s %a %u %g %Y %n' "$@")
+  set --
+  while read -r size mode uid gid time path; do
+    if [ "$size" -le "$max" ]; then
+      printf 'file %s %s %s %s %s %s\n' "$size" "$mode" "$uid" "$gid" "$time" "${path#"$root"}"
+      set -- "$@" "$path"
+    else
+      printf 'big %s\n' "${path#"$root"}"
+    fi
+  done <<STATS
+$stats
+STATS
+  printf 'data\n'
+  cat "$@"
+}
+
+show_space() {
+  set --
+  for dir in "$root/etc" "$root/var/lib"; do
+    [ ! -d "$dir" ] || set -- "$@" "$dir"
+  done
+  [ $# -gt 0 ] || return 0
+  space=$(df -Pk "$@" 2>/dev/null)
+  while read -r _ _ _ available _ mount; do
+    case $available in
+      *[!0-9]* | '') ;;
+      *) printf 'space %s %s\n' "$available" "$mount" ;;
+    esac
+  done <<SPACE
+$space
+SPACE
+}
+
+probe() {
+  printf 'kreg-probe 1\n'
+  printf 'root %s\n' "$root"
+  printf 'uid %s\n' "$(id -u)"
+  printf 'machine %s\n' "$(uname -m)"
+  find_runtimes
+  look_at_paths
+  show_space
+  show_files
+  printf '\nmounts\n'
+  cat /proc/self/mountinfo 2>/dev/null
+  printf 'kreg-probe end\n'
+}

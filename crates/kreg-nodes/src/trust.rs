@@ -1,0 +1,301 @@
+//! What every node must come to hold.
+
+use std::net::IpAddr;
+
+use kreg_auth::RegistryHost;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::InstanceId;
+
+/// How a node finds the registry behind its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NameMode {
+    /// The runtime is told the Service's address; no name is looked up on the node.
+    /// Runtimes that cannot be told (Docker) get a line in `/etc/hosts` all the same.
+    #[default]
+    ByAddress,
+    /// A managed block in `/etc/hosts` maps the name to the address, as the tutorial does.
+    HostsFile,
+}
+
+/// What every node must come to hold so that its runtime pulls from one registry:
+/// the certificates to trust and the way to find it. Nothing secret.
+///
+/// ```
+/// use kreg_nodes::{InstanceId, NameMode, Trust};
+/// # let ca_pem = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
+/// let trust = Trust::new(InstanceId::new("docker-registry")?, "docker-registry:5000".parse()?, ca_pem)?
+///     .with_endpoint("10.96.0.50".parse()?)
+///     .with_names(NameMode::ByAddress);
+/// assert_eq!(trust.endpoint_url(), "https://10.96.0.50:5000");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    instance: InstanceId,
+    host: RegistryHost,
+    ca_pem: CaPem,
+    endpoint: Option<IpAddr>,
+    names: NameMode,
+    docker_certs_d: bool,
+    adopt: bool,
+}
+
+/// Why a PEM text cannot be given to nodes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// No `CERTIFICATE` block. containerd fails every pull if a CA file holds none.
+    #[error(
+        "the certificates for the nodes hold no `-----BEGIN CERTIFICATE-----` block; give the \
+         CA's certificate in PEM form"
+    )]
+    NoCertificate,
+    /// A private key among the certificates.
+    #[error(
+        "the certificates for the nodes hold a private key, which must never reach a node; give \
+         the CA's certificate only"
+    )]
+    PrivateKey,
+    /// A block that begins and does not end, or holds what PEM cannot.
+    #[error("the certificates for the nodes are no PEM text at line {line}: {reason}")]
+    Malformed {
+        /// Line number, from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+}
+
+impl Trust {
+    /// Trust in `host`, whose certificates are signed by those in `ca_pem` (PEM, one or more).
+    ///
+    /// Text between the PEM blocks is left out; line ends become `\n`.
+    ///
+    /// # Errors
+    /// [`TrustError`] if `ca_pem` holds no certificate, a private key, or a broken block.
+    pub fn new(
+        instance: InstanceId,
+        host: RegistryHost,
+        ca_pem: &str,
+    ) -> Result<Trust, TrustError> {
+        Ok(Trust {
+            instance,
+            host,
+            ca_pem: CaPem::new(ca_pem)?,
+            endpoint: None,
+            names: NameMode::default(),
+            docker_certs_d: false,
+            adopt: false,
+        })
+    }
+
+    /// The address to reach the registry at: the Service's ClusterIP. Without one the
+    /// registry's name must resolve on the nodes by other means.
+    #[must_use]
+    pub fn with_endpoint(mut self, endpoint: IpAddr) -> Trust {
+        self.endpoint = Some(endpoint);
+        self
+    }
+
+    /// How nodes find the registry; [`NameMode::ByAddress`] unless said otherwise.
+    #[must_use]
+    pub fn with_names(mut self, names: NameMode) -> Trust {
+        self.names = names;
+        self
+    }
+
+    /// Whether `/etc/docker/certs.d/<host>/ca.crt` is written on every node, whatever
+    /// its runtime, as the tutorial does.
+    #[must_use]
+    pub fn with_docker_certs_d(mut self, yes: bool) -> Trust {
+        self.docker_certs_d = yes;
+        self
+    }
+
+    /// Whether files that others wrote at the same paths may be replaced. They are kept in
+    /// the journal and come back on undo. Without it such a node is refused.
+    #[must_use]
+    pub fn with_adopt(mut self, yes: bool) -> Trust {
+        self.adopt = yes;
+        self
+    }
+
+    /// The installation this belongs to.
+    #[must_use]
+    pub fn instance(&self) -> &InstanceId {
+        &self.instance
+    }
+
+    /// The registry as image references name it.
+    #[must_use]
+    pub fn host(&self) -> &RegistryHost {
+        &self.host
+    }
+
+    /// The certificates, PEM, ending with a newline.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem.0
+    }
+
+    /// The Service's address, if one was given.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<IpAddr> {
+        self.endpoint
+    }
+
+    /// How nodes find the registry.
+    #[must_use]
+    pub fn names(&self) -> NameMode {
+        self.names
+    }
+
+    /// Whether Docker's directory is written whatever the runtime.
+    #[must_use]
+    pub fn docker_certs_d(&self) -> bool {
+        self.docker_certs_d
+    }
+
+    /// Whether foreign files may be replaced.
+    #[must_use]
+    pub fn adopt(&self) -> bool {
+        self.adopt
+    }
+
+    /// What the runtime is told to connect to, such as `https://10.96.0.50:5000`: the
+    /// address by [`NameMode::ByAddress`], the name otherwise or where there is no address.
+    #[must_use]
+    pub fn endpoint_url(&self) -> String {
+        match (self.names, self.endpoint) {
+            (NameMode::ByAddress, Some(IpAddr::V4(ip))) => {
+                format!("https://{ip}:{}", self.host.port())
+            }
+            (NameMode::ByAddress, Some(IpAddr::V6(ip))) => {
+                format!("https://[{ip}]:{}", self.host.port())
+            }
+            _ => self.host.url(),
+        }
+    }
+
+    /// SHA-256 of the certificates as written to nodes, in lower-case hex.
+    #[must_use]
+    pub fn ca_sha256(&self) -> String {
+        hex::encode(Sha256::digest(self.ca_pem.0.as_bytes()))
+    }
+}
+
+/// PEM text of one or more certificates and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct CaPem(String);
+
+impl CaPem {
+    fn new(given: &str) -> Result<CaPem, TrustError> {
+        const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+        const END: &str = "-----END CERTIFICATE-----";
+        let bad = |line: usize, reason| TrustError::Malformed {
+            line: line + 1,
+            reason,
+        };
+        if given.contains("PRIVATE KEY-----") {
+            return Err(TrustError::PrivateKey);
+        }
+        let mut text = String::with_capacity(given.len());
+        let mut open = None;
+        for (number, line) in given.trim_start_matches('\u{feff}').lines().enumerate() {
+            let line = line.trim();
+            match (line, open) {
+                (BEGIN, None) => open = Some(number),
+                (BEGIN, Some(_)) => return Err(bad(number, "a block begins within a block")),
+                (END, Some(begin)) if begin + 1 == number => {
+                    return Err(bad(number, "the block is empty"));
+                }
+                (END, Some(_)) => open = None,
+                (END, None) => return Err(bad(number, "a block ends that did not begin")),
+                (_, None) => continue,
+                (_, Some(_)) if !is_base64(line) => {
+                    return Err(bad(number, "not base64 within a certificate"));
+                }
+                (_, Some(_)) => {}
+            }
+            text.push_str(line);
+            text.push('\n');
+        }
+        match open {
+            Some(begin) => Err(bad(begin, "the block has no end")),
+            None if text.is_empty() => Err(TrustError::NoCertificate),
+            None => Ok(CaPem(text)),
+        }
+    }
+}
+
+fn is_base64(line: &str) -> bool {
+    !line.is_empty()
+        && line
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+}
+
+impl TryFrom<String> for CaPem {
+    type Error = TrustError;
+
+    fn try_from(given: String) -> Result<CaPem, TrustError> {
+        CaPem::new(&given)
+    }
+}
+
+impl From<CaPem> for String {
+    fn from(pem: CaPem) -> String {
+        pem.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CERT: &str = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
+
+    fn trust(pem: &str) -> Result<Trust, TrustError> {
+        let id = InstanceId::new("r").unwrap();
+        Trust::new(id, "docker-registry:5000".parse().unwrap(), pem)
+    }
+
+    #[test]
+    fn keeps_certificates_and_drops_the_rest() {
+        let given = format!("\u{feff}# my CA\r\n{}{}", CERT.replace('\n', "\r\n"), CERT);
+        assert_eq!(trust(&given).unwrap().ca_pem(), format!("{CERT}{CERT}"));
+        assert_eq!(trust(CERT.trim_end()).unwrap().ca_pem(), CERT);
+    }
+
+    #[test]
+    fn refuses_what_must_not_reach_a_node() {
+        let key = "-----BEGIN EC PRIVATE KEY-----\nMAo=\n-----END EC PRIVATE KEY-----\n";
+        assert_eq!(trust(&format!("{CERT}{key}")), Err(TrustError::PrivateKey));
+        assert_eq!(trust(""), Err(TrustError::NoCertificate));
+        for broken in [
+            "-----BEGIN CERTIFICATE-----\nMAo=\n",
+            "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nKREG_EOF $(x)\n-----END CERTIFICATE-----\n",
+        ] {
+            assert!(
+                matches!(trust(broken), Err(TrustError::Malformed { .. })),
+                "{broken}"
+            );
+        }
+    }
+
+    #[test]
+    fn brackets_ipv6_and_falls_back_to_the_name() {
+        let plain = trust(CERT).unwrap();
+        assert_eq!(plain.endpoint_url(), "https://docker-registry:5000");
+        let v6 = plain.clone().with_endpoint("fd00::10".parse().unwrap());
+        assert_eq!(v6.endpoint_url(), "https://[fd00::10]:5000");
+        let named = v6.with_names(NameMode::HostsFile);
+        assert_eq!(named.endpoint_url(), "https://docker-registry:5000");
+    }
+}
