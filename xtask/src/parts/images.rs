@@ -10,50 +10,10 @@ use crate::process::Run;
 pub(crate) struct Image {
     /// `registry.k8s.io/etcd:3.6.5-0`, as this kubeadm writes it into its manifests.
     pub(crate) reference: String,
-    /// Which program that is.
-    pub(crate) content: Content,
     /// The program, to stand under its own name on the image's PATH (`pause`: in `/`).
     pub(crate) program: PathBuf,
     /// What must be around it.
     pub(crate) base: Base,
-}
-
-/// A program of a control plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// One of Kubernetes' own, by name.
-    Kube(&'static str),
-    /// etcd
-    Etcd,
-    /// CoreDNS
-    CoreDns,
-    /// The program that holds a Pod's namespaces
-    Pause,
-}
-
-impl Content {
-    /// The program's own name.
-    pub(crate) fn program(self) -> &'static str {
-        match self {
-            Self::Kube(name) => name,
-            Self::Etcd => "etcd",
-            Self::CoreDns => "coredns",
-            Self::Pause => "pause",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "kube-apiserver" => Self::Kube("kube-apiserver"),
-            "kube-controller-manager" => Self::Kube("kube-controller-manager"),
-            "kube-scheduler" => Self::Kube("kube-scheduler"),
-            "kube-proxy" => Self::Kube("kube-proxy"),
-            "etcd" => Self::Etcd,
-            "coredns" => Self::CoreDns,
-            "pause" => Self::Pause,
-            _ => return None,
-        })
-    }
 }
 
 /// What a program needs around it.
@@ -86,23 +46,23 @@ pub(super) fn of(bin: &Path, version: &str, guests: &Guests) -> Result<Vec<Image
 }
 
 fn image(reference: &str, bin: &Path, guests: &Guests) -> Result<Image> {
-    let name = name(reference);
-    let content = Content::named(name).ok_or_else(|| {
-        Failure::new(
-            format!("make the image {reference}"),
-            format!("no program is known for {name}"),
-        )
-        .next("teach xtask's parts what this kubeadm wants")
-    })?;
-    let (program, base) = match content {
-        Content::Kube("kube-proxy") => (bin.join(name), Base::Iptables),
-        Content::Kube(_) | Content::Pause => (bin.join(name), Base::Static),
-        Content::Etcd => (guests.etcd.clone(), guests.etcd_base),
-        Content::CoreDns => (guests.coredns.clone(), Base::Static),
+    let (program, base) = match name(reference) {
+        own @ ("kube-apiserver" | "kube-controller-manager" | "kube-scheduler" | "pause") => {
+            (bin.join(own), Base::Static)
+        }
+        own @ "kube-proxy" => (bin.join(own), Base::Iptables),
+        "etcd" => (guests.etcd.clone(), guests.etcd_base),
+        "coredns" => (guests.coredns.clone(), Base::Static),
+        other => {
+            return Err(Failure::new(
+                format!("make the image {reference}"),
+                format!("no program is known for {other}"),
+            )
+            .next("teach xtask's parts what this kubeadm wants"));
+        }
     };
     Ok(Image {
         reference: reference.to_owned(),
-        content,
         program,
         base,
     })
@@ -135,7 +95,6 @@ mod tests {
         let found: Vec<_> = list
             .split_whitespace()
             .map(|reference| image(reference, Path::new("/bin"), &guests()).unwrap())
-            .inspect(|image| assert!(image.program.ends_with(image.content.program())))
             .map(|image| (image.program.display().to_string(), image.base))
             .collect();
         let expected = [
