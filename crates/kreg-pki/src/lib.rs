@@ -57,3 +57,8 @@ pub use request::{AuthorityRequest, BACKDATE, LeafRequest};
 pub use san::San;
 pub use secret_file::write_secret_file;
 pub use self_signed::SelfSigned;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -31,6 +31,11 @@ fn openssl_go_and_rustls_agree_with_lint() {
     let scratch = tempfile::tempdir().unwrap();
     let mut cases = rows::all();
     cases.extend(openssl_rows::all(scratch.path()));
+    assert!(
+        cases.len() > 70,
+        "the README promises some seventy, not {}",
+        cases.len()
+    );
     check_lint(&cases);
     check_judge(Client::Rustls, &cases, &rustls_verdicts(&cases));
     check_judge(
