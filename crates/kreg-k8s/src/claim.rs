@@ -114,13 +114,20 @@ async fn static_volume(cluster: &dyn Cluster, claim: &Object) -> Result<ClaimSta
     Ok(ClaimState::Pending)
 }
 
-/// A claim whose provisioner keeps saying no.
+/// A claim whose provisioner keeps saying no, or says nothing.
 pub(crate) fn unprovisioned(claim: &Object, events: Vec<String>) -> Cause {
+    let class = match claim.text("/spec/storageClassName") {
+        None | Some("") => "a static PersistentVolume".to_owned(),
+        Some(class) => format!("StorageClass {class}"),
+    };
+    let said = events
+        .last()
+        .map_or("nothing was said about it", String::as_str);
     Cause {
         object: claim.reference().clone(),
         reason: claim.text("/status/phase").unwrap_or("Pending").to_owned(),
-        message: events.last().cloned().unwrap_or_default(),
-        evidence: events,
+        message: format!("no volume from {class} ({said})"),
         advice: "mend the provisioner, or choose other storage with --storage".to_owned(),
+        evidence: events,
     }
 }

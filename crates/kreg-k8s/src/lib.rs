@@ -54,6 +54,7 @@ mod object;
 mod plan;
 mod retry;
 mod rules;
+pub mod secret;
 mod spec;
 mod state;
 mod storage;

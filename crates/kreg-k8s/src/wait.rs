@@ -84,7 +84,7 @@ pub async fn storage_ready(
             ClaimState::Pending => {
                 let said = warnings(cluster, &live).await?;
                 clock.delayed(!said.is_empty());
-                if clock.out_of_patience() {
+                if clock.out_of_patience() || clock.is_over() {
                     return Err(Error::Stuck(Box::new(claim::unprovisioned(&live, said))));
                 }
                 clock.pause("pending").await?;
@@ -123,8 +123,12 @@ pub async fn registry_ready(
                         format!("{reason}: {message}")
                     }
                     PodState::Coming(text) => {
-                        clock.delayed(false);
-                        text
+                        // With WaitForFirstConsumer the scheduler says nothing while the provisioner fails.
+                        let unbound = claim_trouble(cluster, spec, &pod)
+                            .await?
+                            .filter(|cause| !cause.evidence.is_empty());
+                        clock.delayed(unbound.is_some());
+                        unbound.map_or(text, |cause| cause.message)
                     }
                 };
                 (Some(pod), text)
@@ -271,16 +275,34 @@ async fn hopeless(
     spec: &RegistrySpec,
     pod: &Object,
 ) -> Result<Cause, Error> {
-    if let Some(reference) = claim::used_by(spec)
-        && let Some(live) = cluster.get(&reference).await?
-        && live.text("/status/phase") != Some("Bound")
-    {
-        let said = warnings(cluster, &live).await?;
-        if !said.is_empty() {
-            return Ok(claim::unprovisioned(&live, said));
-        }
+    let state = pod_state(pod);
+    // No room on any node, say, is not the claim's fault, though it stays unbound too.
+    let of_its_own = matches!(&state, PodState::Delayed { message, .. } if !message.contains("ersistentVolumeClaim"));
+    match claim_trouble(cluster, spec, pod).await? {
+        Some(cause) if !cause.evidence.is_empty() || !of_its_own => Ok(cause),
+        _ => explain(cluster, pod, &state).await,
     }
-    explain(cluster, pod, &pod_state(pod)).await
+}
+
+/// What keeps the claim of a Pod that has no node yet from its volume.
+async fn claim_trouble(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    pod: &Object,
+) -> Result<Option<Cause>, Error> {
+    if pod.text("/spec/nodeName").is_some() {
+        return Ok(None);
+    }
+    let Some(reference) = claim::used_by(spec) else {
+        return Ok(None);
+    };
+    match cluster.get(&reference).await? {
+        Some(live) if live.text("/status/phase") != Some("Bound") => {
+            let said = warnings(cluster, &live).await?;
+            Ok(Some(claim::unprovisioned(&live, said)))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn holders(live: &Object) -> String {
