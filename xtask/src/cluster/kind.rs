@@ -4,6 +4,7 @@
 //! Every step after the creation may be repeated, so a cluster that stands is simply settled again:
 //! that is also what brings it back after its containers were stopped.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -48,7 +49,10 @@ pub(super) fn up(options: &Options, state: &State) -> Result<ClusterHandle> {
     if found.is_empty() {
         create(options, state)?;
         found = containers(&options.name)?;
-    } else {
+    }
+    let stopped = !running(&found)?;
+    if stopped {
+        say("starting its containers");
         Run::new("docker").arg("start").args(&found).run()?;
     }
     let control_plane = found.first().ok_or_else(|| {
@@ -59,7 +63,13 @@ pub(super) fn up(options: &Options, state: &State) -> Result<ClusterHandle> {
         .next(START_ANEW)
     })?;
     let api = Api::in_container(control_plane);
-    settle(options, state, &api, found.len()).map_err(|failure| failure.next(START_ANEW))
+    let settled = || {
+        if stopped {
+            heartbeats(&api)?;
+        }
+        settle(options, state, &api, &found)
+    };
+    settled().map_err(|failure| failure.next(START_ANEW))
 }
 
 /// Names of the cluster's containers, running or not, the first control plane first.
@@ -77,6 +87,56 @@ pub(super) fn containers(cluster: &str) -> Result<Vec<String>> {
         .filter_map(|line| line.split_once(' '))
         .map(|(_, name)| name.to_owned())
         .collect())
+}
+
+fn running(containers: &[String]) -> Result<bool> {
+    let states = Run::new("docker")
+        .args(["inspect", "--format={{.State.Running}}"])
+        .args(containers)
+        .read()?;
+    Ok(states.lines().all(|state| state == "true"))
+}
+
+/// Address of each container, by name, as the engine gave it.
+fn addresses(containers: &[String]) -> Result<BTreeMap<String, String>> {
+    let format = "--format={{.Name}} {{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let list = Run::new("docker")
+        .args(["inspect", format])
+        .args(containers)
+        .read()?;
+    Ok(list
+        .lines()
+        .filter_map(|line| line.trim_start_matches('/').split_once(' '))
+        .map(|(name, address)| (name.to_owned(), address.to_owned()))
+        .collect())
+}
+
+/// Waits until every kubelet has renewed its lease: after a restart of the containers the API server
+/// still repeats what was true before it.
+fn heartbeats(api: &Api) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    let mut first = None;
+    loop {
+        match (api.leases(), &first) {
+            (Ok(leases), None) => first = Some(leases),
+            (Ok(leases), Some(first)) if renewed(first, &leases) => return Ok(()),
+            (Err(failure), _) if Instant::now() > until => return Err(failure),
+            _ if Instant::now() > until => {
+                return Err(Failure::new(
+                    "hear from every kubelet after the restart",
+                    format!("some are silent for {} s", PATIENCE.as_secs()),
+                ));
+            }
+            _ => {}
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn renewed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> bool {
+    before
+        .keys()
+        .all(|node| now.get(node).is_some() && now.get(node) != before.get(node))
 }
 
 fn create(options: &Options, state: &State) -> Result<()> {
@@ -156,8 +216,13 @@ fn prepare_host() -> Result<()> {
 }
 
 /// Network, readiness, access: everything that is between kind's end and a cluster to work on.
-fn settle(options: &Options, state: &State, api: &Api, containers: usize) -> Result<ClusterHandle> {
-    let facts = nodes_with_blocks(api, containers)?;
+fn settle(
+    options: &Options,
+    state: &State,
+    api: &Api,
+    containers: &[String],
+) -> Result<ClusterHandle> {
+    let facts = nodes_with_blocks(api, &addresses(containers)?)?;
     matches_wish(options, &facts)?;
     let nodes: Vec<Node> = facts.into_iter().map(|facts| facts.node).collect();
     for node in &nodes {
@@ -191,19 +256,21 @@ fn settle(options: &Options, state: &State, api: &Api, containers: usize) -> Res
     })
 }
 
-/// Waits until every container is a node and has its block of Pod addresses.
-fn nodes_with_blocks(api: &Api, wanted: usize) -> Result<Vec<Facts>> {
+/// Waits until every container is a node with the container's address and a block of Pod addresses.
+fn nodes_with_blocks(api: &Api, wanted: &BTreeMap<String, String>) -> Result<Vec<Facts>> {
     let until = Instant::now() + PATIENCE;
+    let complete = |facts: &Facts| {
+        !facts.node.pods.is_empty() && wanted.get(&facts.node.name) == Some(&facts.node.address)
+    };
     loop {
-        let found = api.nodes();
-        match found {
-            Ok(nodes) if nodes.len() == wanted && nodes.iter().all(|n| !n.node.pods.is_empty()) => {
+        match api.nodes() {
+            Ok(nodes) if nodes.len() == wanted.len() && nodes.iter().all(complete) => {
                 return Ok(nodes);
             }
             other if Instant::now() > until => {
                 let nodes = other?;
                 return Err(Failure::new(
-                    format!("see {wanted} nodes with Pod addresses"),
+                    format!("see the nodes {wanted:?} with Pod addresses"),
                     format!("after {} s there are {nodes:?}", PATIENCE.as_secs()),
                 ));
             }
@@ -260,4 +327,25 @@ fn client(state: &State, nodes: &[Node]) -> Result<()> {
         .arg(&scratch)
         .run()?;
     fs::rename(&scratch, &kubectl).tried(|| format!("write {}", kubectl.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_lease_must_move() {
+        let leases = |a: &str, b: &str| {
+            BTreeMap::from([
+                ("a".to_owned(), a.to_owned()),
+                ("b".to_owned(), b.to_owned()),
+            ])
+        };
+        assert!(renewed(&leases("1", "1"), &leases("2", "2")));
+        assert!(!renewed(&leases("1", "1"), &leases("2", "1")));
+        assert!(!renewed(
+            &leases("1", "1"),
+            &BTreeMap::from([("a".to_owned(), "2".to_owned())])
+        ));
+    }
 }

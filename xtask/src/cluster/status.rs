@@ -1,5 +1,6 @@
 //! What the API server says about nodes, asked with kubectl.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -92,6 +93,22 @@ impl Api {
                 kubeconfig,
             } => Run::new(kubectl).arg("--kubeconfig").arg(kubeconfig),
         }
+    }
+
+    /// When each node's kubelet was last heard of.
+    pub(super) fn leases(&self) -> Result<BTreeMap<String, String>> {
+        let format =
+            "--output=jsonpath={range .items[*]}{.metadata.name} {.spec.renewTime}{\"\\n\"}{end}";
+        let list = self
+            .kubectl()
+            .args(["get", "leases", "--namespace=kube-node-lease", format])
+            .arg("--request-timeout=15s")
+            .read()?;
+        Ok(list
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(node, time)| (node.to_owned(), time.to_owned()))
+            .collect())
     }
 
     /// Every node, control planes first, then by name.
