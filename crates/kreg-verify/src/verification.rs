@@ -188,7 +188,10 @@ impl Verification {
         let nodes = match &self.pods {
             Some(pulls) => list_nodes(pulls.client.clone())
                 .await
-                .map_err(VerifyError::Nodes)?,
+                .map_err(VerifyError::Nodes)?
+                .into_iter()
+                .filter(|node| pulls.wants(&node.name))
+                .collect(),
             None => Vec::new(),
         };
         let context = self.context(&nodes)?;

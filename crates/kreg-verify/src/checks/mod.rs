@@ -1,7 +1,6 @@
 //! The checks that need no node: the registry as a client sees it.
 
 mod auth;
-mod certificate;
 mod content;
 mod controls;
 mod tls;

@@ -250,9 +250,12 @@ fn judge(end: &End, log: &str, expected: &str, events: &[String], limit: Duratio
             "the image was pulled, but the container ended with code {code}; can this node run containers?"
         )),
         End::Stuck(words) => Outcome::fail(format!("the pod cannot run: {words}")),
-        End::PullFailed(_, message) => {
+        End::PullFailed(kind, message) => {
             let words = telling(events).unwrap_or(message);
-            let kind = PullFailure::of(words);
+            let kind = match PullFailure::of(words) {
+                PullFailure::Other => *kind,
+                told => told,
+            };
             Outcome::fail(format!("{words}; {}", kind.advice()))
         }
         End::TimedOut(words) => {

@@ -1,5 +1,7 @@
 //! A client of the OCI distribution API that says what it saw, over any [`crate::dial::Dial`].
 
+mod archive;
+mod archive_index;
 mod blobs;
 mod client;
 mod connect;
@@ -10,6 +12,7 @@ mod manifests;
 mod name;
 mod tls;
 
+pub use archive::{ArchiveError, Pushed};
 pub use client::{Answer, RegistryClient, Transport};
 pub use connect::ConnectError;
 pub(crate) use error::with_causes;

@@ -1,0 +1,200 @@
+//! Every check against the real registry: it passes where it should, and fails where the registry
+//! is set up badly, in the one way that it is there for.
+
+mod common;
+
+use common::{Registry, Setup};
+use kreg_pki::{Authority, AuthorityRequest};
+use kreg_verify::dial::TcpDial;
+use kreg_verify::{CheckReport, Report, Status, Target, Verdict, Verification};
+use std::sync::Arc;
+
+async fn verify(registry: &Registry) -> Report {
+    Verification::new(registry.target(), registry.dial()).run().await.unwrap()
+}
+
+async fn verify_setup(setup: Setup) -> Report {
+    let registry = Registry::start(setup).await;
+    verify(&registry).await
+}
+
+fn check<'a>(report: &'a Report, name: &str) -> &'a CheckReport {
+    report.checks.iter().find(|check| check.name == name).unwrap()
+}
+
+/// Names of the checks with this status.
+fn names(report: &Report, status: Status) -> Vec<&str> {
+    let checks = report.checks.iter().filter(|check| check.status == status);
+    checks.map(|check| check.name.as_str()).collect()
+}
+
+fn assert_fails(report: &Report, name: &str, words: &[&str]) {
+    let check = check(report, name);
+    assert_eq!(check.status, Status::Fail, "{check}");
+    for word in words {
+        assert!(check.message.contains(word), "`{word}` is not in: {check}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn a_good_registry_passes_everything() {
+    let report = verify_setup(Setup {
+        delete: true,
+        ..Setup::default()
+    })
+    .await;
+    assert_eq!(names(&report, Status::Pass).len(), report.checks.len(), "{report:#?}");
+    assert_eq!(report.verdict, Verdict::Pass);
+    assert!(check(&report, "anonymous").message.contains("Basic realm=\"Registry Realm\""));
+    assert!(check(&report, "without-ca").message.contains("unknown authority"));
+    assert!(check(&report, "plain-http").message.contains("400 Bad Request"));
+    assert!(check(&report, "cleanup").message.ends_with("deleted"), "{}", check(&report, "cleanup"));
+    assert!(check(&report, "tls").evidence.iter().any(|e| e.text.contains("10.96.0.50")));
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn clearing_up_leaves_no_tag_where_the_registry_deletes_and_says_so_where_it_does_not() {
+    let deleting = Registry::start(Setup {
+        delete: true,
+        ..Setup::default()
+    })
+    .await;
+    verify(&deleting).await;
+    let repository = "kreg/verify".parse().unwrap();
+    assert_eq!(deleting.client().tags(&repository).await.unwrap(), Vec::<String>::new());
+
+    let keeping = Registry::start(Setup::default()).await;
+    let report = verify(&keeping).await;
+    assert_eq!(check(&report, "cleanup").status, Status::Pass);
+    assert!(check(&report, "cleanup").message.contains("deletion is off"));
+    assert_eq!(keeping.client().tags(&repository).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn a_registry_without_auth_fails_the_controls_of_auth_and_no_other() {
+    let report = verify_setup(Setup {
+        auth: false,
+        ..Setup::default()
+    })
+    .await;
+    assert_eq!(names(&report, Status::Fail), ["anonymous", "wrong-password"]);
+    assert_fails(&report, "anonymous", &["lets anybody in", "REGISTRY_AUTH=htpasswd"]);
+    assert_eq!(report.verdict, Verdict::Fail);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn a_registry_without_tls_fails_and_is_told_by_its_plain_answer() {
+    let report = verify_setup(Setup {
+        tls: false,
+        ..Setup::default()
+    })
+    .await;
+    assert_fails(&report, "tls", &["does not speak TLS"]);
+    assert_fails(&report, "plain-http", &["answers plain HTTP", "REGISTRY_HTTP_TLS_CERTIFICATE"]);
+    assert_fails(&report, "without-ca", &["does not speak TLS"]);
+    assert!(names(&report, Status::Pass).iter().all(|name| *name == "cleanup"), "{report:#?}");
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn a_wrong_ca_fails_with_the_certificate_named() {
+    let registry = Registry::start(Setup::default()).await;
+    let other = Authority::generate(&AuthorityRequest::new("other")).unwrap();
+    let target = Target {
+        ca_pem: other.certificate_pem(),
+        ..registry.target()
+    };
+    let report = Verification::new(target, registry.dial()).run().await.unwrap();
+    assert_fails(&report, "tls", &["not signed by the given CA"]);
+    assert_fails(&report, "login", &["not signed by the given CA"]);
+    assert_eq!(check(&report, "push").status, Status::Skipped);
+    assert_eq!(check(&report, "without-ca").status, Status::Pass);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn certificates_for_another_name_or_time_fail() {
+    let report = verify_setup(Setup {
+        names: vec!["other-name"],
+        ..Setup::default()
+    })
+    .await;
+    assert_fails(&report, "tls", &["not for this name"]);
+    let report = verify_setup(Setup {
+        issued: (-100, 90),
+        ..Setup::default()
+    })
+    .await;
+    assert_fails(&report, "tls", &["expired", "kreg cert renew"]);
+    assert_fails(&report, "without-ca", &[]);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn a_wrong_password_of_ours_fails_login_and_skips_what_builds_on_it() {
+    let registry = Registry::start(Setup::default()).await;
+    let target = Target {
+        credentials: kreg_auth::Credentials::new("myuser", "other").unwrap(),
+        ..registry.target()
+    };
+    let report = Verification::new(target, registry.dial()).run().await.unwrap();
+    assert_eq!(names(&report, Status::Fail), ["login"]);
+    assert_fails(&report, "login", &["401", "htpasswd"]);
+    assert_eq!(names(&report, Status::Skipped), ["push", "list", "pull"]);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn a_broken_users_file_is_told_by_its_empty_400() {
+    let report = verify_setup(Setup {
+        htpasswd: Some("no colon in this line\n"),
+        ..Setup::default()
+    })
+    .await;
+    let broken: Vec<_> = ["login", "anonymous", "wrong-password"].map(|name| check(&report, name)).into();
+    assert!(
+        broken.iter().any(|check| check.status == Status::Fail && check.message.contains("htpasswd")),
+        "{broken:#?}"
+    );
+    assert_eq!(check(&report, "login").status, Status::Fail);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn a_read_only_registry_fails_the_push_with_its_reason() {
+    let report = verify_setup(Setup {
+        env: vec![("REGISTRY_STORAGE_MAINTENANCE", "{readonly: {enabled: true}}")],
+        ..Setup::default()
+    })
+    .await;
+    assert_eq!(names(&report, Status::Fail), ["push"]);
+    assert_fails(&report, "push", &["405", "read-only"]);
+    assert_eq!(check(&report, "list").status, Status::Skipped);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn uploads_sent_elsewhere_fail_the_push() {
+    let report = verify_setup(Setup {
+        env: vec![("REGISTRY_HTTP_HOST", "https://elsewhere:5000")],
+        ..Setup::default()
+    })
+    .await;
+    assert_fails(&report, "push", &["elsewhere:5000", "REGISTRY_HTTP_HOST"]);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn the_controls_fail_and_do_not_pass_where_nothing_listens() {
+    let registry = Registry::start(Setup::default()).await;
+    let (target, port) = (registry.target(), registry.port);
+    registry.container.rm().await.unwrap();
+    let dial = Arc::new(TcpDial::new(format!("127.0.0.1:{port}")));
+    let report = Verification::new(target, dial).run().await.unwrap();
+    assert!(names(&report, Status::Pass).iter().all(|name| *name == "cleanup"), "{report:#?}");
+    assert_fails(&report, "plain-http", &["refused"]);
+}
