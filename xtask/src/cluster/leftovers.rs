@@ -12,7 +12,7 @@ use super::kind::CLUSTER_LABEL;
 use super::state::State;
 use crate::engine;
 use crate::failure::Result;
-use crate::node::{self, OURS};
+use crate::node::{self, BENCH};
 use crate::process::Run;
 use crate::progress::say;
 
@@ -98,18 +98,16 @@ fn containers(name: &str) -> Result<Vec<String>> {
         .lines()
         .map(str::to_owned)
         .collect();
-    let builds = list(
-        &format!("label={OURS}"),
-        &format!("{{{{.ID}}}} {{{{.Label \"{OURS}\"}}}}"),
-    )?;
-    ids.extend(
-        builds
-            .lines()
-            .filter_map(|line| line.split_once(' '))
-            .filter(|(_, builder)| !node::builds(builder))
-            .map(|(id, _)| id.to_owned()),
-    );
+    let benches = list(&format!("name=^{BENCH}"), "{{.ID}} {{.Names}}")?;
+    ids.extend(benches.lines().filter_map(abandoned).map(str::to_owned));
     Ok(ids)
+}
+
+/// The id out of `<id> <name>`, if the name is a node image builder's and that builder is gone.
+fn abandoned(line: &str) -> Option<&str> {
+    let (id, name) = line.split_once(' ')?;
+    let builder = name.strip_prefix(BENCH)?.parse().ok()?;
+    (!node::builds(builder)).then_some(id)
 }
 
 fn network(name: &str) -> Option<String> {
@@ -199,6 +197,15 @@ mod tests {
             b"X=KREG_XTASK_CLUSTER=kreg\0",
             "KREG_XTASK_CLUSTER=kreg"
         ));
+    }
+
+    #[test]
+    fn only_a_dead_builders_container_is_abandoned() {
+        // The pid limit of Linux is 2^22: this one cannot be alive.
+        assert_eq!(abandoned("abc kreg-node-image-4194305"), Some("abc"));
+        assert_eq!(abandoned("abc kreg-node-image-"), None);
+        assert_eq!(abandoned("abc kreg-control-plane"), None);
+        assert_eq!(abandoned("abc"), None);
     }
 
     #[test]
