@@ -92,11 +92,13 @@ impl Program {
 
     fn download(&self) -> Result<Download> {
         let wanted = format!("{}@{}", self.module, self.version);
-        toolchain::at_least("1.21")?;
+        // Outside of any module, so that no go.mod of the caller has a say.
+        let nowhere = std::env::temp_dir();
+        // The first Go that reads the go.mod files of today; what a part wants is asked later.
+        toolchain::at_least("1.21", &nowhere)?;
         let told = go()
             .args(["mod", "download", "-json", &wanted])
-            // Outside of any module, so that no go.mod of the caller has a say.
-            .cwd(std::env::temp_dir())
+            .cwd(&nowhere)
             .read()
             .map_err(|failure| {
                 failure.next("check that the Go module proxy answers (go env GOPROXY)")
@@ -124,7 +126,6 @@ impl Program {
             .read()?;
         let upstream: Upstream =
             serde_json::from_str(&told).tried(|| format!("read {}", module.go_mod.display()))?;
-        toolchain::at_least(upstream.go())?;
         let wanted = Wanted {
             module: self.module,
             version: self.version,
@@ -133,6 +134,7 @@ impl Program {
         };
         let text = upstream.standalone(&format!("kreg.dev/parts/{}", self.name), wanted);
         write(&work.join("go.mod"), text)?;
+        toolchain::at_least(upstream.go(), work)?;
         let sums = fs::read(module.dir.join("go.sum")).unwrap_or_default();
         write(&work.join("go.sum"), sums)?;
         if let Source::Main(_, text) = self.source {

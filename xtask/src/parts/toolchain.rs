@@ -1,15 +1,21 @@
 //! The Go that builds the parts, and whether it is new enough.
 
+use std::path::Path;
+
 use crate::failure::{Failure, Result};
 use crate::process::{Run, find};
 
-/// A `go` on `PATH` of at least this version (`1.24.0`, as in a go.mod).
-pub(super) fn at_least(needed: &str) -> Result<()> {
+/// A `go` on `PATH` of at least this version (`1.24.0`, as in a go.mod), asked in `directory`: where
+/// `GOTOOLCHAIN` allows it, Go fetches the version that the go.mod there wants.
+pub(super) fn at_least(needed: &str, directory: &Path) -> Result<()> {
     let tried = || format!("find Go {needed} or newer");
     if find("go").is_none() {
         return Err(Failure::new(tried(), "there is no `go` on PATH").next(advice(needed)));
     }
-    let found = Run::new("go").args(["env", "GOVERSION"]).read()?;
+    let found = Run::new("go")
+        .args(["env", "GOVERSION"])
+        .cwd(directory)
+        .read()?;
     if number(&found) < number(needed) {
         return Err(
             Failure::new(tried(), format!("the `go` on PATH is {found}")).next(advice(needed)),
