@@ -64,6 +64,13 @@ pub(crate) fn urls_match(glob: &str, target: &str) -> bool {
             .all(|(glob, label)| label_matches(glob, label))
 }
 
+/// Kubernetes' `isDefaultRegistryMatch`: by the look of the first part, so that `localhost`
+/// counts as Docker Hub too.
+pub(crate) fn falls_back_to_docker_hub(repository: &str) -> bool {
+    let first = repository.split('/').next().unwrap_or_default();
+    first == "docker.io" || !first.is_empty() && !first.contains(['.', ':'])
+}
+
 /// Host (with port) and decoded path of a URL without scheme.
 struct Location {
     host: String,
@@ -76,12 +83,13 @@ impl Location {
         if text.contains(|c: char| c.is_ascii_control()) {
             return None;
         }
-        let text = text.split('#').next().unwrap_or_default();
+        let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
+        percent_decode(fragment)?;
         let text = text.split('?').next().unwrap_or_default();
         let path_start = text.find('/').unwrap_or(text.len());
         let (authority, path) = text.split_at(path_start);
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        is_go_host(host).then_some(())?;
+        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        (is_go_host(host) && is_go_user(user)).then_some(())?;
         Some(Location {
             host: host.to_owned(),
             path: percent_decode(path)?,
@@ -117,6 +125,12 @@ fn is_go_host(host: &str) -> bool {
     };
     name.chars()
         .all(|c| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=<>\"".contains(c))
+}
+
+/// Go's `validUserinfo`; the rest of it does not count.
+fn is_go_user(user: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c);
+    user.chars().all(fits) && percent_decode(user).is_some()
 }
 
 fn is_digits(text: &str) -> bool {

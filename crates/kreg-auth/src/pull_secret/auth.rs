@@ -12,13 +12,16 @@ use zeroize::Zeroizing;
 
 use super::PullSecretError;
 
-/// With or without padding, stray bits ignored, as Go's decoders.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
+/// Go's decoders ignore stray bits, and want all of the padding or none.
+const fn go_base64(padding: DecodePaddingMode) -> GeneralPurpose {
+    let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+        .with_decode_padding_mode(padding);
+    GeneralPurpose::new(&STANDARD, config)
+}
+
+const PADDED: GeneralPurpose = go_base64(DecodePaddingMode::RequireCanonical);
+const UNPADDED: GeneralPurpose = go_base64(DecodePaddingMode::RequireNone);
 
 /// The credentials of one entry, as the kubelet reads them: where there is an `auth`, it
 /// counts, and `username` and `password` do not (`config.go`, `DockerConfigEntry`).
@@ -42,9 +45,10 @@ impl Auth {
             Some(Value::String(text)) => Ok(text.as_str()),
             Some(_) => Err(PullSecretError::NotText {
                 key: key.to_owned(),
-                field,
+                field: field.to_owned(),
             }),
         };
+        text("email")?;
         let (username, password, auth) = (text("username")?, text("password")?, text("auth")?);
         if auth.is_empty() {
             return Ok(Auth {
@@ -109,7 +113,12 @@ impl fmt::Debug for Auth {
 /// as Go's decoders do.
 fn decode(auth: &str) -> Option<Zeroizing<String>> {
     let packed: Zeroizing<String> = Zeroizing::new(auth.replace(['\r', '\n'], ""));
-    let bytes = Zeroizing::new(BASE64.decode(packed.as_bytes()).ok()?);
+    let base64 = if packed.ends_with('=') {
+        PADDED
+    } else {
+        UNPADDED
+    };
+    let bytes = Zeroizing::new(base64.decode(packed.as_bytes()).ok()?);
     let pair = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
     pair.contains(':').then_some(pair)
 }

@@ -19,12 +19,14 @@ pub enum PullSecretError {
         at: String,
     },
     /// A field of an entry has the wrong type.
-    #[error("`{field}` of `{key}` in the pull secret is not a text; write it in quotes")]
+    #[error(
+        "`{field}` of `{key}` in the pull secret is not a text, for which the kubelet ignores the whole Secret; write it in quotes"
+    )]
     NotText {
-        /// The registry's key.
+        /// The registry's key, or `HttpHeaders`.
         key: String,
         /// The field.
-        field: &'static str,
+        field: String,
     },
     /// `auth` is not base64 of `user:password`.
     #[error(

@@ -94,6 +94,25 @@ impl PullSecret {
         for (key, entry) in secret.raw_entries() {
             Auth::read(key, entry)?;
         }
+        match secret.document.get("HttpHeaders") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(headers)) => {
+                if let Some((field, _)) = headers
+                    .iter()
+                    .find(|(_, value)| !(value.is_string() || value.is_null()))
+                {
+                    return Err(PullSecretError::NotText {
+                        key: "HttpHeaders".to_owned(),
+                        field: field.clone(),
+                    });
+                }
+            }
+            Some(_) => {
+                return Err(PullSecretError::NotAnObject {
+                    at: "`HttpHeaders`".to_owned(),
+                });
+            }
+        }
         Ok(secret)
     }
 
@@ -169,7 +188,8 @@ impl PullSecret {
 
     /// What the kubelet would try for an image, in its order: the alphabetically last key
     /// first, so that longer paths come before shorter ones (`BasicDockerKeyring.Lookup`). For
-    /// an image at Docker Hub without a match, the entry of `https://index.docker.io/v1/`.
+    /// an image at Docker Hub without a match, the entry of `https://index.docker.io/v1/` (and
+    /// also, oddly, for one at `localhost` without a port).
     /// Empty means that the kubelet pulls without a password.
     #[must_use]
     pub fn credentials_for(&self, image: &str) -> Vec<Auth> {
@@ -187,7 +207,7 @@ impl PullSecret {
         let found: Vec<Auth> = matching
             .flat_map(|(_, auths)| auths.iter().cloned())
             .collect();
-        if found.is_empty() && image.starts_with("docker.io/") {
+        if found.is_empty() && keyring::falls_back_to_docker_hub(&image) {
             return filed.remove(keyring::DOCKER_HUB_KEY).unwrap_or_default();
         }
         found

@@ -82,6 +82,9 @@ fn bad_documents_name_the_place_and_no_secret() {
             r#"{"auths":{"r":{"auth":"aHVudGVyMg=="}}}"#,
             "base64(user:password)",
         ),
+        (r#"{"auths":{"r":{"auth":"Oj+x4j="}}}"#, "`auth` of `r`"),
+        (r#"{"auths":{"r":{"email":1}}}"#, "`email` of `r`"),
+        (r#"{"HttpHeaders":{"A":1}}"#, "`A` of `HttpHeaders`"),
         (
             r#"{"r":{"username":"u","password":"hunter2"}}"#,
             ".dockercfg",
@@ -112,7 +115,8 @@ fn lookup_in_the_kubelets_order() {
     assert_eq!(users("r:5000/app"), ["all", "v2", "glob"]);
     assert_eq!(users("nginx"), ["hub"]);
     assert_eq!(users("docker.io/team/app"), ["hub"]);
-    assert!(users("r:5001/app").is_empty());
+    assert_eq!(users("localhost/app"), ["hub"]);
+    assert!(users("r:5001/app").is_empty() && users("r.io/app").is_empty());
 }
 
 #[test]
