@@ -36,6 +36,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", default_value = "kreg")]
     cluster: String,
 
+    /// With this program, instead of one built from this folder
+    #[arg(long, value_name = "FILE")]
+    kreg: Option<PathBuf>,
+
     /// Leave the cluster as it is when a story fails, for a look around
     #[arg(long)]
     keep: bool,
@@ -53,12 +57,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         name: options.cluster.clone(),
         ..cluster::Options::default()
     })?;
-    say("building kreg");
-    tell_all(
-        World::new(cluster, world::build_kreg()?)?,
-        chosen,
-        options.keep,
-    )
+    let kreg = match &options.kreg {
+        Some(kreg) => kreg.clone(),
+        None => {
+            say("building kreg");
+            world::build_kreg()?
+        }
+    };
+    tell_all(World::new(cluster, kreg)?, chosen, options.keep)
 }
 
 /// Every story, on a cluster that is up, with a program that is built.
