@@ -26,16 +26,13 @@ impl Authority {
     ///
     /// # Errors
     /// [`Error::Request`] if the request makes no sense, [`Error::Generate`]
-    /// or [`Error::Random`] if the system cannot make it.
+    /// if the crypto library cannot make it.
     pub fn generate(request: &AuthorityRequest) -> Result<Self, Error> {
         let params = request.params()?;
         let key = PrivateKey::generate(request.algorithm)?;
         let signed = params
             .self_signed(key.pair())
-            .map_err(|source| Error::Generate {
-                action: "sign the authority's own certificate",
-                source,
-            })?;
+            .map_err(Error::generate("sign the authority's own certificate"))?;
         Ok(Self {
             chain: vec![Certificate::from_der(signed.der())?],
             key,
@@ -157,10 +154,7 @@ impl Authority {
         let key = PrivateKey::generate(request.algorithm)?;
         let signed = params
             .signed_by(key.pair(), &signer)
-            .map_err(|source| Error::Generate {
-                action: "sign the server certificate",
-                source,
-            })?;
+            .map_err(Error::generate("sign the server certificate"))?;
         let leaf = Certificate::from_der(signed.der())?;
         if !leaf.is_issued_by(own) {
             return Err(unusable(

@@ -5,7 +5,7 @@
 //! bundle into a shorter one. Here every `BEGIN` must come out as a block.
 
 use pem::{EncodeConfig, LineEnding, Pem};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::Error;
 
@@ -40,7 +40,11 @@ pub(crate) fn is_private_key(label: &str) -> bool {
 /// blocks can always be concatenated.
 pub(crate) fn encode(label: &str, der: &[u8]) -> String {
     let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
-    pem::encode_config(&Pem::new(label, der), config)
+    let block = Pem::new(label, der);
+    let text = pem::encode_config(&block, config);
+    // The block's copy may be a key.
+    block.into_contents().zeroize();
+    text
 }
 
 /// Without byte order marks (also those that `cat` leaves in the middle) and

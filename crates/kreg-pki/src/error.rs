@@ -108,9 +108,9 @@ pub enum Error {
     Generate {
         /// What was tried.
         action: &'static str,
-        /// The generator's reason.
+        /// The library's reason.
         #[source]
-        source: rcgen::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 
     /// A file could not be written; the old content is still there.
@@ -124,4 +124,17 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// For `map_err`: the crypto library refused `action`.
+    pub(crate) fn generate<E>(action: &'static str) -> impl FnOnce(E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        move |source| Self::Generate {
+            action,
+            source: source.into(),
+        }
+    }
 }

@@ -119,10 +119,8 @@ impl PrivateKey {
             KeyAlgorithm::Rsa3072 => generate_rsa(RsaKeySize::_3072),
             KeyAlgorithm::Rsa4096 => generate_rsa(RsaKeySize::_4096),
         };
-        pair.map(Self::from_pair).map_err(|source| Error::Generate {
-            action: "generate a private key",
-            source,
-        })
+        pair.map(Self::from_pair)
+            .map_err(Error::generate("generate a private key"))
     }
 
     /// Reads the one private key of `pem`: PKCS #8 (`PRIVATE KEY`), PKCS #1
@@ -167,10 +165,7 @@ impl PrivateKey {
         })?;
         KeyPair::try_from(&PrivatePkcs8KeyDer::from(pkcs8.as_slice()))
             .map(Self::from_pair)
-            .map_err(|source| Error::Generate {
-                action: "load a private key",
-                source,
-            })
+            .map_err(Error::generate("load a private key"))
     }
 
     /// The key as PKCS #8 PEM (`PRIVATE KEY`), the form that Go, OpenSSL and

@@ -216,10 +216,7 @@ fn period(
 /// Forum asks for, inside the 20 bytes of RFC 5280 section 4.1.2.2.
 fn serial() -> Result<SerialNumber, Error> {
     let mut bytes = [0_u8; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Generate {
-        action: "draw a random serial number",
-        source: rcgen::Error::RingUnspecified,
-    })?;
+    aws_lc_rs::rand::fill(&mut bytes).map_err(Error::generate("draw a random serial number"))?;
     bytes[0] = (bytes[0] & 0x3f) | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
 }
@@ -232,9 +229,6 @@ fn san_type(san: &San) -> Result<SanType, Error> {
             .as_str()
             .try_into()
             .map(SanType::DnsName)
-            .map_err(|source| Error::Generate {
-                action: "write a DNS name into the certificate",
-                source,
-            }),
+            .map_err(Error::generate("write a DNS name into the certificate")),
     }
 }

@@ -37,12 +37,9 @@ impl Issuer for SelfSigned {
     fn issue(&self, request: &LeafRequest) -> Result<Leaf, Error> {
         let params = request.params()?;
         let key = PrivateKey::generate(request.algorithm)?;
-        let signed = params
-            .self_signed(key.pair())
-            .map_err(|source| Error::Generate {
-                action: "sign the server certificate with its own key",
-                source,
-            })?;
+        let signed = params.self_signed(key.pair()).map_err(Error::generate(
+            "sign the server certificate with its own key",
+        ))?;
         Ok(Leaf::new(vec![Certificate::from_der(signed.der())?], key))
     }
 
