@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::kind::CLUSTER_LABEL;
 use super::state::State;
@@ -18,6 +19,9 @@ use crate::progress::say;
 
 /// Variable that marks every program started for the cluster it names.
 pub(super) const MARK: &str = "KREG_XTASK_CLUSTER";
+
+/// How long the engine may take to remove containers.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where cgroups are, of either version.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -65,18 +69,7 @@ pub(super) fn remove(name: &str, state: &State) -> Result<()> {
         // Its containers lie in the engine's store: only an engine can remove them.
         engine::up()?;
     }
-    // A creation under way when its client died may still end, so look until nothing is left.
-    for _ in 0..5 {
-        let containers = containers(name)?;
-        if containers.is_empty() {
-            break;
-        }
-        say(format!("removing {} containers", containers.len()));
-        Run::new("docker")
-            .args(["rm", "--force", "--volumes"])
-            .args(&containers)
-            .run()?;
-    }
+    remove_containers(name)?;
     if let Some(id) = network(name) {
         Run::new("docker").args(["network", "rm", &id]).run()?;
     }
@@ -84,6 +77,29 @@ pub(super) fn remove(name: &str, state: &State) -> Result<()> {
         remove_cgroup(&cgroup);
     }
     state.remove()
+}
+
+/// Removes the cluster's containers until none is left: a creation under way when its client died
+/// may still end, and a container that is being removed already cannot be removed once more.
+fn remove_containers(name: &str) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let containers = containers(name)?;
+        if containers.is_empty() {
+            return Ok(());
+        }
+        say(format!("removing {} containers", containers.len()));
+        let removed = Run::new("docker")
+            .args(["rm", "--force", "--volumes"])
+            .args(&containers)
+            .run();
+        if let Err(failure) = removed {
+            if Instant::now() > until {
+                return Err(failure.next("remove these containers by hand, then run this again"));
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
 }
 
 /// Ids of the cluster's containers and of those that a killed node image build left.

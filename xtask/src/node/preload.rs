@@ -7,11 +7,12 @@ use crate::failure::{Failure, Result, Tried as _};
 use crate::images::CONTENT;
 use crate::process::Run;
 
-/// Label of the containers that xtask makes for itself, with its pid: a killed run's are found by it.
-pub(crate) const OURS: &str = "kreg.xtask";
+/// Start of the names of the containers that images are put together in; the builder's pid follows,
+/// so that a killed builder's can be told. Not a label: containers inherit those from their image.
+pub(crate) const BENCH: &str = "kreg-node-image-";
 
-/// Whether the process of this pid, as the label has it, still is an xtask at work.
-pub(crate) fn builds(pid: &str) -> bool {
+/// Whether the process of this pid still is an xtask at work.
+pub(crate) fn builds(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "xtask")
 }
 
@@ -24,7 +25,6 @@ pub(super) fn commit(from: &str, images: &[&str], tag: &str, digest: &str) -> Re
     Run::new("docker")
         .args(["commit", "--change"])
         .arg(format!("LABEL {CONTENT}={digest}"))
-        .args(["--change", &format!("LABEL {OURS}=")])
         // What `docker run` was told replaced the image's own.
         .args([
             "--change",
@@ -44,8 +44,8 @@ struct Container {
 impl Container {
     fn start(image: &str) -> Result<Self> {
         let id = Run::new("docker")
-            .args(["run", "--detach", "--label"])
-            .arg(format!("{OURS}={}", std::process::id()))
+            .args(["run", "--detach", "--name"])
+            .arg(format!("{BENCH}{}", std::process::id()))
             .args(["--network=none", "--entrypoint=sleep", image, "infinity"])
             .read()?;
         Ok(Self { id })
