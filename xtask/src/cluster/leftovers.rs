@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::kind::CLUSTER_LABEL;
 use super::state::State;
 use crate::engine;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::node::{self, BENCH};
 use crate::process::Run;
 use crate::progress::say;
@@ -83,22 +83,28 @@ pub(super) fn remove(name: &str, state: &State) -> Result<()> {
 /// may still end, and a container that is being removed already cannot be removed once more.
 fn remove_containers(name: &str) -> Result<()> {
     let until = Instant::now() + PATIENCE;
+    let mut told = false;
     loop {
         let containers = containers(name)?;
         if containers.is_empty() {
             return Ok(());
         }
-        say(format!("removing {} containers", containers.len()));
+        if !told {
+            say(format!("removing {} containers", containers.len()));
+            told = true;
+        }
         let removed = Run::new("docker")
             .args(["rm", "--force", "--volumes"])
             .args(&containers)
             .run();
-        if let Err(failure) = removed {
-            if Instant::now() > until {
-                return Err(failure.next("remove these containers by hand, then run this again"));
-            }
-            std::thread::sleep(Duration::from_secs(1));
+        if Instant::now() > until {
+            let undone = || Failure::new("remove the containers", containers.join(" "));
+            return Err(removed
+                .err()
+                .unwrap_or_else(undone)
+                .next("remove these containers by hand, then run this again"));
         }
+        std::thread::sleep(Duration::from_millis(300));
     }
 }
 
