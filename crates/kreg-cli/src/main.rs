@@ -1,3 +1,22 @@
-//! `kreg`: see `kreg --help`.
+//! `kreg`: a private image registry in any Kubernetes cluster, trusted by every
+//! node, and proved by a real pull on each. See `kreg --help`.
 
-fn main() {}
+mod app;
+mod args;
+mod commands;
+mod config;
+mod error;
+mod fleet;
+mod intent;
+mod login;
+mod material;
+mod output;
+mod progress;
+mod proof;
+mod session;
+mod settings;
+mod spec;
+
+fn main() -> std::process::ExitCode {
+    app::main()
+}

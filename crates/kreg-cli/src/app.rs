@@ -1,0 +1,99 @@
+//! From the command line to an exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::Parser as _;
+
+use crate::args::{Cli, Color, Command, Global, Output};
+use crate::commands;
+use crate::config::Config;
+use crate::error::{Ending, Error};
+use crate::progress::Progress;
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) global: Global,
+    pub(crate) config: Config,
+    pub(crate) progress: Progress,
+}
+
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap's own text and streams; its code for bad usage is 2, as is ours.
+            let code = error.exit_code();
+            let _ = error.print();
+            return if code == 0 { Ending::Done.into() } else { Ending::Usage.into() };
+        }
+    };
+    match cli.global.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    log(cli.global.verbose);
+    let output = cli.global.output;
+    match run(cli) {
+        Ok(ending) => ending.into(),
+        Err(error) => {
+            report(output, &error);
+            error.ending().into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Ending, Error> {
+    // kube and reqwest look for one process-wide provider of cryptography.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::failed("cannot start the async runtime").because(&cause))?;
+    match cli.command {
+        Command::Init(args) => commands::init::run(&args),
+        Command::Completions { shell } => commands::docs::completions(shell),
+        Command::Man => commands::docs::man(),
+        command => {
+            let config = Config::load(cli.global.config.as_deref())?;
+            let progress = Progress::new(cli.global.quiet);
+            let app = App { global: cli.global, config, progress };
+            runtime.block_on(commands::dispatch(&app, command))
+        }
+    }
+}
+
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "off",
+        1 => "kreg=debug,kreg_k8s=debug,kreg_nodes=debug,kreg_verify=debug",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KREG_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true).init();
+}
+
+/// On stderr for people; as a document on stdout for programs that asked for one.
+fn report(output: Output, error: &Error) {
+    if output != Output::Table && !error.is_told() {
+        let body = serde_json::json!({
+            "error": { "message": error.message(), "causes": error.causes(), "help": error.help_text(),
+                       "exitCode": error.ending() as u8 }
+        });
+        let _ = crate::output::print(output, "Error", &body, |_| String::new());
+    }
+    const BAD: Style = AnsiColor::Red.on_default().bold();
+    const HELP: Style = AnsiColor::Cyan.on_default().bold();
+    let mut err = anstream::stderr();
+    let _ = writeln!(err, "{BAD}error:{BAD:#} {}", error.message());
+    for cause in error.causes() {
+        let _ = writeln!(err, "  because: {}", cause.replace('\n', "\n    "));
+    }
+    if let Some(help) = error.help_text() {
+        let _ = writeln!(err, "  {HELP}help:{HELP:#} {}", help.replace('\n', "\n    "));
+    }
+}

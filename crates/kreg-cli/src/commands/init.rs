@@ -1,0 +1,32 @@
+//! `kreg init`: a commented `kreg.toml`.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use crate::args::InitArgs;
+use crate::config::TEMPLATE;
+use crate::error::{Ending, Error};
+use crate::output;
+
+pub(crate) fn run(args: &InitArgs) -> Result<Ending, Error> {
+    if args.file == Path::new("-") {
+        output::line(TEMPLATE.trim_end())?;
+        return Ok(Ending::Done);
+    }
+    let shown = args.file.display();
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&args.file).map_err(|cause| {
+        let error = Error::usage(format!("cannot write {shown}"));
+        match cause.kind() {
+            ErrorKind::AlreadyExists => {
+                error.because(&cause).help("kreg overwrites no configuration: remove it or name another file")
+            }
+            _ => error.because(&cause),
+        }
+    })?;
+    file.write_all(TEMPLATE.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(|cause| Error::failed(format!("cannot write {shown}")).because(&cause))?;
+    output::line(&format!("wrote {shown}"))?;
+    Ok(Ending::Done)
+}

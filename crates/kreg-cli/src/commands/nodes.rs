@@ -1,0 +1,111 @@
+//! `kreg nodes trust|untrust|status|script`.
+
+use kreg_nodes::{NodeProgram, Receipt, State, Trust};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::args::{NodesArgs, NodesCommand};
+use crate::error::{Ending, Error};
+use crate::fleet::{self, Nodes};
+use crate::output;
+use crate::session::Session;
+
+#[derive(Debug, Serialize)]
+struct Outcome {
+    nodes: Vec<Receipt>,
+}
+
+pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Error> {
+    match command {
+        NodesCommand::Trust(args) => {
+            let (session, nodes) = open(app, args).await?;
+            let trust = held_trust(&session).await?;
+            let step = app.progress.step("trust on the nodes");
+            let receipts = nodes.trust(&trust);
+            step.done("");
+            finish(app, receipts, "not done")
+        }
+        NodesCommand::Untrust(args) => {
+            let (session, nodes) = open(app, args).await?;
+            let instance = fleet::instance(&session.spec)?;
+            let step = app.progress.step("trust on the nodes");
+            let receipts = nodes.untrust(&instance);
+            step.done("");
+            finish(app, receipts, "not put back as it was")
+        }
+        NodesCommand::Status(args) => {
+            let (session, nodes) = open(app, args).await?;
+            let trust = held_trust(&session).await?;
+            let step = app.progress.step("nodes by ssh");
+            let receipts = nodes.status(&trust);
+            step.done("");
+            let drift = receipts.iter().any(|receipt| receipt.state == State::Changed);
+            let ending = finish(app, receipts, "could not be looked at")?;
+            Ok(if drift { Ending::Pending } else { ending })
+        }
+        NodesCommand::Script { target, undo } => script(app, target, *undo).await,
+    }
+}
+
+async fn open(app: &App, args: &NodesArgs) -> Result<(Session, Nodes), Error> {
+    let session = Session::open(app, &args.target, true).await?;
+    let nodes = Nodes::new(&session.settings, &session.facts, &args.nodes)?;
+    Ok((session, nodes))
+}
+
+async fn held_trust(session: &Session) -> Result<Trust, Error> {
+    let state = session.existing().await?;
+    match (state.cluster_ip, &state.ca_bundle_pem) {
+        (Some(address), Some(bundle)) => fleet::trust(&session.settings, &session.spec, address, bundle),
+        _ => Err(Error::failed("the registry has no address or no certificate yet").help("run `kreg up`")),
+    }
+}
+
+fn finish(app: &App, nodes: Vec<Receipt>, what: &str) -> Result<Ending, Error> {
+    let outcome = Outcome { nodes };
+    output::print(app.global.output, "Nodes", &outcome, |outcome| table(&outcome.nodes))?;
+    fleet::judge(&outcome.nodes, what)?;
+    Ok(Ending::Done)
+}
+
+/// One row a node; shared with `status`.
+pub(super) fn table(receipts: &[Receipt]) -> String {
+    let row = |receipt: &Receipt| {
+        let detail = receipt.reason.clone().unwrap_or_default();
+        let state = output::word(&receipt.state);
+        [receipt.node.clone(), receipt.address.clone(), state, detail]
+    };
+    output::table(["NODE", "ADDRESS", "TRUST", "DETAIL"], receipts.iter().map(row))
+}
+
+/// The program of each node; they differ where the nodes do.
+async fn script(app: &App, args: &NodesArgs, undo: bool) -> Result<Ending, Error> {
+    let (session, nodes) = open(app, args).await?;
+    if undo {
+        output::line(NodeProgram::undo(&fleet::instance(&session.spec)?).script())?;
+        return Ok(Ending::Done);
+    }
+    let trust = held_trust(&session).await?;
+    let mut refused = Vec::new();
+    let mut shown: Vec<(String, Vec<String>)> = Vec::new();
+    for outcome in nodes.plan(&trust) {
+        let name = outcome.node.name.clone();
+        match outcome.result {
+            Ok(plan) => {
+                let program = NodeProgram::apply(&plan).script().to_owned();
+                match shown.iter_mut().find(|(text, _)| *text == program) {
+                    Some((_, names)) => names.push(name),
+                    None => shown.push((program, vec![name])),
+                }
+            }
+            Err(receipt) => refused.push(receipt),
+        }
+    }
+    for (program, names) in &shown {
+        if shown.len() > 1 {
+            output::line(&format!("# for {}", names.join(", ")))?;
+        }
+        output::line(program)?;
+    }
+    fleet::judge(&refused, "cannot be planned").map(|()| Ending::Done)
+}

@@ -1,0 +1,215 @@
+//! `kreg up`: the registry's objects, then trust on every node, then the proof.
+
+use std::net::IpAddr;
+
+use kreg_k8s::{ApplyOptions, Change, Manifests, Progress as Event, RegistrySpec, RegistryState, apply, wait};
+use kreg_nodes::Receipt;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::args::UpArgs;
+use crate::error::{Ending, Error, Tried as _};
+use crate::fleet::{self, Nodes};
+use crate::intent::{self, Intent};
+use crate::material::Decision;
+use crate::output;
+use crate::progress::Step;
+use crate::proof::{self, Proof};
+use crate::session::{Session, count};
+
+/// What `up` did, as `-o json` prints it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome {
+    registry: String,
+    namespace: String,
+    #[serde(rename = "clusterIP")]
+    cluster_ip: IpAddr,
+    changed: bool,
+    objects: Vec<Change>,
+    nodes: Vec<Receipt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<serde_json::Value>,
+}
+
+pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
+    let intent = Intent::read(app, &args.spec)?;
+    let session = Session::open(app, &args.spec.target, false).await?;
+    let spec = intent.spec(&session)?;
+    session.facts.check(&spec).tried("the cluster is not fit for this registry; nothing was changed")?;
+    let state = session.state().await?;
+    let nodes = if args.skip_nodes { None } else { Some(preflight(app, &session, &state)?) };
+
+    let up = cluster(app, &session, spec, &intent, &state).await?;
+    let receipts = match &nodes {
+        Some(nodes) => trust(app, &session, nodes, &up)?,
+        None => Vec::new(),
+    };
+    let proof = if args.skip_verify { None } else { Some(prove(app, &session, &up, &receipts).await?) };
+
+    let outcome = Outcome {
+        registry: up.spec.registry_name(),
+        namespace: up.spec.namespace().to_owned(),
+        cluster_ip: up.address,
+        changed: up.changes.iter().any(Change::is_change)
+            || receipts.iter().any(|receipt| receipt.state == kreg_nodes::State::Changed),
+        objects: up.changes,
+        nodes: receipts,
+        proof: proof.as_ref().map(Proof::to_json).transpose()?,
+    };
+    output::print(app.global.output, "Up", &outcome, |outcome| text(outcome, proof.as_ref()))?;
+    fleet::judge(&outcome.nodes, "not done")?;
+    proof.as_ref().map_or(Ok(Ending::Done), Proof::judge)
+}
+
+/// Every node is looked at before anything is written anywhere.
+fn preflight(app: &App, session: &Session, state: &RegistryState) -> Result<Nodes, Error> {
+    let nodes = Nodes::new(&session.settings, &session.facts, &[])?;
+    let step = app.progress.step("nodes by ssh");
+    let trust = intent::provisional_trust(session, state)?;
+    let refusals: Vec<Receipt> = nodes.plan(&trust).into_iter().filter_map(|plan| plan.result.err()).collect();
+    let (bad, all) = (refusals.len(), nodes.len());
+    if bad == 0 {
+        step.done(format!("{all} of {all} reached and fit"));
+        return Ok(nodes);
+    }
+    let summary = format!("{} of {all} reached and fit", all - bad);
+    if bad < all {
+        step.partly(summary);
+        for refusal in &refusals {
+            app.progress.note(refusal.to_string());
+        }
+        return Ok(nodes);
+    }
+    step.failed(summary);
+    let why: Vec<_> = refusals.iter().map(|refusal| format!("- {refusal}")).collect();
+    Err(Error::failed(format!("no node can be made to trust the registry; nothing was changed:\n{}", why.join("\n")))
+        .help("see the flags --ssh-user, --ssh-identity and --ssh-known-hosts, or [nodes.ssh] in kreg.toml"))
+}
+
+/// A registry that runs.
+struct Running {
+    spec: RegistrySpec,
+    address: IpAddr,
+    changes: Vec<Change>,
+    decision: Decision,
+}
+
+async fn cluster(
+    app: &App,
+    session: &Session,
+    spec: RegistrySpec,
+    intent: &Intent,
+    state: &RegistryState,
+) -> Result<Running, Error> {
+    let cluster = &session.cluster;
+    let pinned = spec.cluster_ip().or(state.cluster_ip);
+    let spec = spec.with_cluster_ip(pinned);
+    let options = ApplyOptions { adopt: intent.adopt(), force: false };
+
+    let step = app.progress.step("service and storage");
+    let foundation = Manifests::foundation(&spec);
+    let first = apply::apply(cluster, &foundation, options, &|event| show(&step, &event))
+        .await
+        .tried("cannot put the registry's service and storage into the cluster")?;
+    let address =
+        apply::cluster_ip(cluster, &foundation).await.tried("cannot read the address of the registry's service")?;
+    let spec = spec.with_cluster_ip(Some(address));
+    {
+        let watcher = |event: Event| show(&step, &event);
+        let waiting = wait::Wait::new(session.settings.timeout, &watcher);
+        wait::storage_ready(cluster, &spec, &waiting).await.tried("the registry's storage does not come up")?;
+    }
+    step.done(format!("{}, address {address}", changed(&first.changes)));
+
+    let step = app.progress.step("certificate and password");
+    let decision = tokio::task::block_in_place(|| intent.decide(session, &spec, address, state))?;
+    step.done(if decision.made.is_empty() { "kept".to_owned() } else { decision.made.join(", ") });
+
+    let step = app.progress.step("registry");
+    let watcher = |event: Event| show(&step, &event);
+    let second = apply::apply(cluster, &Manifests::full(&spec, &decision.material), options, &watcher)
+        .await
+        .tried("cannot put the registry into the cluster")?;
+    wait::registry_ready(cluster, &spec, &wait::Wait::new(session.settings.timeout, &watcher))
+        .await
+        .tried("the registry does not come up")?;
+    step.done(format!("{}, ready", changed(&second.changes)));
+    Ok(Running { spec, address, changes: merged(first.changes, second.changes), decision })
+}
+
+/// The foundation is applied twice; its first pass says what happened.
+fn merged(first: Vec<Change>, second: Vec<Change>) -> Vec<Change> {
+    let mut all = first;
+    for change in second {
+        match all.iter_mut().find(|known| known.object == change.object) {
+            Some(known) if !known.is_change() => *known = change,
+            Some(_) => {}
+            None => all.push(change),
+        }
+    }
+    all
+}
+
+fn show(step: &Step<'_>, event: &Event) {
+    match event {
+        Event::Done(change) => step.at(&change.object.to_string()),
+        Event::Waiting(object, state) => step.at(&format!("{object} is {state}")),
+        Event::Deleted(object) => step.at(&format!("{object} is gone")),
+        _ => {}
+    }
+}
+
+fn changed(changes: &[Change]) -> String {
+    match changes.iter().filter(|change| change.is_change()).count() {
+        0 => "unchanged".to_owned(),
+        some => format!("{} of {} changed", some, count(changes.len(), "object")),
+    }
+}
+
+fn trust(app: &App, session: &Session, nodes: &Nodes, up: &Running) -> Result<Vec<Receipt>, Error> {
+    let trust = fleet::trust(&session.settings, &up.spec, up.address, &up.decision.material.ca_bundle_pem)?;
+    let step = app.progress.step("trust on the nodes");
+    let receipts = nodes.trust(&trust);
+    let number = |state| receipts.iter().filter(|receipt| receipt.state == state).count();
+    let (changed, unchanged) = (number(kreg_nodes::State::Changed), number(kreg_nodes::State::Unchanged));
+    let summary = match (changed, receipts.len()) {
+        (0, all) if unchanged == all => "unchanged".to_owned(),
+        (changed, all) => format!("{changed} changed, {unchanged} unchanged of {}", count(all, "node")),
+    };
+    if changed + unchanged == receipts.len() {
+        step.done(summary);
+    } else {
+        step.partly(summary);
+    }
+    for warning in receipts.iter().flat_map(|receipt| receipt.warnings.iter().map(|text| (&receipt.node, text))) {
+        app.progress.note(format!("{}: {}", warning.0, warning.1));
+    }
+    Ok(receipts)
+}
+
+/// Only nodes that hold the trust can prove it; the others are told of by name anyway.
+async fn prove(app: &App, session: &Session, up: &Running, receipts: &[Receipt]) -> Result<Proof, Error> {
+    let good: Vec<String> =
+        receipts.iter().filter(|receipt| receipt.is_ok()).map(|receipt| receipt.node.clone()).collect();
+    let material = &up.decision.material;
+    proof::prove(
+        app,
+        session,
+        &up.spec,
+        &proof::Keys { bundle_pem: &material.ca_bundle_pem, credentials: &up.decision.credentials },
+        &good,
+    )
+    .await
+}
+
+fn text(outcome: &Outcome, proof: Option<&Proof>) -> String {
+    let mut lines = Vec::new();
+    if let Some(proof) = proof {
+        lines.push(proof.table());
+    }
+    let what = if outcome.changed { "is up" } else { "is up; nothing was changed" };
+    lines.push(format!("{} {what}. Images are named {}/NAME:TAG.", outcome.registry, outcome.registry));
+    lines.join("\n\n")
+}
+

@@ -1,0 +1,207 @@
+//! `kreg user add|remove|passwd|list|check`: the htpasswd Secret of the registry that is up,
+//! and the proof that the change has reached the registry.
+
+use std::io::IsTerminal as _;
+
+use kreg_auth::{Cost, Credentials, ExposeSecret as _, Htpasswd, PasswordSource, PullSecret, SecretString};
+use kreg_k8s::{Names, secret};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::args::{UserArgs, UserCommand, UserPasswordArgs};
+use crate::error::{Ending, Error, Tried as _};
+use crate::login::{self, Door};
+use crate::output;
+use crate::proof;
+use crate::session::Session;
+
+/// Put in with a removal and out again once the registry lets it in: proof that the registry
+/// has read the file without the removed user.
+const WITNESS: &str = "kreg-witness";
+
+#[derive(Debug, Serialize)]
+struct Users {
+    users: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    name: String,
+    line: usize,
+    hash: String,
+    /// Whether the registry lets an entry of this kind log in.
+    usable: bool,
+}
+
+pub(crate) async fn run(app: &App, command: &UserCommand) -> Result<Ending, Error> {
+    match command {
+        UserCommand::List(target) => list(app, target).await,
+        UserCommand::Add(args) => set(app, args, Entry::New).await,
+        UserCommand::Passwd(args) => set(app, args, Entry::Known).await,
+        UserCommand::Remove(args) => remove(app, args).await,
+        UserCommand::Check(args) => check(app, args).await,
+    }
+}
+
+async fn list(app: &App, target: &crate::args::TargetArgs) -> Result<Ending, Error> {
+    let session = Session::open(app, target, true).await?;
+    let state = session.existing().await?;
+    let file = Htpasswd::parse(state.htpasswd.as_ref().map_or("", |text| text.expose_secret()));
+    let rows = file.users().into_iter().map(|user| Row {
+        usable: user.hash.is_accepted_by_registry(),
+        hash: user.hash.to_string(),
+        line: user.line,
+        name: user.name,
+    });
+    let users = Users { users: rows.collect() };
+    output::print(app.global.output, "Users", &users, |users| {
+        output::table(
+            ["USER", "HASH", "CAN LOG IN"],
+            users.users.iter().map(|row| {
+                let usable = if row.usable { "yes" } else { "no: this registry will not accept it" };
+                [row.name.clone(), row.hash.clone(), usable.to_owned()]
+            }),
+        )
+    })?;
+    for finding in file.findings() {
+        app.progress.note(finding.to_string());
+    }
+    Ok(Ending::Done)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    New,
+    Known,
+}
+
+async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending, Error> {
+    let user = credentials(app, args)?;
+    let session = Session::open(app, &args.target, true).await?;
+    let door = Door::of(&session).await?;
+    let names = Names::of(&session.spec);
+    let held = proof::held_credentials(&session, &door.state).ok();
+    let was = held.filter(|held| held.username() == user.username());
+
+    let step = app.progress.step(format!("user {}", user.username()));
+    secret::edit(&session.cluster, &session.spec, &names.htpasswd, "htpasswd", |text| {
+        edited(text, |file| match entry {
+            Entry::New => file.add(&user, Cost::DEFAULT),
+            Entry::Known => file.change(&user, Cost::DEFAULT),
+        })
+    })
+    .await?;
+    if was.is_some() {
+        let host = session.settings.host()?;
+        secret::edit(&session.cluster, &session.spec, &names.pull_secret, PullSecret::DATA_KEY, |json| {
+            let mut pull = PullSecret::parse(json.expose_secret().as_bytes())
+                .tried(format!("cannot read {}", names.pull_secret))?;
+            pull.insert(&host, &user);
+            Ok::<_, Error>(pull.to_json())
+        })
+        .await?;
+    }
+    step.at("waiting until the registry knows it");
+    door.refresh(&session).await;
+    door.until_in(&user, session.settings.timeout).await?;
+    let mut proved = "logs in".to_owned();
+    if let Some(old) = was.filter(|old| old.password().expose_secret() != user.password().expose_secret()) {
+        door.until_out(&old, session.settings.timeout).await?;
+        proved.push_str(", the old password is refused, the pull secret is changed");
+    } else if entry == Entry::Known {
+        // One entry a user: with the new password in, the old one has no line to match.
+        proved.push_str(", the old password has no entry any more");
+    }
+    step.done(proved);
+    if args.generate {
+        return output::line(user.password().expose_secret()).map(|()| Ending::Done);
+    }
+    output::line(&format!("user {} can log in to {}", user.username(), session.spec.registry_name()))?;
+    Ok(Ending::Done)
+}
+
+async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
+    let session = Session::open(app, &args.target, true).await?;
+    let door = Door::of(&session).await?;
+    let names = Names::of(&session.spec);
+    if proof::held_credentials(&session, &door.state).is_ok_and(|held| held.username() == args.user) {
+        return Err(Error::usage(format!("{} pulls as user {}", names.pull_secret, args.user))
+            .help("every Pod that uses it would stop pulling: `kreg up --user OTHER` changes it first"));
+    }
+    let witness = Credentials::generate(WITNESS).tried("cannot make a password")?;
+    let step = app.progress.step(format!("user {}", args.user));
+    let file = |change: &dyn Fn(&mut Htpasswd) -> Result<(), kreg_auth::HtpasswdError>| {
+        let change = |text: &SecretString| edited(text, change);
+        secret_text(&session, &names, change)
+    };
+    file(&|file| {
+        file.remove(&args.user)?;
+        file.set(&witness, Cost::MIN)
+    })
+    .await?;
+    step.at("waiting until the registry knows it");
+    door.refresh(&session).await;
+    let known = door.until_in(&witness, session.settings.timeout).await;
+    file(&|file| file.remove(WITNESS)).await?;
+    known?;
+    step.done("the registry has read the file without this user");
+    output::line(&format!("user {} cannot log in to {} any more", args.user, session.spec.registry_name()))?;
+    Ok(Ending::Done)
+}
+
+async fn secret_text(
+    session: &Session,
+    names: &Names,
+    change: impl Fn(&SecretString) -> Result<SecretString, Error>,
+) -> Result<bool, Error> {
+    secret::edit(&session.cluster, &session.spec, &names.htpasswd, "htpasswd", change).await
+}
+
+async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
+    let user = credentials(app, args)?;
+    let session = Session::open(app, &args.target, true).await?;
+    let door = Door::of(&session).await?;
+    match door.knock(&user).await? {
+        login::Answer::In => {
+            output::line(&format!("user {} can log in", user.username()))?;
+            Ok(Ending::Done)
+        }
+        login::Answer::Out => Err(Error::new(
+            Ending::ProofFailed,
+            format!("the registry refuses user {} with this password", user.username()),
+        )
+        .help("`kreg user list` shows who can log in; `kreg user passwd` sets a new password")),
+    }
+}
+
+fn edited(
+    text: &SecretString,
+    change: impl FnOnce(&mut Htpasswd) -> Result<(), kreg_auth::HtpasswdError>,
+) -> Result<SecretString, Error> {
+    let mut file = Htpasswd::parse(text.expose_secret());
+    change(&mut file).map_err(|cause| Error::usage("the users stay as they are").because(&cause))?;
+    file.validate().tried("the registry would not accept the users file; nothing was changed")?;
+    String::from_utf8(file.to_bytes()).map(SecretString::from).tried("the users file is not UTF-8; nothing was changed")
+}
+
+fn credentials(app: &App, args: &UserPasswordArgs) -> Result<Credentials, Error> {
+    let invalid = |cause: kreg_auth::CredentialsError| {
+        Error::usage("these credentials would not work with a registry").because(&cause)
+    };
+    if args.generate {
+        return Credentials::generate(&args.user).map_err(invalid);
+    }
+    kreg_auth::check_username(&args.user).map_err(invalid)?;
+    let source = match &args.password {
+        Some(source) => source.clone(),
+        None if std::io::stdin().is_terminal() && !app.global.yes => PasswordSource::PromptTwice,
+        None => {
+            return Err(Error::usage(format!("no password was given for user {}", args.user))
+                .help("use --password -, --password file:PATH or --password env:NAME, or --generate"));
+        }
+    };
+    let password =
+        source.read().map_err(|cause| Error::usage("cannot read the password").because(&cause))?;
+    Credentials::new(&args.user, password).map_err(invalid)
+}

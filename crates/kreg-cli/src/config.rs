@@ -1,0 +1,172 @@
+//! `kreg.toml`: its shape, where it is found, and the commented one that `init` writes.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::args::ProfileArg;
+use crate::error::Error;
+
+/// Found in the working directory when `--config` names none.
+const DEFAULT_FILE: &str = "kreg.toml";
+
+/// What `kreg init` writes: every key, commented out at its default.
+pub(crate) const TEMPLATE: &str = include_str!("kreg.toml");
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) registry: Registry,
+    pub(crate) storage: Storage,
+    pub(crate) auth: Auth,
+    pub(crate) tls: Tls,
+    pub(crate) cluster: Cluster,
+    pub(crate) nodes: Nodes,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Registry {
+    pub(crate) profile: Option<ProfileArg>,
+    pub(crate) name: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) image: Option<String>,
+    pub(crate) cluster_ip: Option<IpAddr>,
+    pub(crate) cluster_domain: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Storage {
+    pub(crate) kind: Option<String>,
+    pub(crate) size: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Auth {
+    pub(crate) user: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) bcrypt_cost: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) sans: Vec<String>,
+    pub(crate) ca_key: Option<PathBuf>,
+    pub(crate) leaf_days: Option<u32>,
+    pub(crate) ca_days: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Cluster {
+    pub(crate) kubeconfig: Option<PathBuf>,
+    pub(crate) context: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Nodes {
+    pub(crate) backend: Option<Backend>,
+    pub(crate) skip: Vec<String>,
+    pub(crate) parallel: Option<usize>,
+    pub(crate) ssh: Ssh,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Backend {
+    Ssh,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ssh {
+    pub(crate) user: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) identity: Option<PathBuf>,
+    pub(crate) known_hosts: Option<PathBuf>,
+    pub(crate) accept_new: Option<bool>,
+    /// Node name to address, where the API's InternalIP is not what sshd listens on.
+    pub(crate) addresses: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Reads `--config`, or `./kreg.toml` if it exists, or nothing.
+    pub(crate) fn load(named: Option<&Path>) -> Result<Self, Error> {
+        let path = match named {
+            Some(path) => path,
+            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+            None => return Ok(Self::default()),
+        };
+        let text = std::fs::read_to_string(path).map_err(|cause| {
+            Error::usage(format!("cannot read the configuration file {}", path.display()))
+                .because(&cause)
+                .help("name an existing file with --config, or write one with `kreg init`")
+        })?;
+        let mut config = Self::parse(&text).map_err(|cause| {
+            Error::usage(format!("the configuration file {} is not valid", path.display()))
+                .because(&cause)
+                .help("`kreg init -` prints every key that kreg knows, with its meaning")
+        })?;
+        config.resolve(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// Relative paths in the file are relative to the file, not to the caller.
+    fn resolve(&mut self, base: &Path) {
+        for path in [
+            &mut self.auth.password_file,
+            &mut self.tls.ca_key,
+            &mut self.cluster.kubeconfig,
+            &mut self.nodes.ssh.identity,
+            &mut self.nodes.ssh.known_hosts,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *path = base.join(&*path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The template is the documentation: each key, uncommented, must be one that kreg reads.
+    #[test]
+    fn every_key_of_the_template_is_known() {
+        let uncommented: String = TEMPLATE
+            .lines()
+            .map(|line| line.strip_prefix("#").filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert!(Config::parse(TEMPLATE).is_ok());
+        let config = Config::parse(&uncommented).expect("template, uncommented");
+        assert_eq!(config.registry.port, Some(5000));
+        assert_eq!(config.nodes.ssh.port, Some(22));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named() {
+        let error = Config::parse("[registry]\nprot = 5000\n").expect_err("unknown key");
+        assert!(error.to_string().contains("prot"), "{error}");
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let mut config = Config::parse("[tls]\nca_key = \"keys/ca.key\"\n").expect("valid");
+        config.resolve(Path::new("/etc/kreg"));
+        assert_eq!(config.tls.ca_key, Some(PathBuf::from("/etc/kreg/keys/ca.key")));
+    }
+}

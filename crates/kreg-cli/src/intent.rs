@@ -1,0 +1,173 @@
+//! What `up` and `plan` are asked for, and what follows from it with what the cluster holds.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use kreg_auth::{Cost, ExposeSecret as _, PasswordSource as Source, SecretString};
+use kreg_k8s::{RegistrySpec, RegistryState};
+use kreg_nodes::Trust;
+use kreg_pki::{Authority, AuthorityRequest, San};
+use time::OffsetDateTime;
+
+use crate::app::App;
+use crate::args::{ProfileArg, SpecArgs};
+use crate::error::{Error, Tried as _};
+use crate::fleet;
+use crate::material::{self, CaKey, Decision, Held, Request};
+use crate::session::Session;
+use crate::settings::{PASSWORD_VARIABLE, PasswordSource, Settings, Wanted};
+use crate::spec;
+
+/// All that the user asked for, read and checked before the cluster is spoken to.
+pub(crate) struct Intent {
+    wanted: Wanted,
+    password: Option<SecretString>,
+    cost: Cost,
+}
+
+impl Intent {
+    pub(crate) fn read(app: &App, args: &SpecArgs) -> Result<Self, Error> {
+        let settings = Settings::new(&app.global, &app.config, &args.target)?;
+        let wanted = Wanted::new(&app.config, settings.profile, args)?;
+        spec::wanted(&settings, &wanted)?;
+        let cost = match wanted.bcrypt_cost {
+            Some(cost) => {
+                Cost::new(cost).map_err(|cause| Error::usage("auth.bcrypt_cost is not usable").because(&cause))?
+            }
+            None => Cost::DEFAULT,
+        };
+        let source = match &wanted.password {
+            PasswordSource::Stdin => Some(Source::Stdin),
+            PasswordSource::File(file) => Some(Source::File(file.clone())),
+            PasswordSource::Environment => Some(Source::Env(PASSWORD_VARIABLE.to_owned())),
+            PasswordSource::KeepOrMake => None,
+        };
+        let password = source
+            .map(|source| {
+                source.read().map_err(|cause| Error::usage("cannot read the user's password").because(&cause))
+            })
+            .transpose()?;
+        if let Some(password) = &password {
+            kreg_auth::check_password(password)
+                .map_err(|cause| Error::usage("this password would not work with a registry").because(&cause))?;
+        }
+        Ok(Self { wanted, password, cost })
+    }
+
+    pub(crate) fn adopt(&self) -> bool {
+        self.wanted.adopt
+    }
+
+    pub(crate) fn spec(&self, session: &Session) -> Result<RegistrySpec, Error> {
+        spec::wanted(&session.settings, &self.wanted)
+    }
+
+    /// Certificates and passwords; a new CA key that is kept outside is written first.
+    pub(crate) fn decide(
+        &self,
+        session: &Session,
+        spec: &RegistrySpec,
+        address: IpAddr,
+        state: &RegistryState,
+    ) -> Result<Decision, Error> {
+        let decision = self.propose(session, spec, address, state)?;
+        if let (Some(path), Some(key)) = (&self.wanted.ca_key, &decision.new_ca_key) {
+            write_key(path, key)?;
+        }
+        Ok(decision)
+    }
+
+    /// The same, with nothing written anywhere.
+    pub(crate) fn propose(
+        &self,
+        session: &Session,
+        spec: &RegistrySpec,
+        address: IpAddr,
+        state: &RegistryState,
+    ) -> Result<Decision, Error> {
+        let settings = &session.settings;
+        let host = settings.host()?;
+        let ca_key = match &self.wanted.ca_key {
+            Some(path) => CaKey::Outside(read_key(path)?),
+            None => CaKey::InCluster,
+        };
+        let request = Request {
+            profile: settings.profile,
+            instance: spec.instance(),
+            host: &host,
+            sans: self.sans(settings, spec, address)?,
+            leaf_days: self.wanted.leaf_days,
+            ca_days: self.wanted.ca_days,
+            user: self.wanted.user.as_deref(),
+            password: self.password.clone(),
+            cost: self.cost,
+            ca_key,
+            now: OffsetDateTime::now_utc(),
+        };
+        material::decide(request, &held(state))
+    }
+
+    /// Every name that a client may use; the tutorial's certificate has the one only.
+    fn sans(&self, settings: &Settings, spec: &RegistrySpec, address: IpAddr) -> Result<Vec<San>, Error> {
+        let names = match settings.profile {
+            ProfileArg::Default => spec.dns_names(),
+            ProfileArg::Tutorial => vec![settings.name.clone()],
+        };
+        let mut sans = names
+            .iter()
+            .map(|name| name.parse().tried(format!("`{name}` cannot stand in a certificate")))
+            .collect::<Result<Vec<San>, Error>>()?;
+        if settings.profile == ProfileArg::Default {
+            sans.push(San::Ip(address));
+        }
+        sans.extend(self.wanted.sans.iter().cloned());
+        Ok(sans)
+    }
+}
+
+/// What is held now, or, before there is a CA, a stand-in of the same shape: enough to ask every
+/// node whether it could be done.
+pub(crate) fn provisional_trust(session: &Session, state: &RegistryState) -> Result<Trust, Error> {
+    let bundle = match &state.ca_bundle_pem {
+        Some(pem) => pem.clone(),
+        None => Authority::generate(&AuthorityRequest::new(session.spec.instance()))
+            .tried("cannot make a CA")?
+            .certificate_pem(),
+    };
+    let address = state.cluster_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    fleet::trust(&session.settings, &session.spec, address, &bundle)
+}
+
+fn held(state: &RegistryState) -> Held {
+    Held {
+        tls_chain_pem: state.tls_chain_pem.clone(),
+        tls_key_pem: state.tls_key_pem.clone(),
+        ca_bundle_pem: state.ca_bundle_pem.clone(),
+        ca_key_pem: state.ca_key_pem.clone(),
+        htpasswd: state.htpasswd.clone(),
+        http_secret: state.http_secret.clone(),
+        docker_config_json: state.docker_config_json.clone(),
+    }
+}
+
+fn read_key(path: &Path) -> Result<Option<SecretString>, Error> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.into())),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::usage(format!("cannot read the CA's key {}", path.display())).because(&cause)),
+    }
+}
+
+/// 0600, beside its target first, synced, then in place: a crash leaves the old file or the new one.
+fn write_key(path: &Path, key: &SecretString) -> Result<(), Error> {
+    let write = || -> std::io::Result<()> {
+        use std::io::Write as _;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(key.expose_secret().as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|cause| cause.error)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    write().tried(format!("cannot write the CA's key to {}", path.display()))
+}

@@ -1,0 +1,103 @@
+//! Knocking at the registry as a user: through the API server, with full verification.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Pod;
+use kreg_auth::Credentials;
+use kreg_k8s::{RegistryState, names};
+use kreg_verify::dial::{Dial, PodDial};
+use kreg_verify::registry::{RegistryClient, Transport};
+use kube::api::{Api, ListParams, Patch, PatchParams};
+
+use crate::error::{Error, Tried as _};
+use crate::session::Session;
+
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What the registry says to a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    In,
+    Out,
+}
+
+/// The way in.
+pub(crate) struct Door {
+    pub(crate) state: RegistryState,
+    client: RegistryClient,
+}
+
+impl Door {
+    pub(crate) async fn of(session: &Session) -> Result<Self, Error> {
+        let state = session.existing().await?;
+        let Some(bundle) = &state.ca_bundle_pem else {
+            return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
+        };
+        let spec = &session.spec;
+        let dial: Arc<dyn Dial> = Arc::new(PodDial::new(
+            session.cluster.client().clone(),
+            spec.namespace(),
+            spec.service(),
+            spec.port(),
+        ));
+        let transport = Transport::trusting(bundle).tried("cannot use the CA that the cluster holds")?;
+        Ok(Self { client: RegistryClient::new(session.settings.host()?, dial, transport), state })
+    }
+
+    pub(crate) async fn knock(&self, user: &Credentials) -> Result<Answer, Error> {
+        let answer = self.client.clone().with_credentials(user).ping().await.tried("cannot ask the registry")?;
+        match answer.status.as_u16() {
+            200 => Ok(Answer::In),
+            401 => Ok(Answer::Out),
+            _ => Err(Error::failed("the registry cannot tell").because(&answer.into_error())),
+        }
+    }
+
+    pub(crate) async fn until_in(&self, user: &Credentials, limit: Duration) -> Result<(), Error> {
+        self.until(user, Answer::In, limit).await
+    }
+
+    pub(crate) async fn until_out(&self, user: &Credentials, limit: Duration) -> Result<(), Error> {
+        self.until(user, Answer::Out, limit).await
+    }
+
+    async fn until(&self, user: &Credentials, wanted: Answer, limit: Duration) -> Result<(), Error> {
+        let begun = Instant::now();
+        // A registry that rereads its file may answer 400 once; only the last word counts.
+        let mut last = self.knock(user).await;
+        while !matches!(&last, Ok(answer) if *answer == wanted) {
+            if begun.elapsed() >= limit {
+                let said = match last {
+                    Ok(Answer::In) => "it still lets this user in".to_owned(),
+                    Ok(Answer::Out) => "it still refuses this user".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                return Err(Error::failed(format!(
+                    "the change is stored, but the registry did not take it up within {} s: {said}",
+                    limit.as_secs()
+                ))
+                .help("the kubelet refreshes a mounted Secret within about 90 s; look again with `kreg user check`"));
+            }
+            tokio::time::sleep(PAUSE).await;
+            last = self.knock(user).await;
+        }
+        Ok(())
+    }
+
+    /// A changed annotation makes the kubelet sync the Pod, and its Secrets with it, now rather
+    /// than within a minute. Only haste: without the right to do it, the wait is longer.
+    pub(crate) async fn refresh(&self, session: &Session) {
+        let pods: Api<Pod> = Api::namespaced(session.cluster.client().clone(), session.spec.namespace());
+        let selector = names::selector(session.spec.instance());
+        let Ok(list) = pods.list(&ListParams::default().labels(&selector)).await else { return };
+        let now = time::OffsetDateTime::now_utc().unix_timestamp().to_string();
+        let patch = serde_json::json!({ "metadata": { "annotations": { "kreg.dev/secrets-refreshed": now } } });
+        for pod in list.items.iter().filter_map(|pod| pod.metadata.name.as_deref()) {
+            let params = PatchParams { field_manager: Some("kreg-refresh".to_owned()), ..PatchParams::default() };
+            if let Err(error) = pods.patch(pod, &params, &Patch::Merge(&patch)).await {
+                tracing::debug!(pod, %error, "cannot hasten the Secret's refresh");
+            }
+        }
+    }
+}

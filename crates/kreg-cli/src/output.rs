@@ -1,0 +1,77 @@
+//! Results on stdout: a table for people, one JSON or YAML document for programs.
+
+use std::io::Write as _;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::args::Output;
+use crate::error::{Error, Tried as _};
+
+/// The version of every document that kreg prints.
+pub(crate) const SCHEMA: &str = "kreg/v1";
+
+/// A document: `schema` and `kind` first, then what the command found.
+#[derive(Debug, Serialize)]
+struct Document<'a, T> {
+    schema: &'static str,
+    kind: &'a str,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+/// Prints `body` as a document, or `table()` for a person.
+pub(crate) fn print<T: Serialize>(
+    output: Output,
+    kind: &str,
+    body: &T,
+    table: impl FnOnce(&T) -> String,
+) -> Result<(), Error> {
+    whole(output, &Document { schema: SCHEMA, kind, body }, |document| table(document.body))
+}
+
+/// The same for a body that names its schema and kind itself.
+pub(crate) fn whole<T: Serialize>(
+    output: Output,
+    document: &T,
+    table: impl FnOnce(&T) -> String,
+) -> Result<(), Error> {
+    let text = match output {
+        Output::Table => table(document),
+        Output::Json => serde_json::to_string_pretty(document).tried("cannot write the result as JSON")?,
+        Output::Yaml => serde_saphyr::to_string(document).tried("cannot write the result as YAML")?,
+    };
+    line(text.trim_end())
+}
+
+/// One text on stdout; a reader that has left (`| head`) is no error.
+pub(crate) fn line(text: &str) -> Result<(), Error> {
+    match writeln!(anstream::stdout(), "{text}") {
+        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::failed("cannot write to stdout").because(&cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Columns as kubectl prints them: no frame, upper-case heads.
+pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(heads);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// The word that a value has in JSON (`not-ready`), for tables.
+pub(crate) fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "unknown".to_owned(),
+    }
+}

@@ -1,0 +1,238 @@
+//! What a command works with: flags over `kreg.toml` over the profile's defaults, checked.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kreg_auth::RegistryHost;
+use kreg_pki::San;
+
+use crate::args::{Global, ProfileArg, SpecArgs, SshArgs, TargetArgs};
+use crate::config::Config;
+use crate::error::Error;
+
+/// Everything that names one registry in one cluster, and how its nodes are reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) profile: ProfileArg,
+    pub(crate) namespace: String,
+    /// Service name, host part of image names, and kreg's instance id.
+    pub(crate) name: String,
+    pub(crate) port: u16,
+    pub(crate) cluster_domain: String,
+    pub(crate) kubeconfig: Option<PathBuf>,
+    pub(crate) context: Option<String>,
+    pub(crate) timeout: Duration,
+    pub(crate) nodes: NodeSettings,
+}
+
+/// What `up` and `plan` need besides.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) image: String,
+    pub(crate) storage: String,
+    pub(crate) size: String,
+    pub(crate) cluster_ip: Option<IpAddr>,
+    pub(crate) sans: Vec<San>,
+    pub(crate) user: Option<String>,
+    pub(crate) password: PasswordSource,
+    pub(crate) bcrypt_cost: Option<u32>,
+    pub(crate) ca_key: Option<PathBuf>,
+    pub(crate) leaf_days: Option<u32>,
+    pub(crate) ca_days: Option<u32>,
+    pub(crate) adopt: bool,
+}
+
+/// Where the first user's password comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PasswordSource {
+    Stdin,
+    File(PathBuf),
+    /// `$KREG_PASSWORD`.
+    Environment,
+    /// The one that the cluster holds, or else a new one.
+    KeepOrMake,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct NodeSettings {
+    pub(crate) skip: Vec<String>,
+    pub(crate) parallel: usize,
+    pub(crate) user: String,
+    pub(crate) port: u16,
+    pub(crate) identity: Option<PathBuf>,
+    pub(crate) known_hosts: Option<PathBuf>,
+    pub(crate) accept_new: bool,
+    pub(crate) addresses: BTreeMap<String, String>,
+}
+
+const DEFAULT_NAME: &str = "docker-registry";
+const DEFAULT_IMAGE: &str = "docker.io/library/registry:2.8.3";
+const DEFAULT_PARALLEL: usize = 32;
+pub(crate) const PASSWORD_VARIABLE: &str = "KREG_PASSWORD";
+
+impl Settings {
+    pub(crate) fn new(global: &Global, config: &Config, target: &TargetArgs) -> Result<Self, Error> {
+        let registry = &config.registry;
+        let profile = target.profile.or(registry.profile).unwrap_or(ProfileArg::Default);
+        let settings = Self {
+            profile,
+            namespace: global
+                .namespace
+                .clone()
+                .or_else(|| registry.namespace.clone())
+                .unwrap_or_else(|| profile.namespace().to_owned()),
+            name: target
+                .name
+                .clone()
+                .or_else(|| registry.name.clone())
+                .unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+            port: target.port.or(registry.port).unwrap_or(5000),
+            cluster_domain: registry.cluster_domain.clone().unwrap_or_else(|| "cluster.local".to_owned()),
+            kubeconfig: global.kubeconfig.clone().or_else(|| config.cluster.kubeconfig.clone()),
+            context: global.context.clone().or_else(|| config.cluster.context.clone()),
+            timeout: global.timeout,
+            nodes: NodeSettings::new(config, &target.ssh),
+        };
+        dns_label("--name", &settings.name)?;
+        dns_label("--namespace", &settings.namespace)?;
+        if settings.port == 0 {
+            return Err(Error::usage("port 0 is not a port: use 1 to 65535"));
+        }
+        Ok(settings)
+    }
+
+    /// The host part of image names, `docker-registry:5000`.
+    pub(crate) fn host(&self) -> Result<RegistryHost, Error> {
+        format!("{}:{}", self.name, self.port).parse().map_err(|cause| {
+            Error::usage(format!("`{}:{}` cannot be the host of an image name", self.name, self.port))
+                .because(&cause)
+        })
+    }
+}
+
+impl Wanted {
+    pub(crate) fn new(config: &Config, profile: ProfileArg, args: &SpecArgs) -> Result<Self, Error> {
+        let sans = if args.sans.is_empty() { &config.tls.sans } else { &args.sans };
+        let sans = sans
+            .iter()
+            .map(|san| {
+                san.parse().map_err(|cause| {
+                    Error::usage(format!("`{san}` cannot stand in a certificate")).because(&cause)
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        let password = if args.password_stdin {
+            PasswordSource::Stdin
+        } else if let Some(file) = args.password_file.clone().or_else(|| config.auth.password_file.clone()) {
+            PasswordSource::File(file)
+        } else if std::env::var_os(PASSWORD_VARIABLE).is_some() {
+            PasswordSource::Environment
+        } else {
+            PasswordSource::KeepOrMake
+        };
+        Ok(Self {
+            image: args
+                .image
+                .clone()
+                .or_else(|| config.registry.image.clone())
+                .unwrap_or_else(|| DEFAULT_IMAGE.to_owned()),
+            storage: args
+                .storage
+                .clone()
+                .or_else(|| config.storage.kind.clone())
+                .unwrap_or_else(|| profile.storage().to_owned()),
+            size: args
+                .size
+                .clone()
+                .or_else(|| config.storage.size.clone())
+                .unwrap_or_else(|| profile.size().to_owned()),
+            cluster_ip: args.cluster_ip.or(config.registry.cluster_ip),
+            sans,
+            user: args.user.clone().or_else(|| config.auth.user.clone()),
+            password,
+            bcrypt_cost: config.auth.bcrypt_cost,
+            ca_key: args.ca_key.clone().or_else(|| config.tls.ca_key.clone()),
+            leaf_days: config.tls.leaf_days,
+            ca_days: config.tls.ca_days,
+            adopt: args.adopt,
+        })
+    }
+}
+
+impl NodeSettings {
+    fn new(config: &Config, args: &SshArgs) -> Self {
+        let ssh = &config.nodes.ssh;
+        Self {
+            skip: config.nodes.skip.clone(),
+            parallel: config.nodes.parallel.unwrap_or(DEFAULT_PARALLEL).max(1),
+            user: args.ssh_user.clone().or_else(|| ssh.user.clone()).unwrap_or_else(|| "root".to_owned()),
+            port: args.ssh_port.or(ssh.port).unwrap_or(22),
+            identity: args.ssh_identity.clone().or_else(|| ssh.identity.clone()),
+            known_hosts: args.ssh_known_hosts.clone().or_else(|| ssh.known_hosts.clone()),
+            accept_new: args.ssh_accept_new || ssh.accept_new.unwrap_or(false),
+            addresses: ssh.addresses.clone(),
+        }
+    }
+}
+
+impl ProfileArg {
+    fn namespace(self) -> &'static str {
+        match self {
+            Self::Default => "kreg-system",
+            Self::Tutorial => "default",
+        }
+    }
+
+    pub(crate) fn user(self) -> &'static str {
+        match self {
+            Self::Default => "kreg",
+            Self::Tutorial => "myuser",
+        }
+    }
+
+    fn storage(self) -> &'static str {
+        match self {
+            Self::Default => "class",
+            Self::Tutorial => "hostpath:/tmp/repository",
+        }
+    }
+
+    fn size(self) -> &'static str {
+        match self {
+            Self::Default => "10Gi",
+            Self::Tutorial => "1Gi",
+        }
+    }
+}
+
+/// RFC 1123 section 2.1 as the API server reads it for Services and namespaces.
+fn dns_label(flag: &str, text: &str) -> Result<(), Error> {
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    let bytes = text.as_bytes();
+    let ok = (1..=63).contains(&bytes.len())
+        && bytes.iter().all(|c| inner(*c))
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if ok {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{flag} `{text}` is not a DNS-1123 label"))
+        .help("use 1 to 63 of a-z, 0-9 and `-`, with a letter or digit at both ends"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels() {
+        for good in ["a", "docker-registry", "r2", &"x".repeat(63)] {
+            assert!(dns_label("--name", good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a.b", "a_b", "ü", &"x".repeat(64)] {
+            assert!(dns_label("--name", bad).is_err(), "{bad}");
+        }
+    }
+}
