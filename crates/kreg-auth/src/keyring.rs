@@ -15,6 +15,7 @@ pub(crate) const DOCKER_HUB_KEY: &str = "index.docker.io";
 /// `r:5000/teamwork/app`. A key that Go cannot parse matches nothing, and so does an IPv6
 /// address without a port (the kubelet takes its brackets for a pattern).
 ///
+/// The image is looked up under its full name, `nginx` as `docker.io/library/nginx`.
 /// Docker Hub's fallback (`https://index.docker.io/v1/` for images without a registry) is in
 /// [`PullSecret::credentials_for`](crate::PullSecret::credentials_for).
 ///
