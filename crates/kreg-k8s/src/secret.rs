@@ -33,13 +33,24 @@ pub async fn edit<E: From<Error>>(
 ) -> Result<bool, E> {
     for attempt in 1.. {
         let live = cluster.get(secret).await?;
-        let live = live.filter(|live| is_ours(live, spec.instance())).ok_or_else(|| absent(secret, key))?;
+        let live = live
+            .filter(|live| is_ours(live, spec.instance()))
+            .ok_or_else(|| absent(secret, key))?;
         let before = entry(&live, key)?;
         let after = edit(&before)?;
         if after.expose_secret() == before.expose_secret() {
             return Ok(false);
         }
-        match cluster.apply(&with_entry(&live, spec, key, &after), ApplyMode { dry_run: false, force: true }).await {
+        match cluster
+            .apply(
+                &with_entry(&live, spec, key, &after),
+                ApplyMode {
+                    dry_run: false,
+                    force: true,
+                },
+            )
+            .await
+        {
             Ok(_) => return Ok(true),
             Err(Error::Refused { code: 409, .. }) if attempt < TRIES => {}
             Err(error) => return Err(error.into()),
@@ -49,7 +60,11 @@ pub async fn edit<E: From<Error>>(
 }
 
 fn entry(live: &Object, key: &str) -> Result<SecretString, Error> {
-    let encoded = live.value().get("data").and_then(|data| data.get(key)).and_then(Value::as_str);
+    let encoded = live
+        .value()
+        .get("data")
+        .and_then(|data| data.get(key))
+        .and_then(Value::as_str);
     let encoded = encoded.ok_or_else(|| absent(live.reference(), key))?;
     STANDARD
         .decode(encoded)
@@ -58,16 +73,26 @@ fn entry(live: &Object, key: &str) -> Result<SecretString, Error> {
         .map(SecretString::from)
         .ok_or_else(|| Error::Malformed {
             what: format!("{key} in {}", live.reference()),
-            problem: "it is not text; restore it, or delete this Secret: `kreg up` makes it anew".to_owned(),
+            problem: "it is not text; restore it, or delete this Secret: `kreg up` makes it anew"
+                .to_owned(),
         })
 }
 
 /// The complete intent of kreg for this Secret: every entry it has, one of them changed.
 fn with_entry(live: &Object, spec: &RegistrySpec, key: &str, value: &SecretString) -> Object {
-    let mut data = live.value().get("data").cloned().unwrap_or_else(|| json!({}));
+    let mut data = live
+        .value()
+        .get("data")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
     data[key] = STANDARD.encode(value.expose_secret()).into();
     let body = json!({ "type": live.text("/type"), "data": data });
-    let mut object = Object::build(live.reference().clone(), &labels(spec.instance()), Value::Null, body);
+    let mut object = Object::build(
+        live.reference().clone(),
+        &labels(spec.instance()),
+        Value::Null,
+        body,
+    );
     if let Some(version) = live.text("/metadata/resourceVersion") {
         object.value_mut()["metadata"]["resourceVersion"] = version.into();
     }

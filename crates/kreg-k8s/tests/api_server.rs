@@ -283,47 +283,43 @@ async fn a_hand_edit_is_mended_and_another_tool_is_a_conflict_by_name() {
 #[ignore = "needs a cluster: run by cargo xtask test"]
 async fn killed_after_any_write_the_next_up_ends_in_the_same_state_and_down_finds_all() {
     let cluster = cluster().await;
-    let mut survived = false;
-    for writes in 0..40 {
-        let spec = spec(&format!("killed{writes}"));
-        let outcome = up(&Mortal::new(&cluster, writes), &spec).await;
-        survived = outcome.is_ok();
-        if writes % 2 == 0 || survived {
-            let (pinned, _) = up(&cluster, &spec).await.unwrap();
-            let full = Manifests::full(&pinned, &dummy_material());
-            let again = plan(&cluster, &full, ApplyOptions::default())
-                .await
-                .unwrap();
-            assert!(!again.has_changes(), "after {writes} writes");
-            let inventory = RegistryState::read(&cluster, &spec)
-                .await
-                .unwrap()
-                .inventory
-                .unwrap();
-            assert!(
-                inventory.entries.iter().all(|entry| entry.uid.is_some()),
-                "after {writes} writes: {inventory:?}"
-            );
-            assert_eq!(inventory.entries.len(), full.objects().len());
-        }
-        // Every second one is undone just as it was left.
-        down_with_data(&cluster, &spec).await;
-        assert!(
-            contents(&cluster, spec.namespace())
-                .await
-                .iter()
-                .all(|text| !text.contains(spec.instance()))
-        );
-        let namespace = ObjectRef::new(Kind::Namespace, "", spec.namespace());
-        assert!(
-            cluster.get(&namespace).await.unwrap().is_none(),
-            "after {writes} writes"
-        );
-        if survived {
-            break;
-        }
+    let lives = futures::future::join_all((0..20).map(|writes| one_life(&cluster, writes))).await;
+    assert!(
+        !lives[0] && lives[19],
+        "twenty writes must be enough and none too few: {lives:?}"
+    );
+}
+
+/// Up, killed after so many writes; then up again and down, or down just as it was left. Whether it got through at once.
+async fn one_life(cluster: &LiveCluster, writes: i64) -> bool {
+    let spec = spec(&format!("killed{writes}"));
+    let survived = up(&Mortal::new(cluster, writes), &spec).await.is_ok();
+    if writes % 2 == 0 || survived {
+        let (pinned, _) = up(cluster, &spec).await.unwrap();
+        let full = Manifests::full(&pinned, &dummy_material());
+        let again = plan(cluster, &full, ApplyOptions::default()).await.unwrap();
+        assert!(!again.has_changes(), "after {writes} writes");
+        let inventory = RegistryState::read(cluster, &spec)
+            .await
+            .unwrap()
+            .inventory
+            .unwrap();
+        let complete = inventory.entries.iter().all(|entry| entry.uid.is_some());
+        assert!(complete, "after {writes} writes: {inventory:?}");
+        assert_eq!(inventory.entries.len(), full.objects().len());
     }
-    assert!(survived, "never got through");
+    // A down that is killed is taken up as well.
+    let options = DownOptions {
+        delete_data: true,
+        timeout: Duration::from_secs(90),
+    };
+    let _ = down::down(&Mortal::new(cluster, writes / 2), &spec, options, &quiet).await;
+    down_with_data(cluster, &spec).await;
+    assert!(
+        contents(cluster, spec.namespace()).await.is_empty(),
+        "after {writes} writes"
+    );
+    survived
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ pub struct PlanOutcome {
     /// The node.
     pub node: Node,
     /// What would be written, or why not.
-    pub result: Result<NodePlan, Receipt>,
+    pub result: Result<NodePlan, Box<Receipt>>,
 }
 
 impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
@@ -60,7 +60,7 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
     }
 
     /// The facts of each node, in the order of `nodes`. Writes nothing.
-    pub fn facts(&self, nodes: &[Node], trust: &Trust) -> Vec<(Node, Result<NodeFacts, Receipt>)> {
+    pub fn facts(&self, nodes: &[Node], trust: &Trust) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
         let facts = self.each(nodes, |node| self.probe(node, trust));
         nodes.iter().cloned().zip(facts).collect()
     }
@@ -83,21 +83,16 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         trust: &Trust,
         progress: &(dyn Fn(&Receipt) + Sync),
     ) -> Vec<Receipt> {
-        let begun = Instant::now();
-        let plans: Vec<(Node, Duration, Mutex<Option<Result<NodePlan, Receipt>>>)> = self
-            .each(nodes, |node| (self.plan_one(node, trust), begun.elapsed()))
-            .into_iter()
-            .zip(nodes)
-            .map(|((plan, took), node)| (node.clone(), took, Mutex::new(Some(plan))))
-            .collect();
-        self.each(&plans, |(node, took, plan)| {
+        let plans = self.each(nodes, |node| {
             let begun = Instant::now();
-            let plan = plan.lock().ok().and_then(|mut plan| plan.take());
+            (self.plan_one(node, trust), begun.elapsed())
+        });
+        let planned: Vec<_> = nodes.iter().zip(plans).collect();
+        self.each(&planned, |(node, (plan, took))| {
+            let begun = Instant::now();
             let mut receipt = match plan {
-                Some(Ok(plan)) => self.apply(node, &plan),
-                Some(Err(receipt)) => receipt,
-                // Each plan is taken once.
-                None => Receipt::new(node, State::Failed),
+                Ok(plan) => self.apply(node, plan),
+                Err(receipt) => Receipt::clone(receipt),
             };
             receipt.millis = millis(begun.elapsed() + *took);
             progress(&receipt);
@@ -130,14 +125,14 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
             let begun = Instant::now();
             let mut receipt = match self.plan_one(node, trust) {
                 Ok(plan) => planned(node, &plan),
-                Err(receipt) => receipt,
+                Err(receipt) => *receipt,
             };
             receipt.millis = millis(begun.elapsed());
             receipt
         })
     }
 
-    fn probe(&self, node: &Node, trust: &Trust) -> Result<NodeFacts, Receipt> {
+    fn probe(&self, node: &Node, trust: &Trust) -> Result<NodeFacts, Box<Receipt>> {
         let mut request = ProbeRequest::new(trust);
         let mut asked = BTreeSet::new();
         for _ in 0..PROBE_ROUNDS {
@@ -147,8 +142,8 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
                     tail if tail.is_empty() => e.to_string(),
                     tail => format!("{e}; the node says: {tail}"),
                 };
-                let remedy = "run the probe by hand to see: `kreg nodes script --probe | sh`";
-                Receipt::new(node, State::Failed).because("probe", reason, remedy)
+                let remedy = "see that `stat`, `cat` and `df` are on the node, then run kreg again";
+                Box::new(Receipt::new(node, State::Failed).because("probe", reason, remedy))
             })?;
             let more: BTreeSet<String> = ContainerdConfig::unseen(&facts);
             if more.is_subset(&asked) {
@@ -157,18 +152,19 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
             asked.extend(more.clone());
             request = request.with(more);
         }
-        Err(Receipt::new(node, State::Failed).because(
+        Err(Box::new(Receipt::new(node, State::Failed).because(
             "probe",
             "containerd's configuration imports files that import files without end",
             "see `imports` in containerd's configuration",
-        ))
+        )))
     }
 
-    fn plan_one(&self, node: &Node, trust: &Trust) -> Result<NodePlan, Receipt> {
+    fn plan_one(&self, node: &Node, trust: &Trust) -> Result<NodePlan, Box<Receipt>> {
         let facts = self.probe(node, trust)?;
         tracing::debug!(node = node.name, os = facts.os.pretty_name, "probed");
         NodePlan::decide(&facts, trust).map_err(|refused| {
-            Receipt::new(node, State::Refused).because("plan", refused.reason(), refused.remedy())
+            let receipt = Receipt::new(node, State::Refused);
+            Box::new(receipt.because("plan", refused.reason(), refused.remedy()))
         })
     }
 
@@ -185,7 +181,7 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
     fn answered(&self, node: &Node, program: &NodeProgram) -> Receipt {
         let output = match self.run(node, program) {
             Ok(output) => output,
-            Err(receipt) => return receipt,
+            Err(receipt) => return *receipt,
         };
         match Answer::read(&output) {
             Ok(answer) => answer.into_receipt(Receipt::new(node, State::Failed)),
@@ -197,10 +193,10 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         }
     }
 
-    fn run(&self, node: &Node, program: &NodeProgram) -> Result<Output, Receipt> {
+    fn run(&self, node: &Node, program: &NodeProgram) -> Result<Output, Box<Receipt>> {
         self.transport
             .run(node, program.script(), self.timeout)
-            .map_err(|e| Receipt::from_transport(node, &e))
+            .map_err(|e| Box::new(Receipt::from_transport(node, &e)))
     }
 
     /// `work` on each item, at most `parallel` at a time; results in the items' order.

@@ -8,6 +8,8 @@ mod node;
 mod plan;
 mod program;
 mod receipt;
+#[cfg(feature = "ssh")]
+pub mod ssh;
 pub mod transport;
 mod trust;
 

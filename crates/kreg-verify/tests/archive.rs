@@ -16,20 +16,26 @@ fn archive(path: &Path, files: &[(String, Vec<u8>)]) {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
-        builder.append_data(&mut header, name, content.as_slice()).unwrap();
+        builder
+            .append_data(&mut header, name, content.as_slice())
+            .unwrap();
     }
     builder.finish().unwrap();
 }
 
 fn layout(image: &ProbeImage) -> Vec<(String, Vec<u8>)> {
-    let blob = |digest: &Digest, bytes: &[u8]| (format!("blobs/sha256/{}", digest.hex()), bytes.to_vec());
+    let blob =
+        |digest: &Digest, bytes: &[u8]| (format!("blobs/sha256/{}", digest.hex()), bytes.to_vec());
     let root = image.manifests().last().unwrap();
     let index = json!({
         "schemaVersion": 2,
         "manifests": [{ "mediaType": root.media_type, "size": root.bytes.len(), "digest": root.digest }],
     });
     let mut files = vec![
-        ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
+        (
+            "oci-layout".to_owned(),
+            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+        ),
         ("index.json".to_owned(), index.to_string().into_bytes()),
     ];
     files.extend(image.blobs().iter().map(|b| blob(&b.digest, &b.bytes)));
@@ -41,23 +47,42 @@ fn layout(image: &ProbeImage) -> Vec<(String, Vec<u8>)> {
 #[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
 async fn a_layout_of_several_platforms_arrives_whole_and_is_not_sent_twice() {
     let registry = Registry::start(Setup::default()).await;
-    let (client, repository, tag) = (registry.client(), "a".parse().unwrap(), "v1".parse::<Tag>().unwrap());
-    let image = ProbeImage::build(Nonce::from_bytes([3; 16]), Architecture::ALL, MediaTypes::OCI).unwrap();
+    let (client, repository, tag) = (
+        registry.client(),
+        "a".parse().unwrap(),
+        "v1".parse::<Tag>().unwrap(),
+    );
+    let image = ProbeImage::build(
+        Nonce::from_bytes([3; 16]),
+        Architecture::ALL,
+        MediaTypes::OCI,
+    )
+    .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image.tar");
     archive(&path, &layout(&image));
     let first = client.push_archive(&path, &repository, &tag).await.unwrap();
-    assert_eq!((&first.digest, first.sent, first.present), (image.digest(), 12, 0));
+    assert_eq!(
+        (&first.digest, first.sent, first.present),
+        (image.digest(), 12, 0)
+    );
     let second = client.push_archive(&path, &repository, &tag).await.unwrap();
     assert_eq!((second.sent, second.present, second.bytes), (0, 12, 0));
-    assert_eq!(client.manifest(&repository, &tag).await.unwrap().digest, *image.digest());
+    assert_eq!(
+        client.manifest(&repository, &tag).await.unwrap().digest,
+        *image.digest()
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
 async fn what_docker_saves_arrives_with_its_files() {
     let registry = Registry::start(Setup::default()).await;
-    let (client, repository, tag) = (registry.client(), "saved".parse().unwrap(), "v1".parse::<Tag>().unwrap());
+    let (client, repository, tag) = (
+        registry.client(),
+        "saved".parse().unwrap(),
+        "v1".parse::<Tag>().unwrap(),
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("saved.tar");
     let saved = Command::new("docker")
@@ -71,15 +96,28 @@ async fn what_docker_saves_arrives_with_its_files() {
     assert_eq!(manifest.digest, pushed.digest);
     let manifest: Value = serde_json::from_slice(&manifest.bytes).unwrap();
     let mut config = Vec::new();
-    let digest = manifest["config"]["digest"].as_str().unwrap().parse().unwrap();
-    client.pull_blob(&repository, &digest, &mut config).await.unwrap();
+    let digest = manifest["config"]["digest"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    client
+        .pull_blob(&repository, &digest, &mut config)
+        .await
+        .unwrap();
     let config: Value = serde_json::from_slice(&config).unwrap();
     let layers = manifest["layers"].as_array().unwrap();
     assert!(!layers.is_empty());
-    for (layer, diff_id) in layers.iter().zip(config["rootfs"]["diff_ids"].as_array().unwrap()) {
+    for (layer, diff_id) in layers
+        .iter()
+        .zip(config["rootfs"]["diff_ids"].as_array().unwrap())
+    {
         let mut bytes = Vec::new();
         let digest = layer["digest"].as_str().unwrap().parse().unwrap();
-        client.pull_blob(&repository, &digest, &mut bytes).await.unwrap();
+        client
+            .pull_blob(&repository, &digest, &mut bytes)
+            .await
+            .unwrap();
         assert_eq!(layer["size"], bytes.len());
         assert_eq!(Layer::diff_id_of(&bytes).unwrap().as_str(), diff_id);
     }
@@ -89,10 +127,19 @@ async fn what_docker_saves_arrives_with_its_files() {
 #[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
 async fn files_that_are_no_single_image_are_refused_before_anything_is_sent() {
     let registry = Registry::start(Setup::default()).await;
-    let (client, repository, tag) = (registry.client(), "bad".parse().unwrap(), "v1".parse::<Tag>().unwrap());
+    let (client, repository, tag) = (
+        registry.client(),
+        "bad".parse().unwrap(),
+        "v1".parse::<Tag>().unwrap(),
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.tar");
-    let image = ProbeImage::build(Nonce::from_bytes([4; 16]), [Architecture::Amd64], MediaTypes::OCI).unwrap();
+    let image = ProbeImage::build(
+        Nonce::from_bytes([4; 16]),
+        [Architecture::Amd64],
+        MediaTypes::OCI,
+    )
+    .unwrap();
 
     let mut missing = layout(&image);
     missing.retain(|(name, _)| !name.contains(image.blobs()[0].digest.hex()));
@@ -107,15 +154,30 @@ async fn files_that_are_no_single_image_are_refused_before_anything_is_sent() {
         (missing, "it has no blobs/"),
         (damaged, "damaged"),
         (twice, "2 images"),
-        (vec![("a".to_owned(), Vec::new())], "neither index.json nor manifest.json"),
-        (vec![("index.json".to_owned(), b"{".to_vec())], "cannot be understood"),
+        (
+            vec![("a".to_owned(), Vec::new())],
+            "neither index.json nor manifest.json",
+        ),
+        (
+            vec![("index.json".to_owned(), b"{".to_vec())],
+            "cannot be understood",
+        ),
     ] {
         archive(&path, &files);
-        let error = client.push_archive(&path, &repository, &tag).await.unwrap_err();
+        let error = client
+            .push_archive(&path, &repository, &tag)
+            .await
+            .unwrap_err();
         assert!(matches!(error, ArchiveError::Format { .. }), "{error:?}");
-        assert!(error.to_string().contains(words), "`{words}` is not in: {error}");
+        assert!(
+            error.to_string().contains(words),
+            "`{words}` is not in: {error}"
+        );
     }
-    let error = client.push_archive("/nonexistent.tar", &repository, &tag).await.unwrap_err();
+    let error = client
+        .push_archive("/nonexistent.tar", &repository, &tag)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ArchiveError::Read { .. }), "{error:?}");
     assert!(client.catalog().await.unwrap().is_empty());
 }

@@ -10,7 +10,10 @@ use kreg_verify::{CheckReport, Report, Status, Target, Verdict, Verification};
 use std::sync::Arc;
 
 async fn verify(registry: &Registry) -> Report {
-    Verification::new(registry.target(), registry.dial()).run().await.unwrap()
+    Verification::new(registry.target(), registry.dial())
+        .run()
+        .await
+        .unwrap()
 }
 
 async fn verify_setup(setup: Setup) -> Report {
@@ -19,7 +22,11 @@ async fn verify_setup(setup: Setup) -> Report {
 }
 
 fn check<'a>(report: &'a Report, name: &str) -> &'a CheckReport {
-    report.checks.iter().find(|check| check.name == name).unwrap()
+    report
+        .checks
+        .iter()
+        .find(|check| check.name == name)
+        .unwrap()
 }
 
 /// Names of the checks with this status.
@@ -44,13 +51,38 @@ async fn a_good_registry_passes_everything() {
         ..Setup::default()
     })
     .await;
-    assert_eq!(names(&report, Status::Pass).len(), report.checks.len(), "{report:#?}");
+    assert_eq!(
+        names(&report, Status::Pass).len(),
+        report.checks.len(),
+        "{report:#?}"
+    );
     assert_eq!(report.verdict, Verdict::Pass);
-    assert!(check(&report, "anonymous").message.contains("Basic realm=\"Registry Realm\""));
-    assert!(check(&report, "without-ca").message.contains("unknown authority"));
-    assert!(check(&report, "plain-http").message.contains("400 Bad Request"));
-    assert!(check(&report, "cleanup").message.ends_with("deleted"), "{}", check(&report, "cleanup"));
-    assert!(check(&report, "tls").evidence.iter().any(|e| e.text.contains("10.96.0.50")));
+    assert!(
+        check(&report, "anonymous")
+            .message
+            .contains("Basic realm=\"Registry Realm\"")
+    );
+    assert!(
+        check(&report, "without-ca")
+            .message
+            .contains("unknown authority")
+    );
+    assert!(
+        check(&report, "plain-http")
+            .message
+            .contains("400 Bad Request")
+    );
+    assert!(
+        check(&report, "cleanup").message.ends_with("deleted"),
+        "{}",
+        check(&report, "cleanup")
+    );
+    assert!(
+        check(&report, "tls")
+            .evidence
+            .iter()
+            .any(|e| e.text.contains("10.96.0.50"))
+    );
 }
 
 #[tokio::test]
@@ -63,12 +95,19 @@ async fn clearing_up_leaves_no_tag_where_the_registry_deletes_and_says_so_where_
     .await;
     verify(&deleting).await;
     let repository = "kreg/verify".parse().unwrap();
-    assert_eq!(deleting.client().tags(&repository).await.unwrap(), Vec::<String>::new());
+    assert_eq!(
+        deleting.client().tags(&repository).await.unwrap(),
+        Vec::<String>::new()
+    );
 
     let keeping = Registry::start(Setup::default()).await;
     let report = verify(&keeping).await;
     assert_eq!(check(&report, "cleanup").status, Status::Pass);
-    assert!(check(&report, "cleanup").message.contains("deletion is off"));
+    assert!(
+        check(&report, "cleanup")
+            .message
+            .contains("deletion is off")
+    );
     assert_eq!(keeping.client().tags(&repository).await.unwrap().len(), 1);
 }
 
@@ -80,8 +119,15 @@ async fn a_registry_without_auth_fails_the_controls_of_auth_and_no_other() {
         ..Setup::default()
     })
     .await;
-    assert_eq!(names(&report, Status::Fail), ["anonymous", "wrong-password"]);
-    assert_fails(&report, "anonymous", &["lets anybody in", "REGISTRY_AUTH=htpasswd"]);
+    assert_eq!(
+        names(&report, Status::Fail),
+        ["anonymous", "wrong-password"]
+    );
+    assert_fails(
+        &report,
+        "anonymous",
+        &["lets anybody in", "REGISTRY_AUTH=htpasswd"],
+    );
     assert_eq!(report.verdict, Verdict::Fail);
 }
 
@@ -94,9 +140,18 @@ async fn a_registry_without_tls_fails_and_is_told_by_its_plain_answer() {
     })
     .await;
     assert_fails(&report, "tls", &["does not speak TLS"]);
-    assert_fails(&report, "plain-http", &["answers plain HTTP", "REGISTRY_HTTP_TLS_CERTIFICATE"]);
+    assert_fails(
+        &report,
+        "plain-http",
+        &["answers plain HTTP", "REGISTRY_HTTP_TLS_CERTIFICATE"],
+    );
     assert_fails(&report, "without-ca", &["does not speak TLS"]);
-    assert!(names(&report, Status::Pass).iter().all(|name| *name == "cleanup"), "{report:#?}");
+    assert!(
+        names(&report, Status::Pass)
+            .iter()
+            .all(|name| *name == "cleanup"),
+        "{report:#?}"
+    );
 }
 
 #[tokio::test]
@@ -108,7 +163,10 @@ async fn a_wrong_ca_fails_with_the_certificate_named() {
         ca_pem: other.certificate_pem(),
         ..registry.target()
     };
-    let report = Verification::new(target, registry.dial()).run().await.unwrap();
+    let report = Verification::new(target, registry.dial())
+        .run()
+        .await
+        .unwrap();
     assert_fails(&report, "tls", &["not signed by the given CA"]);
     assert_fails(&report, "login", &["not signed by the given CA"]);
     assert_eq!(check(&report, "push").status, Status::Skipped);
@@ -141,7 +199,10 @@ async fn a_wrong_password_of_ours_fails_login_and_skips_what_builds_on_it() {
         credentials: kreg_auth::Credentials::new("myuser", "other").unwrap(),
         ..registry.target()
     };
-    let report = Verification::new(target, registry.dial()).run().await.unwrap();
+    let report = Verification::new(target, registry.dial())
+        .run()
+        .await
+        .unwrap();
     assert_eq!(names(&report, Status::Fail), ["login"]);
     assert_fails(&report, "login", &["401", "htpasswd"]);
     assert_eq!(names(&report, Status::Skipped), ["push", "list", "pull"]);
@@ -155,9 +216,13 @@ async fn a_broken_users_file_is_told_by_its_empty_400() {
         ..Setup::default()
     })
     .await;
-    let broken: Vec<_> = ["login", "anonymous", "wrong-password"].map(|name| check(&report, name)).into();
+    let broken: Vec<_> = ["login", "anonymous", "wrong-password"]
+        .map(|name| check(&report, name))
+        .into();
     assert!(
-        broken.iter().any(|check| check.status == Status::Fail && check.message.contains("htpasswd")),
+        broken
+            .iter()
+            .any(|check| check.status == Status::Fail && check.message.contains("htpasswd")),
         "{broken:#?}"
     );
     assert_eq!(check(&report, "login").status, Status::Fail);
@@ -167,7 +232,10 @@ async fn a_broken_users_file_is_told_by_its_empty_400() {
 #[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
 async fn a_read_only_registry_fails_the_push_with_its_reason() {
     let report = verify_setup(Setup {
-        env: vec![("REGISTRY_STORAGE_MAINTENANCE", "{readonly: {enabled: true}}")],
+        env: vec![(
+            "REGISTRY_STORAGE_MAINTENANCE",
+            "{readonly: {enabled: true}}",
+        )],
         ..Setup::default()
     })
     .await;
@@ -195,6 +263,11 @@ async fn the_controls_fail_and_do_not_pass_where_nothing_listens() {
     registry.container.rm().await.unwrap();
     let dial = Arc::new(TcpDial::new(format!("127.0.0.1:{port}")));
     let report = Verification::new(target, dial).run().await.unwrap();
-    assert!(names(&report, Status::Pass).iter().all(|name| *name == "cleanup"), "{report:#?}");
+    assert!(
+        names(&report, Status::Pass)
+            .iter()
+            .all(|name| *name == "cleanup"),
+        "{report:#?}"
+    );
     assert_fails(&report, "plain-http", &["refused"]);
 }

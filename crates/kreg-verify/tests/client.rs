@@ -16,11 +16,17 @@ fn repository(name: &str) -> Repository {
 
 async fn push(client: &RegistryClient, image: &ProbeImage, repository: &Repository, tag: &Tag) {
     for blob in image.blobs() {
-        client.push_blob(repository, Bytes::from(blob.bytes.clone())).await.unwrap();
+        client
+            .push_blob(repository, Bytes::from(blob.bytes.clone()))
+            .await
+            .unwrap();
     }
     let (root, below) = image.manifests().split_last().unwrap();
     for manifest in below {
-        client.put_manifest(repository, &manifest.digest, manifest).await.unwrap();
+        client
+            .put_manifest(repository, &manifest.digest, manifest)
+            .await
+            .unwrap();
     }
     client.put_manifest(repository, tag, root).await.unwrap();
 }
@@ -30,29 +36,55 @@ async fn push(client: &RegistryClient, image: &ProbeImage, repository: &Reposito
 async fn blobs_go_in_by_every_way_and_come_out_the_same() {
     let registry = Registry::start(Setup::default()).await;
     let (client, repository) = (registry.client(), repository("a/b"));
-    let content: Bytes = (0..200_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>().into();
+    let content: Bytes = (0..200_000_u32)
+        .flat_map(u32::to_le_bytes)
+        .collect::<Vec<_>>()
+        .into();
 
-    let whole = client.push_blob(&repository, content.slice(..1000)).await.unwrap();
+    let whole = client
+        .push_blob(&repository, content.slice(..1000))
+        .await
+        .unwrap();
     let chunked = client
         .push_blob_chunked(&repository, content.slice(..100_000), 30_000)
         .await
         .unwrap();
     let streamed = Digest::of(&content);
-    let parts: Vec<_> = content.chunks(65_536).map(|part| Ok(Bytes::copy_from_slice(part))).collect();
+    let parts: Vec<_> = content
+        .chunks(65_536)
+        .map(|part| Ok(Bytes::copy_from_slice(part)))
+        .collect();
     client
-        .push_blob_stream(&repository, &streamed, content.len() as u64, futures::stream::iter(parts))
+        .push_blob_stream(
+            &repository,
+            &streamed,
+            content.len() as u64,
+            futures::stream::iter(parts),
+        )
         .await
         .unwrap();
 
     for (digest, size) in [(whole, 1000), (chunked, 100_000), (streamed, content.len())] {
-        assert_eq!(client.blob_size(&repository, &digest).await.unwrap(), Some(size as u64));
+        assert_eq!(
+            client.blob_size(&repository, &digest).await.unwrap(),
+            Some(size as u64)
+        );
         let mut back = Vec::new();
-        assert_eq!(client.pull_blob(&repository, &digest, &mut back).await.unwrap(), size as u64);
+        assert_eq!(
+            client
+                .pull_blob(&repository, &digest, &mut back)
+                .await
+                .unwrap(),
+            size as u64
+        );
         assert!(back == content[..size]);
     }
     let unknown = Digest::of(b"unknown");
     assert_eq!(client.blob_size(&repository, &unknown).await.unwrap(), None);
-    let error = client.pull_blob(&repository, &unknown, &mut Vec::new()).await.unwrap_err();
+    let error = client
+        .pull_blob(&repository, &unknown, &mut Vec::new())
+        .await
+        .unwrap_err();
     assert!(error.has_code("BLOB_UNKNOWN"), "{error}");
 }
 
@@ -68,7 +100,10 @@ async fn a_stream_that_is_not_what_it_claims_is_refused() {
         .await
         .unwrap_err();
     assert!(error.has_code("DIGEST_INVALID"), "{error}");
-    let broken = vec![Ok(Bytes::from_static(b"ab")), Err(std::io::Error::other("disk gone"))];
+    let broken = vec![
+        Ok(Bytes::from_static(b"ab")),
+        Err(std::io::Error::other("disk gone")),
+    ];
     let error = client
         .push_blob_stream(&repository, &claimed, 5, futures::stream::iter(broken))
         .await
@@ -87,13 +122,30 @@ async fn both_families_of_formats_and_an_index_are_taken() {
     let client = registry.client();
     for (name, types) in [("docker", MediaTypes::DOCKER), ("oci", MediaTypes::OCI)] {
         let (repository, tag) = (repository(name), "v1".parse().unwrap());
-        let image = ProbeImage::build(Nonce::from_bytes([1; 16]), Architecture::ALL, types).unwrap();
+        let image =
+            ProbeImage::build(Nonce::from_bytes([1; 16]), Architecture::ALL, types).unwrap();
         push(&client, &image, &repository, &tag).await;
         let index = client.manifest(&repository, &tag).await.unwrap();
-        assert_eq!((&index.digest, index.media_type.as_str()), (image.digest(), types.index));
-        assert_eq!(client.manifest_digest(&repository, &tag).await.unwrap().as_ref(), Some(image.digest()));
-        client.delete_manifest(&repository, image.digest()).await.unwrap();
-        assert_eq!(client.manifest_digest(&repository, &tag).await.unwrap(), None);
+        assert_eq!(
+            (&index.digest, index.media_type.as_str()),
+            (image.digest(), types.index)
+        );
+        assert_eq!(
+            client
+                .manifest_digest(&repository, &tag)
+                .await
+                .unwrap()
+                .as_ref(),
+            Some(image.digest())
+        );
+        client
+            .delete_manifest(&repository, image.digest())
+            .await
+            .unwrap();
+        assert_eq!(
+            client.manifest_digest(&repository, &tag).await.unwrap(),
+            None
+        );
         let error = client.manifest(&repository, &tag).await.unwrap_err();
         assert!(error.has_code("MANIFEST_UNKNOWN"), "{error}");
     }
@@ -130,10 +182,20 @@ async fn errors_name_the_request_and_the_registrys_words() {
     let error = client.catalog().await.unwrap_err();
     assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
     let words = error.to_string();
-    assert!(words.starts_with("GET https://docker-registry:5000/v2/_catalog"), "{words}");
-    assert!(words.contains("UNAUTHORIZED (authentication required)"), "{words}");
+    assert!(
+        words.starts_with("GET https://docker-registry:5000/v2/_catalog"),
+        "{words}"
+    );
+    assert!(
+        words.contains("UNAUTHORIZED (authentication required)"),
+        "{words}"
+    );
     let digest = Digest::of(b"x");
-    let error = registry.client().delete_manifest(&repository("a"), &digest).await.unwrap_err();
+    let error = registry
+        .client()
+        .delete_manifest(&repository("a"), &digest)
+        .await
+        .unwrap_err();
     assert!(error.has_code("UNSUPPORTED"), "{error}");
 }
 
@@ -142,9 +204,12 @@ async fn errors_name_the_request_and_the_registrys_words() {
 async fn a_tunnel_carries_tls_end_to_end() {
     let registry = Registry::start(Setup::default()).await;
     let tunnel = Tunnel::open(registry.dial(), 0).await.unwrap();
-    let dial = Arc::new(kreg_verify::dial::TcpDial::new(tunnel.address().to_string()));
+    let dial = Arc::new(kreg_verify::dial::TcpDial::new(
+        tunnel.address().to_string(),
+    ));
     let transport = Transport::trusting(&registry.authority.certificate_pem()).unwrap();
-    let client = RegistryClient::new(HOST.parse().unwrap(), dial, transport).with_credentials(&registry.user);
+    let client = RegistryClient::new(HOST.parse().unwrap(), dial, transport)
+        .with_credentials(&registry.user);
     assert_eq!(client.ping().await.unwrap().status, StatusCode::OK);
     tunnel.close().await;
     assert!(client.ping().await.is_err());

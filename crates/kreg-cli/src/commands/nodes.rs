@@ -98,7 +98,7 @@ async fn script(app: &App, args: &NodesArgs, undo: bool) -> Result<Ending, Error
                     None => shown.push((program, vec![name])),
                 }
             }
-            Err(receipt) => refused.push(receipt),
+            Err(receipt) => refused.push(*receipt),
         }
     }
     for (program, names) in &shown {

@@ -52,7 +52,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         for outcome in Nodes::new(&session.settings, &session.facts, &[])?.plan(&trust) {
             nodes.push(match outcome.result {
                 Ok(plan) => NodeOutcome::Plan { node: outcome.node.name.clone(), plan },
-                Err(receipt) => NodeOutcome::Refused(receipt),
+                Err(receipt) => NodeOutcome::Refused(*receipt),
             });
         }
         step.done("");

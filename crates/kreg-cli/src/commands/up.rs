@@ -67,7 +67,7 @@ fn preflight(app: &App, session: &Session, state: &RegistryState) -> Result<Node
     let nodes = Nodes::new(&session.settings, &session.facts, &[])?;
     let step = app.progress.step("nodes by ssh");
     let trust = intent::provisional_trust(session, state)?;
-    let refusals: Vec<Receipt> = nodes.plan(&trust).into_iter().filter_map(|plan| plan.result.err()).collect();
+    let refusals: Vec<Receipt> = nodes.plan(&trust).into_iter().filter_map(|plan| plan.result.err()).map(|refusal| *refusal).collect();
     let (bad, all) = (refusals.len(), nodes.len());
     if bad == 0 {
         step.done(format!("{all} of {all} reached and fit"));

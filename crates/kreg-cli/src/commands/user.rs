@@ -131,11 +131,7 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     }
     let witness = Credentials::generate(WITNESS).tried("cannot make a password")?;
     let step = app.progress.step(format!("user {}", args.user));
-    let file = |change: &dyn Fn(&mut Htpasswd) -> Result<(), kreg_auth::HtpasswdError>| {
-        let change = |text: &SecretString| edited(text, change);
-        secret_text(&session, &names, change)
-    };
-    file(&|file| {
+    change(&session, &names, |file| {
         file.remove(&args.user)?;
         file.set(&witness, Cost::MIN)
     })
@@ -143,19 +139,20 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     step.at("waiting until the registry knows it");
     door.refresh(&session).await;
     let known = door.until_in(&witness, session.settings.timeout).await;
-    file(&|file| file.remove(WITNESS)).await?;
+    change(&session, &names, |file| file.remove(WITNESS)).await?;
     known?;
     step.done("the registry has read the file without this user");
     output::line(&format!("user {} cannot log in to {} any more", args.user, session.spec.registry_name()))?;
     Ok(Ending::Done)
 }
 
-async fn secret_text(
+async fn change(
     session: &Session,
     names: &Names,
-    change: impl Fn(&SecretString) -> Result<SecretString, Error>,
+    change: impl Fn(&mut Htpasswd) -> Result<(), kreg_auth::HtpasswdError>,
 ) -> Result<bool, Error> {
-    secret::edit(&session.cluster, &session.spec, &names.htpasswd, "htpasswd", change).await
+    let edit = |text: &SecretString| edited(text, &change);
+    secret::edit(&session.cluster, &session.spec, &names.htpasswd, "htpasswd", edit).await
 }
 
 async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {

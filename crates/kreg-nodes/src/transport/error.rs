@@ -14,7 +14,7 @@ pub struct TransportError {
     /// The address that was tried.
     pub address: String,
     /// What went wrong.
-    pub kind: TransportErrorKind,
+    pub kind: Box<TransportErrorKind>,
 }
 
 /// What went wrong between here and a node.
@@ -146,7 +146,7 @@ impl TransportError {
         TransportError {
             node: node.name.clone(),
             address: node.address.clone(),
-            kind,
+            kind: Box::new(kind),
         }
     }
 
@@ -154,7 +154,7 @@ impl TransportError {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         !matches!(
-            self.kind,
+            *self.kind,
             TransportErrorKind::TooMuchOutput { .. }
                 | TransportErrorKind::Start { .. }
                 | TransportErrorKind::Lost {
@@ -172,7 +172,7 @@ impl TransportError {
     #[must_use]
     pub fn step(&self) -> &'static str {
         use TransportErrorKind as K;
-        match self.kind {
+        match *self.kind {
             K::HostKeyUnknown { .. }
             | K::HostKeyChanged { .. }
             | K::HostKeyRevoked { .. }
@@ -195,7 +195,7 @@ impl TransportError {
     pub fn remedy(&self) -> String {
         use TransportErrorKind as K;
         let host = &self.address;
-        match &self.kind {
+        match &*self.kind {
             K::BadAddress { .. } => {
                 "write `host`, `host:port` or `[v6]:port` for this node".to_owned()
             }

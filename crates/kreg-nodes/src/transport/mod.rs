@@ -1,6 +1,6 @@
 //! The one thing that a backend must be able to do.
 
-mod error;
+pub(crate) mod error;
 mod local;
 
 use std::time::Duration;

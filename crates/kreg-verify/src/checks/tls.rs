@@ -36,7 +36,8 @@ impl Check for Tls {
                 Ok(served) => served,
                 Err(error) => return Outcome::failed_by(&error),
             };
-            judge(context, &served, OffsetDateTime::now_utc()).with("reached by", context.dial.route())
+            judge(context, &served, OffsetDateTime::now_utc())
+                .with("reached by", context.dial.route())
         })
     }
 }
@@ -49,9 +50,8 @@ fn judge(context: &Context, served: &ServedChain, now: OffsetDateTime) -> Outcom
         .filter_map(|der| Certificate::from_der(der).ok())
         .collect();
     let findings = lint(context, &chain, now);
-    let mut outcome = verdict(host.name(), served, &chain, &findings, now).unwrap_or_else(|fault| {
-        Outcome::failed_by(&ConnectError::tls(host, fault))
-    });
+    let mut outcome = verdict(host.name(), served, &chain, &findings, now)
+        .unwrap_or_else(|fault| Outcome::failed_by(&ConnectError::tls(host, fault)));
     for certificate in &chain {
         outcome = outcome.with("served certificate", described(certificate));
     }
@@ -70,9 +70,14 @@ fn verdict(
 ) -> Result<Outcome, crate::registry::TlsFault> {
     served.verified.clone()?;
     let Some(leaf) = chain.first() else {
-        return Ok(Outcome::fail("the served certificate cannot be read; issue a new one"));
+        return Ok(Outcome::fail(
+            "the served certificate cannot be read; issue a new one",
+        ));
     };
-    if let Some(finding) = findings.iter().find(|finding| finding.severity == Severity::Error) {
+    if let Some(finding) = findings
+        .iter()
+        .find(|finding| finding.severity == Severity::Error)
+    {
         return Ok(Outcome::fail(format!("{finding}; {}", finding.remedy)));
     }
     let days = (leaf.not_after() - now).whole_days();
@@ -80,7 +85,9 @@ fn verdict(
         0 => String::new(),
         count => format!(", {count} warnings"),
     };
-    Ok(Outcome::pass(format!("valid for {name}, {days} days left{warnings}")))
+    Ok(Outcome::pass(format!(
+        "valid for {name}, {days} days left{warnings}"
+    )))
 }
 
 /// What every kind of client would say, under the name that nodes use.
@@ -104,6 +111,10 @@ fn described(certificate: &Certificate) -> String {
         certificate.issuer(),
         certificate.not_before().date(),
         certificate.not_after().date(),
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") },
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        },
     )
 }

@@ -123,7 +123,12 @@ impl RegistryClient {
             bytes: 0,
         };
         for blob in &plan.blobs {
-            if self.blob_size(repository, &blob.digest).await.map_err(refused)?.is_some() {
+            if self
+                .blob_size(repository, &blob.digest)
+                .await
+                .map_err(refused)?
+                .is_some()
+            {
                 pushed.present += 1;
                 continue;
             }
@@ -142,13 +147,17 @@ impl RegistryClient {
                 .await
                 .map_err(refused)?;
         }
-        self.put_manifest(repository, tag, root).await.map_err(refused)?;
+        self.put_manifest(repository, tag, root)
+            .await
+            .map_err(refused)?;
         Ok(pushed)
     }
 }
 
 /// A blob's bytes, a piece at a time.
-async fn pieces(blob: &Source) -> io::Result<impl stream::Stream<Item = io::Result<Bytes>> + use<>> {
+async fn pieces(
+    blob: &Source,
+) -> io::Result<impl stream::Stream<Item = io::Result<Bytes>> + use<>> {
     let mut file = tokio::fs::File::open(&blob.file).await?;
     file.seek(io::SeekFrom::Start(blob.offset)).await?;
     let left = file.take(blob.size);
@@ -208,7 +217,10 @@ fn add_manifest(
     depth: usize,
 ) -> Result<(), ArchiveError> {
     if depth > 4 {
-        return Err(ArchiveError::format(archive.path(), "its indexes are nested too deeply"));
+        return Err(ArchiveError::format(
+            archive.path(),
+            "its indexes are nested too deeply",
+        ));
     }
     if !seen.insert(descriptor.digest.clone()) {
         return Ok(());
@@ -217,9 +229,13 @@ fn add_manifest(
     let bytes = archive.read(&name)?;
     let manifest = Manifest::new(&descriptor.media_type, bytes);
     if manifest.digest != descriptor.digest {
-        return Err(ArchiveError::format(archive.path(), format!("its {name} is damaged")));
+        return Err(ArchiveError::format(
+            archive.path(),
+            format!("its {name} is damaged"),
+        ));
     }
-    let is_index = [MediaTypes::OCI.index, MediaTypes::DOCKER.index].contains(&descriptor.media_type.as_str());
+    let is_index =
+        [MediaTypes::OCI.index, MediaTypes::DOCKER.index].contains(&descriptor.media_type.as_str());
     if is_index {
         let index: Index = parse(archive, &name, &manifest.bytes)?;
         for below in &index.manifests {
@@ -274,7 +290,8 @@ fn plan_docker(archive: &ArchiveIndex) -> Result<Plan, ArchiveError> {
             path: archive.path().to_owned(),
             source,
         };
-        let (file, digest, size) = compress(archive.reader(span).map_err(failed)?).map_err(failed)?;
+        let (file, digest, size) =
+            compress(archive.reader(span).map_err(failed)?).map_err(failed)?;
         layers.push(Descriptor {
             media_type: types.layer.to_owned(),
             size,
@@ -301,8 +318,10 @@ fn plan_docker(archive: &ArchiveIndex) -> Result<Plan, ArchiveError> {
         "config": Descriptor::of(types.config, &config),
         "layers": layers,
     });
-    plan.manifests
-        .push(Manifest::new(types.manifest, manifest.to_string().into_bytes()));
+    plan.manifests.push(Manifest::new(
+        types.manifest,
+        manifest.to_string().into_bytes(),
+    ));
     Ok(plan)
 }
 
@@ -316,7 +335,7 @@ fn compress(mut layer: impl Read) -> io::Result<(tempfile::TempPath, Digest, u64
             count => filled += count,
         }
     }
-    let mut content = begin[..filled].chain(layer);
+    let mut content = Read::chain(&begin[..filled], layer);
     let mut file = tempfile::NamedTempFile::new()?;
     let mut sink = Hashing {
         inner: io::BufWriter::new(file.as_file_mut()),
@@ -357,11 +376,22 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-fn parse<T: for<'a> Deserialize<'a>>(archive: &ArchiveIndex, name: &str, bytes: &[u8]) -> Result<T, ArchiveError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| ArchiveError::format(archive.path(), format!("its {name} cannot be understood: {error}")))
+fn parse<T: for<'a> Deserialize<'a>>(
+    archive: &ArchiveIndex,
+    name: &str,
+    bytes: &[u8],
+) -> Result<T, ArchiveError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        ArchiveError::format(
+            archive.path(),
+            format!("its {name} cannot be understood: {error}"),
+        )
+    })
 }
 
 fn several(archive: &ArchiveIndex, count: usize) -> ArchiveError {
-    ArchiveError::format(archive.path(), format!("it holds {count} images; save one image alone"))
+    ArchiveError::format(
+        archive.path(),
+        format!("it holds {count} images; save one image alone"),
+    )
 }

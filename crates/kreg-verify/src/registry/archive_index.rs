@@ -39,7 +39,10 @@ impl ArchiveIndex {
         let mut magic = [0; 2];
         let begun = file.read(&mut magic).map_err(reading)?;
         if begun == 2 && magic == [0x1f, 0x8b] {
-            return Err(ArchiveError::format(path, "it is compressed as a whole; unpack it with `gunzip` first"));
+            return Err(ArchiveError::format(
+                path,
+                "it is compressed as a whole; unpack it with `gunzip` first",
+            ));
         }
         file.seek(SeekFrom::Start(0)).map_err(reading)?;
         let mut archive = tar::Archive::new(file);
@@ -50,9 +53,15 @@ impl ArchiveIndex {
             let kind = entry.header().entry_type();
             if kind.is_symlink() || kind.is_hard_link() {
                 let target = entry.link_name().map_err(reading)?;
-                let target = target.map(|target| target.to_string_lossy().into_owned()).unwrap_or_default();
+                let target = target
+                    .map(|target| target.to_string_lossy().into_owned())
+                    .unwrap_or_default();
                 // A symbolic link's target is relative to its own folder, a hard link's to the archive.
-                let target = if kind.is_symlink() { beside(&name, &target) } else { normal(&target) };
+                let target = if kind.is_symlink() {
+                    beside(&name, &target)
+                } else {
+                    normal(&target)
+                };
                 entries.insert(name, Entry::Link(target));
             } else if kind.is_file() {
                 let span = Span {
@@ -82,15 +91,22 @@ impl ArchiveIndex {
 
     /// As [`ArchiveIndex::find`], but a missing file is an error.
     pub(super) fn span(&self, name: &str) -> Result<Span, ArchiveError> {
-        self.find(name)
-            .ok_or_else(|| ArchiveError::format(&self.path, format!("it has no {name}; save the image again")))
+        self.find(name).ok_or_else(|| {
+            ArchiveError::format(
+                &self.path,
+                format!("it has no {name}; save the image again"),
+            )
+        })
     }
 
     /// A small file's content.
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
         let span = self.span(name)?;
         if span.size > DOCUMENT_MAX_BYTES {
-            return Err(ArchiveError::format(&self.path, format!("its {name} is too long for a document")));
+            return Err(ArchiveError::format(
+                &self.path,
+                format!("its {name} is too long for a document"),
+            ));
         }
         let mut content = Vec::new();
         self.reader(span)
@@ -140,7 +156,13 @@ mod tests {
 
     #[test]
     fn paths_are_compared_in_one_form() {
-        for (path, expected) in [("./a/b", "a/b"), ("a//b/", "a/b"), ("a/../b", "b"), ("../b", "b"), ("", "")] {
+        for (path, expected) in [
+            ("./a/b", "a/b"),
+            ("a//b/", "a/b"),
+            ("a/../b", "b"),
+            ("../b", "b"),
+            ("", ""),
+        ] {
             assert_eq!(normal(path), expected);
         }
         assert_eq!(beside("one/layer.tar", "../two/layer.tar"), "two/layer.tar");
@@ -152,11 +174,15 @@ mod tests {
         let mut archive = tar::Builder::new(file.reopen().unwrap());
         let mut header = tar::Header::new_gnu();
         header.set_size(5);
-        archive.append_data(&mut header, "one/layer.tar", &b"hello"[..]).unwrap();
+        archive
+            .append_data(&mut header, "one/layer.tar", &b"hello"[..])
+            .unwrap();
         let mut link = tar::Header::new_gnu();
         link.set_entry_type(tar::EntryType::Symlink);
         link.set_size(0);
-        archive.append_link(&mut link, "two/layer.tar", "../one/layer.tar").unwrap();
+        archive
+            .append_link(&mut link, "two/layer.tar", "../one/layer.tar")
+            .unwrap();
         archive.append_link(&mut link, "circle", "circle").unwrap();
         archive.finish().unwrap();
         let index = ArchiveIndex::open(file.path()).unwrap();

@@ -90,7 +90,11 @@ impl Registry {
     }
 }
 
-fn request(setup: &Setup, authority: &Authority, user: &Credentials) -> ContainerRequest<GenericImage> {
+fn request(
+    setup: &Setup,
+    authority: &Authority,
+    user: &Credentials,
+) -> ContainerRequest<GenericImage> {
     let mut request = GenericImage::new("kreg.test/registry", "2.8.2")
         .with_exposed_port(ContainerPort::Tcp(5000))
         .with_wait_for(WaitFor::message_on_stderr("listening on "))
@@ -105,14 +109,19 @@ fn request(setup: &Setup, authority: &Authority, user: &Credentials) -> Containe
         let leaf = authority.issue(&leaf).unwrap();
         request = request
             .with_copy_to("/certs/tls.crt", leaf.chain_pem().into_bytes())
-            .with_copy_to("/certs/tls.key", leaf.key_pem().expose_secret().as_bytes().to_vec())
+            .with_copy_to(
+                "/certs/tls.key",
+                leaf.key_pem().expose_secret().as_bytes().to_vec(),
+            )
             .with_env_var("REGISTRY_HTTP_TLS_CERTIFICATE", "/certs/tls.crt")
             .with_env_var("REGISTRY_HTTP_TLS_KEY", "/certs/tls.key");
     }
     if setup.auth {
         let mut users = Htpasswd::parse("");
         users.add(user, Cost::MIN).unwrap();
-        let file = setup.htpasswd.map_or_else(|| users.to_bytes(), |text| text.as_bytes().to_vec());
+        let file = setup
+            .htpasswd
+            .map_or_else(|| users.to_bytes(), |text| text.as_bytes().to_vec());
         request = request
             .with_copy_to("/auth/htpasswd", file)
             .with_env_var("REGISTRY_AUTH", "htpasswd")

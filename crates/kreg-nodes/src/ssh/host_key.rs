@@ -1,0 +1,181 @@
+//! Whether the node is the one it should be.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha2::{Digest, Sha256};
+use ssh2::Session;
+
+use super::config::SshConfig;
+use super::known_hosts::{self, KnownHosts, Verdict, host_name};
+use crate::quote;
+use crate::transport::TransportErrorKind;
+
+/// Host key algorithms of libssh2, the stronger first.
+const ALGORITHMS: [&str; 7] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+    "ssh-rsa",
+];
+
+/// The order to offer: the types that are known first, as OpenSSH does, else a host whose
+/// other key is known would look as if it had changed.
+pub(super) fn preference(known: &[&str]) -> String {
+    let fits = |algorithm: &&str| match *algorithm {
+        // One key type, three ways to sign with it (RFC 8332).
+        "rsa-sha2-512" | "rsa-sha2-256" => known.contains(&"ssh-rsa"),
+        other => known.contains(&other),
+    };
+    let (mut first, rest): (Vec<&str>, Vec<&str>) =
+        ALGORITHMS.iter().partition(|algorithm| fits(algorithm));
+    first.extend(rest);
+    first.join(",")
+}
+
+/// Checks the key that the server showed in the handshake.
+pub(super) fn check(
+    config: &SshConfig,
+    known: &mut Option<KnownHosts>,
+    session: &Session,
+    host: &str,
+    port: u16,
+) -> Result<(), TransportErrorKind> {
+    let Some((key, _)) = session.host_key() else {
+        return Err(TransportErrorKind::Handshake {
+            detail: "the server showed no host key".to_owned(),
+        });
+    };
+    let algorithm = algorithm_of(key);
+    let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)));
+    let known = known.get_or_insert_default();
+    let file = config
+        .known_hosts_files()
+        .into_iter()
+        .next()
+        .unwrap_or_default();
+    match known.check(host, port, &algorithm, key) {
+        Verdict::Known => Ok(()),
+        Verdict::Unknown if config.accept_new => {
+            let line = known_hosts::line(host, port, &algorithm, key);
+            append(&file, &line)?;
+            tracing::warn!(host, port, fingerprint, "host key trusted at first sight");
+            known.add(&file.display().to_string(), &line);
+            Ok(())
+        }
+        Verdict::Unknown => Err(TransportErrorKind::HostKeyUnknown {
+            add: format!(
+                "ssh-keyscan -t {} -p {port} {} >> {}",
+                keyscan_type(&algorithm),
+                shell_word(host),
+                shell_word(&file.display().to_string())
+            ),
+            algorithm,
+            fingerprint,
+        }),
+        Verdict::Changed { at } => {
+            let known_in = at
+                .rsplit_once(':')
+                .map_or(at.as_str(), |(file, _)| file)
+                .to_owned();
+            Err(TransportErrorKind::HostKeyChanged {
+                remove: format!(
+                    "ssh-keygen -f {} -R {}",
+                    shell_word(&known_in),
+                    shell_word(&host_name(host, port))
+                ),
+                algorithm,
+                fingerprint,
+                known_at: at,
+            })
+        }
+        Verdict::Revoked { at } => Err(TransportErrorKind::HostKeyRevoked {
+            fingerprint,
+            known_at: at,
+        }),
+    }
+}
+
+/// The name that a key in SSH's binary form begins with.
+fn algorithm_of(key: &[u8]) -> String {
+    let name = || {
+        let length = u32::from_be_bytes(key.get(..4)?.try_into().ok()?);
+        key.get(4..4 + usize::try_from(length).ok()?)
+    };
+    String::from_utf8_lossy(name().unwrap_or_default()).into_owned()
+}
+
+fn keyscan_type(algorithm: &str) -> &str {
+    match algorithm {
+        "ssh-ed25519" => "ed25519",
+        "ssh-rsa" => "rsa",
+        "ssh-dss" => "dsa",
+        other if other.starts_with("ecdsa") => "ecdsa",
+        other => other,
+    }
+}
+
+fn append(file: &Path, line: &str) -> Result<(), TransportErrorKind> {
+    let write = || {
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let old = fs::read(file).unwrap_or_default();
+        let glue = if old.is_empty() || old.ends_with(b"\n") {
+            ""
+        } else {
+            "\n"
+        };
+        let mut open = OpenOptions::new();
+        let mut out = open.append(true).create(true).mode(0o600).open(file)?;
+        out.write_all(format!("{glue}{line}").as_bytes())?;
+        out.sync_all()
+    };
+    write().map_err(|e: std::io::Error| TransportErrorKind::KnownHosts {
+        path: file.display().to_string(),
+        tried: "written",
+        detail: e.to_string(),
+    })
+}
+
+/// Quoted only where needed, for a command that a person is to read and type.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => quote(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offers_known_types_first_and_drops_none() {
+        let order = preference(&["ssh-rsa"]);
+        assert!(
+            order.starts_with("rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-ed25519"),
+            "{order}"
+        );
+        assert_eq!(preference(&[]), ALGORITHMS.join(","));
+        assert_eq!(
+            preference(&["unheard-of"]).split(',').count(),
+            ALGORITHMS.len()
+        );
+    }
+
+    #[test]
+    fn reads_a_keys_type() {
+        assert_eq!(algorithm_of(b"\0\0\0\x0bssh-ed25519\0\0"), "ssh-ed25519");
+        assert_eq!(algorithm_of(b"\xff\xff\xff\xffx"), "");
+        assert_eq!(algorithm_of(b""), "");
+    }
+}

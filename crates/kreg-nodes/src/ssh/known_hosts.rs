@@ -1,0 +1,332 @@
+//! OpenSSH's known_hosts files (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+
+use crate::transport::TransportErrorKind;
+
+/// The lines of known_hosts files that name keys.
+#[derive(Clone, Debug, Default)]
+pub struct KnownHosts {
+    entries: Vec<Entry>,
+}
+
+/// What known_hosts files say about a key that a host shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// That key is known for that host.
+    Known,
+    /// No key is known for that host.
+    Unknown,
+    /// Other keys are known for that host, this one is not.
+    Changed {
+        /// `file:line` of an entry that differs, of the same type where there is one.
+        at: String,
+    },
+    /// The key is marked as revoked.
+    Revoked {
+        /// `file:line` of the mark.
+        at: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    at: String,
+    revoked: bool,
+    hosts: Hosts,
+    algorithm: String,
+    key: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+enum Hosts {
+    Patterns(Vec<String>),
+    Hashed { salt: Vec<u8>, hash: Vec<u8> },
+}
+
+impl KnownHosts {
+    /// Reads files; those that do not exist are skipped, as ssh does.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::KnownHosts`] for a file that exists and cannot be read.
+    pub fn read<P: AsRef<Path>>(
+        files: impl IntoIterator<Item = P>,
+    ) -> Result<KnownHosts, TransportErrorKind> {
+        let mut known = KnownHosts::default();
+        for file in files {
+            let file = file.as_ref();
+            match std::fs::read(file) {
+                Ok(bytes) => {
+                    known.add(
+                        &file.display().to_string(),
+                        &String::from_utf8_lossy(&bytes),
+                    );
+                }
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => {
+                    return Err(TransportErrorKind::KnownHosts {
+                        path: file.display().to_string(),
+                        tried: "read",
+                        detail: e.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Adds the lines of `text`, which came from `file`. Lines that are no entries, and
+    /// `@cert-authority` ones, which libssh2 cannot use, are skipped.
+    pub fn add(&mut self, file: &str, text: &str) {
+        for (number, line) in text.lines().enumerate() {
+            self.entries.extend(Entry::parse(file, number + 1, line));
+        }
+    }
+
+    /// The types of the keys known for that host, in the files' order.
+    #[must_use]
+    pub fn algorithms(&self, host: &str, port: u16) -> Vec<&str> {
+        let name = host_name(host, port);
+        let mut found: Vec<&str> = Vec::new();
+        for entry in self
+            .entries
+            .iter()
+            .filter(|e| !e.revoked && e.hosts.fits(&name))
+        {
+            if !found.contains(&entry.algorithm.as_str()) {
+                found.push(&entry.algorithm);
+            }
+        }
+        found
+    }
+
+    /// Whether `key`, in SSH's binary form (RFC 4253, section 6.6), is that host's.
+    #[must_use]
+    pub fn check(&self, host: &str, port: u16, algorithm: &str, key: &[u8]) -> Verdict {
+        let name = host_name(host, port);
+        let fitting: Vec<&Entry> = self
+            .entries
+            .iter()
+            .filter(|e| e.hosts.fits(&name))
+            .collect();
+        if let Some(entry) = fitting.iter().find(|e| e.revoked && e.key == key) {
+            return Verdict::Revoked {
+                at: entry.at.clone(),
+            };
+        }
+        let mut keys = fitting.iter().filter(|e| !e.revoked);
+        if keys.clone().any(|e| e.key == key) {
+            return Verdict::Known;
+        }
+        let same_type = keys.clone().find(|e| e.algorithm == algorithm);
+        match same_type.or_else(|| keys.next()) {
+            Some(entry) => Verdict::Changed {
+                at: entry.at.clone(),
+            },
+            None => Verdict::Unknown,
+        }
+    }
+}
+
+/// How known_hosts writes a host: the bare name at port 22, else `[name]:port`.
+#[must_use]
+pub fn host_name(host: &str, port: u16) -> String {
+    let host = host.to_ascii_lowercase();
+    match port {
+        22 => host,
+        _ => format!("[{host}]:{port}"),
+    }
+}
+
+/// A line for a key, ended by a newline.
+#[must_use]
+pub fn line(host: &str, port: u16, algorithm: &str, key: &[u8]) -> String {
+    format!(
+        "{} {algorithm} {}\n",
+        host_name(host, port),
+        STANDARD.encode(key)
+    )
+}
+
+impl Entry {
+    fn parse(file: &str, number: usize, line: &str) -> Option<Entry> {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            return None;
+        }
+        let mut words = line.split_ascii_whitespace();
+        let mut first = words.next()?;
+        let revoked = first == "@revoked";
+        if revoked {
+            first = words.next()?;
+        } else if first.starts_with('@') {
+            return None;
+        }
+        Some(Entry {
+            at: format!("{file}:{number}"),
+            revoked,
+            hosts: Hosts::parse(first)?,
+            algorithm: words.next()?.to_owned(),
+            key: STANDARD.decode(words.next()?).ok()?,
+        })
+    }
+}
+
+impl Hosts {
+    fn parse(text: &str) -> Option<Hosts> {
+        let Some(hashed) = text.strip_prefix("|1|") else {
+            let patterns = text.split(',').map(str::to_ascii_lowercase);
+            return Some(Hosts::Patterns(patterns.collect()));
+        };
+        let (salt, hash) = hashed.split_once('|')?;
+        Some(Hosts::Hashed {
+            salt: STANDARD.decode(salt).ok()?,
+            hash: STANDARD.decode(hash).ok()?,
+        })
+    }
+
+    fn fits(&self, name: &str) -> bool {
+        match self {
+            Hosts::Patterns(patterns) => {
+                let excluded = |p: &String| p.strip_prefix('!').is_some_and(|p| wildcard(p, name));
+                !patterns.iter().any(excluded) && patterns.iter().any(|p| wildcard(p, name))
+            }
+            Hosts::Hashed { salt, hash } => Hmac::<Sha1>::new_from_slice(salt)
+                .is_ok_and(|mac| mac.chain_update(name.as_bytes()).verify_slice(hash).is_ok()),
+        }
+    }
+}
+
+/// OpenSSH's patterns: `*` stands for any text, `?` for any one character.
+fn wildcard(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut p, mut n) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                back = Some((p, n));
+                p += 1;
+            }
+            Some(&c) if c == b'?' || Some(&c) == name.get(n) => {
+                p += 1;
+                n += 1;
+            }
+            _ => match back {
+                Some((star, from)) => {
+                    p = star + 1;
+                    n = from + 1;
+                    back = Some((star, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&c| c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn known(text: &str) -> KnownHosts {
+        let mut known = KnownHosts::default();
+        known.add("kh", text);
+        known
+    }
+
+    #[test]
+    fn reads_names_ports_marks_and_patterns() {
+        let known = known(
+            "# comment\n\
+             node1,10.0.0.1 ssh-ed25519 AAAA one\n\
+             [node1]:2222 ssh-rsa BBBB\n\
+             @cert-authority *.example ssh-ed25519 CCCC\n\
+             @revoked node1 ssh-ed25519 DDDD\n\
+             *.lan,!bad.lan ecdsa-sha2-nistp256 EEEE\n\
+             broken line\n",
+        );
+        let key = |text: &str| STANDARD.decode(text).unwrap();
+        let check = |host: &str, port, text| known.check(host, port, "ssh-ed25519", &key(text));
+        assert_eq!(check("NODE1", 22, "AAAA"), Verdict::Known);
+        assert_eq!(check("10.0.0.1", 22, "AAAA"), Verdict::Known);
+        assert_eq!(check("node1", 2222, "BBBB"), Verdict::Known);
+        assert_eq!(check("node1", 2200, "AAAA"), Verdict::Unknown);
+        assert_eq!(
+            check("node1", 22, "BBBB"),
+            Verdict::Changed {
+                at: "kh:2".to_owned()
+            }
+        );
+        assert_eq!(
+            check("node1", 22, "DDDD"),
+            Verdict::Revoked {
+                at: "kh:5".to_owned()
+            }
+        );
+        assert_eq!(check("a.example", 22, "CCCC"), Verdict::Unknown);
+        assert_eq!(check("a.lan", 22, "EEEE"), Verdict::Known);
+        assert_eq!(check("bad.lan", 22, "EEEE"), Verdict::Unknown);
+        assert_eq!(known.algorithms("node1", 2222), ["ssh-rsa"]);
+    }
+
+    #[test]
+    fn reads_hashed_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("known_hosts");
+        let text = format!(
+            "{}{}",
+            line("node1", 22, "ssh-ed25519", b"one"),
+            line("node1", 2222, "ssh-ed25519", b"two")
+        );
+        let mut hashed = String::new();
+        for entry in text.lines() {
+            let (name, rest) = entry.split_once(' ').unwrap();
+            let salt = [7u8; 20];
+            let mac = Hmac::<Sha1>::new_from_slice(&salt)
+                .unwrap()
+                .chain_update(name.as_bytes());
+            let hash = mac.finalize().into_bytes();
+            hashed += &format!(
+                "|1|{}|{} {rest}\n",
+                STANDARD.encode(salt),
+                STANDARD.encode(hash)
+            );
+        }
+        std::fs::write(&file, hashed).unwrap();
+        let known = KnownHosts::read([&file, &folder.path().join("none")]).unwrap();
+        assert_eq!(
+            known.check("node1", 22, "ssh-ed25519", b"one"),
+            Verdict::Known
+        );
+        assert_eq!(
+            known.check("node1", 2222, "ssh-ed25519", b"two"),
+            Verdict::Known
+        );
+        assert_eq!(
+            known.check("node2", 22, "ssh-ed25519", b"one"),
+            Verdict::Unknown
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "\\PC{0,200}", host in "\\PC{0,20}") {
+            let _ = known(&text).check(&host, 22, "ssh-ed25519", b"x");
+        }
+
+        #[test]
+        fn what_is_added_is_known(host in "[a-z0-9.:-]{1,20}", port in 1u16.., key: Vec<u8>) {
+            let known = known(&line(&host, port, "ssh-ed25519", &key));
+            prop_assert_eq!(known.check(&host, port, "ssh-ed25519", &key), Verdict::Known);
+        }
+    }
+}

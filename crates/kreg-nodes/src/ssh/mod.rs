@@ -1,0 +1,105 @@
+//! Nodes over SSH (feature `ssh`): one connection a node, kept from probe to undo.
+
+mod auth;
+mod config;
+mod connect;
+mod exec;
+mod host_key;
+pub mod known_hosts;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use config::{Identity, SshConfig};
+
+use self::connect::Connection;
+use self::known_hosts::KnownHosts;
+use crate::transport::{NodeTransport, Output, TransportError, TransportErrorKind};
+use crate::{Node, quote};
+
+/// Nodes over SSH, by libssh2. Host keys must be known; see [`SshConfig`].
+///
+/// The script goes to `sh -s` on standard input, as root: by login, else by `sudo -n`.
+#[derive(Debug)]
+pub struct Ssh {
+    config: SshConfig,
+    known: Mutex<Option<KnownHosts>>,
+    connections: Mutex<HashMap<Node, Slot>>,
+}
+
+type Slot = Arc<Mutex<Option<Connection>>>;
+
+impl Ssh {
+    /// Nodes that are entered as `config` says. Connects to none yet.
+    #[must_use]
+    pub fn new(config: SshConfig) -> Ssh {
+        Ssh {
+            config,
+            known: Mutex::new(None),
+            connections: Mutex::new(HashMap::new()),
+        }
+    }
+
+    fn slot(&self, node: &Node) -> Slot {
+        lock(&self.connections)
+            .entry(node.clone())
+            .or_default()
+            .clone()
+    }
+}
+
+impl NodeTransport for Ssh {
+    fn run(&self, node: &Node, script: &str, timeout: Duration) -> Result<Output, TransportError> {
+        let failed = |kind| TransportError::new(node, kind);
+        let deadline = Instant::now() + timeout;
+        let slot = self.slot(node);
+        let mut kept = lock(&slot);
+        let mut channel = None;
+        if let Some(connection) = kept.as_ref() {
+            // A connection that died since is made anew: the script has not begun.
+            channel = exec::open(connection, deadline).ok();
+        }
+        let mut channel = match channel {
+            Some(channel) => channel,
+            None => {
+                let fresh = Connection::open(&self.config, &self.known, &node.address, deadline)
+                    .map_err(failed)?;
+                let channel = exec::open(&fresh, deadline).map_err(failed)?;
+                *kept = Some(fresh);
+                channel
+            }
+        };
+        let Some(connection) = kept.as_ref() else {
+            return Err(failed(TransportErrorKind::Lost {
+                during: "connecting",
+                detail: "no connection was kept".to_owned(),
+            }));
+        };
+        let script = match &self.config.root {
+            Some(root) => format!("KREG_ROOT={}\nexport KREG_ROOT\n{script}", quote(root)),
+            None => script.to_owned(),
+        };
+        let result = exec::run(
+            connection,
+            &mut channel,
+            script.as_bytes(),
+            timeout,
+            deadline,
+        )
+        .and_then(|output| exec::check_privilege(&self.config.user, output));
+        if matches!(
+            result,
+            Err(TransportErrorKind::Lost { .. } | TransportErrorKind::Timeout { .. })
+        ) {
+            // Dropping it closes the connection, which ends what still runs there.
+            *kept = None;
+        }
+        result.map_err(failed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded is whole between any two of its statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
