@@ -27,7 +27,11 @@ pub(crate) fn main() -> ExitCode {
             // clap's own text and streams; its code for bad usage is 2, as is ours.
             let code = error.exit_code();
             let _ = error.print();
-            return if code == 0 { Ending::Done.into() } else { Ending::Usage.into() };
+            return if code == 0 {
+                Ending::Done.into()
+            } else {
+                Ending::Usage.into()
+            };
         }
     };
     match cli.global.color {
@@ -60,7 +64,11 @@ fn run(cli: Cli) -> Result<Ending, Error> {
         command => {
             let config = Config::load(cli.global.config.as_deref())?;
             let progress = Progress::new(cli.global.quiet);
-            let app = App { global: cli.global, config, progress };
+            let app = App {
+                global: cli.global,
+                config,
+                progress,
+            };
             runtime.block_on(commands::dispatch(&app, command))
         }
     }
@@ -74,7 +82,11 @@ fn log(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KREG_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(true)
+        .init();
 }
 
 /// On stderr for people; as a document on stdout for programs that asked for one.
@@ -94,6 +106,10 @@ fn report(output: Output, error: &Error) {
         let _ = writeln!(err, "  because: {}", cause.replace('\n', "\n    "));
     }
     if let Some(help) = error.help_text() {
-        let _ = writeln!(err, "  {HELP}help:{HELP:#} {}", help.replace('\n', "\n    "));
+        let _ = writeln!(
+            err,
+            "  {HELP}help:{HELP:#} {}",
+            help.replace('\n', "\n    ")
+        );
     }
 }

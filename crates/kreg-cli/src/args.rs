@@ -10,8 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// trusted by every node, and proved by a real pull on each.
 #[derive(Debug, Parser)]
 #[command(name = "kreg", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 some nodes \
-    not done, 4 proof failed, 5 changes pending or drift.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 some nodes \
+    not done, 4 proof failed, 5 changes pending or drift."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -336,7 +338,9 @@ fn duration(text: &str) -> Result<Duration, String> {
         Some(at) => text.split_at(at),
         None => (text, "s"),
     };
-    let number: u64 = number.parse().map_err(|_| "expected a number with s, m or h, as in 90s".to_owned())?;
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "expected a number with s, m or h, as in 90s".to_owned())?;
     let factor = match unit {
         "s" => 1,
         "m" => 60,
@@ -365,7 +369,15 @@ mod tests {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
-        for bad in ["", "m", "0s", "5d", "-1s", "99999999999999999999s", "9223372036854775807h"] {
+        for bad in [
+            "",
+            "m",
+            "0s",
+            "5d",
+            "-1s",
+            "99999999999999999999s",
+            "9223372036854775807h",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

@@ -105,14 +105,20 @@ impl Config {
             None => return Ok(Self::default()),
         };
         let text = std::fs::read_to_string(path).map_err(|cause| {
-            Error::usage(format!("cannot read the configuration file {}", path.display()))
-                .because(&cause)
-                .help("name an existing file with --config, or write one with `kreg init`")
+            Error::usage(format!(
+                "cannot read the configuration file {}",
+                path.display()
+            ))
+            .because(&cause)
+            .help("name an existing file with --config, or write one with `kreg init`")
         })?;
         let mut config = Self::parse(&text).map_err(|cause| {
-            Error::usage(format!("the configuration file {} is not valid", path.display()))
-                .because(&cause)
-                .help("`kreg init -` prints every key that kreg knows, with its meaning")
+            Error::usage(format!(
+                "the configuration file {} is not valid",
+                path.display()
+            ))
+            .because(&cause)
+            .help("`kreg init -` prints every key that kreg knows, with its meaning")
         })?;
         config.resolve(path.parent().unwrap_or(Path::new("")));
         Ok(config)
@@ -148,7 +154,11 @@ mod tests {
     fn every_key_of_the_template_is_known() {
         let uncommented: String = TEMPLATE
             .lines()
-            .map(|line| line.strip_prefix("#").filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+            .map(|line| {
+                line.strip_prefix("#")
+                    .filter(|rest| !rest.starts_with(' '))
+                    .unwrap_or(line)
+            })
             .map(|line| format!("{line}\n"))
             .collect();
         assert!(Config::parse(TEMPLATE).is_ok());
@@ -167,6 +177,9 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let mut config = Config::parse("[tls]\nca_key = \"keys/ca.key\"\n").expect("valid");
         config.resolve(Path::new("/etc/kreg"));
-        assert_eq!(config.tls.ca_key, Some(PathBuf::from("/etc/kreg/keys/ca.key")));
+        assert_eq!(
+            config.tls.ca_key,
+            Some(PathBuf::from("/etc/kreg/keys/ca.key"))
+        );
     }
 }

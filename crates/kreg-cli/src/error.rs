@@ -49,7 +49,13 @@ impl Error {
     }
 
     pub(crate) fn new(ending: Ending, message: impl Into<String>) -> Self {
-        Self { ending, message: message.into(), causes: Vec::new(), help: None, told: false }
+        Self {
+            ending,
+            message: message.into(),
+            causes: Vec::new(),
+            help: None,
+            told: false,
+        }
     }
 
     /// Adds the whole chain of sources of `cause`, outermost first.

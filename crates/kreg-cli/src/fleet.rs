@@ -24,12 +24,21 @@ pub(crate) struct Nodes {
 
 impl Nodes {
     /// `only` narrows to these names; `nodes.skip` of the configuration is left out always.
-    pub(crate) fn new(settings: &Settings, facts: &ClusterFacts, only: &[String]) -> Result<Self, Error> {
+    pub(crate) fn new(
+        settings: &Settings,
+        facts: &ClusterFacts,
+        only: &[String],
+    ) -> Result<Self, Error> {
         let ssh = &settings.nodes;
-        if let Some(stranger) = only.iter().find(|name| facts.nodes.iter().all(|node| node.name != **name)) {
+        if let Some(stranger) = only
+            .iter()
+            .find(|name| facts.nodes.iter().all(|node| node.name != **name))
+        {
             let known: Vec<_> = facts.nodes.iter().map(|node| node.name.as_str()).collect();
-            return Err(Error::usage(format!("there is no node {stranger} in this cluster"))
-                .help(format!("its nodes are {}", known.join(", "))));
+            return Err(
+                Error::usage(format!("there is no node {stranger} in this cluster"))
+                    .help(format!("its nodes are {}", known.join(", "))),
+            );
         }
         let mut nodes = Vec::new();
         for fact in &facts.nodes {
@@ -40,8 +49,10 @@ impl Nodes {
                 (Some(address), _) => address.clone(),
                 (None, Some(address)) => address.to_string(),
                 (None, None) => {
-                    return Err(Error::usage(format!("node {} has no InternalIP", fact.name))
-                        .help("give its address under [nodes.ssh.addresses] in kreg.toml"));
+                    return Err(
+                        Error::usage(format!("node {} has no InternalIP", fact.name))
+                            .help("give its address under [nodes.ssh.addresses] in kreg.toml"),
+                    );
                 }
             };
             nodes.push(Node::new(&fact.name, &address));
@@ -75,7 +86,9 @@ impl Nodes {
     }
 
     fn fleet(&self) -> Fleet<'_, Ssh> {
-        Fleet::new(&self.transport).parallel(self.parallel).timeout(self.timeout)
+        Fleet::new(&self.transport)
+            .parallel(self.parallel)
+            .timeout(self.timeout)
     }
 }
 
@@ -106,7 +119,9 @@ pub(crate) fn trust(
         .with_endpoint(address);
     Ok(match settings.profile {
         ProfileArg::Default => trust,
-        ProfileArg::Tutorial => trust.with_names(NameMode::HostsFile).with_docker_certs_d(true),
+        ProfileArg::Tutorial => trust
+            .with_names(NameMode::HostsFile)
+            .with_docker_certs_d(true),
     })
 }
 
@@ -121,11 +136,20 @@ pub(crate) fn judge(receipts: &[Receipt], what: &str) -> Result<(), Error> {
     if bad.is_empty() {
         return Ok(());
     }
-    let ending = if bad.len() == receipts.len() { Ending::Failed } else { Ending::Partial };
+    let ending = if bad.len() == receipts.len() {
+        Ending::Failed
+    } else {
+        Ending::Partial
+    };
     let lines: Vec<_> = bad.iter().map(|receipt| format!("- {receipt}")).collect();
     Err(Error::new(
         ending,
-        format!("{} of {} {what}:\n{}", bad.len(), count(receipts.len(), "node"), lines.join("\n")),
+        format!(
+            "{} of {} {what}:\n{}",
+            bad.len(),
+            count(receipts.len(), "node"),
+            lines.join("\n")
+        ),
     )
     .told())
 }

@@ -31,9 +31,8 @@ impl Intent {
         let wanted = Wanted::new(&app.config, settings.profile, args)?;
         spec::wanted(&settings, &wanted)?;
         let cost = match wanted.bcrypt_cost {
-            Some(cost) => {
-                Cost::new(cost).map_err(|cause| Error::usage("auth.bcrypt_cost is not usable").because(&cause))?
-            }
+            Some(cost) => Cost::new(cost)
+                .map_err(|cause| Error::usage("auth.bcrypt_cost is not usable").because(&cause))?,
             None => Cost::DEFAULT,
         };
         let source = match &wanted.password {
@@ -44,14 +43,21 @@ impl Intent {
         };
         let password = source
             .map(|source| {
-                source.read().map_err(|cause| Error::usage("cannot read the user's password").because(&cause))
+                source.read().map_err(|cause| {
+                    Error::usage("cannot read the user's password").because(&cause)
+                })
             })
             .transpose()?;
         if let Some(password) = &password {
-            kreg_auth::check_password(password)
-                .map_err(|cause| Error::usage("this password would not work with a registry").because(&cause))?;
+            kreg_auth::check_password(password).map_err(|cause| {
+                Error::usage("this password would not work with a registry").because(&cause)
+            })?;
         }
-        Ok(Self { wanted, password, cost })
+        Ok(Self {
+            wanted,
+            password,
+            cost,
+        })
     }
 
     pub(crate) fn adopt(&self) -> bool {
@@ -108,14 +114,22 @@ impl Intent {
     }
 
     /// Every name that a client may use; the tutorial's certificate has the one only.
-    fn sans(&self, settings: &Settings, spec: &RegistrySpec, address: IpAddr) -> Result<Vec<San>, Error> {
+    fn sans(
+        &self,
+        settings: &Settings,
+        spec: &RegistrySpec,
+        address: IpAddr,
+    ) -> Result<Vec<San>, Error> {
         let names = match settings.profile {
             ProfileArg::Default => spec.dns_names(),
             ProfileArg::Tutorial => vec![settings.name.clone()],
         };
         let mut sans = names
             .iter()
-            .map(|name| name.parse().tried(format!("`{name}` cannot stand in a certificate")))
+            .map(|name| {
+                name.parse()
+                    .tried(format!("`{name}` cannot stand in a certificate"))
+            })
             .collect::<Result<Vec<San>, Error>>()?;
         if settings.profile == ProfileArg::Default {
             sans.push(San::Ip(address));
@@ -134,7 +148,9 @@ pub(crate) fn provisional_trust(session: &Session, state: &RegistryState) -> Res
             .tried("cannot make a CA")?
             .certificate_pem(),
     };
-    let address = state.cluster_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let address = state
+        .cluster_ip
+        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     fleet::trust(&session.settings, &session.spec, address, &bundle)
 }
 
@@ -154,7 +170,9 @@ fn read_key(path: &Path) -> Result<Option<SecretString>, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.into())),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(Error::usage(format!("cannot read the CA's key {}", path.display())).because(&cause)),
+        Err(cause) => Err(
+            Error::usage(format!("cannot read the CA's key {}", path.display())).because(&cause),
+        ),
     }
 }
 
@@ -162,7 +180,10 @@ fn read_key(path: &Path) -> Result<Option<SecretString>, Error> {
 fn write_key(path: &Path, key: &SecretString) -> Result<(), Error> {
     let write = || -> std::io::Result<()> {
         use std::io::Write as _;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(key.expose_secret().as_bytes())?;
         file.as_file().sync_all()?;

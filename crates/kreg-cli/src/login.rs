@@ -41,12 +41,22 @@ impl Door {
             spec.service(),
             spec.port(),
         ));
-        let transport = Transport::trusting(bundle).tried("cannot use the CA that the cluster holds")?;
-        Ok(Self { client: RegistryClient::new(session.settings.host()?, dial, transport), state })
+        let transport =
+            Transport::trusting(bundle).tried("cannot use the CA that the cluster holds")?;
+        Ok(Self {
+            client: RegistryClient::new(session.settings.host()?, dial, transport),
+            state,
+        })
     }
 
     pub(crate) async fn knock(&self, user: &Credentials) -> Result<Answer, Error> {
-        let answer = self.client.clone().with_credentials(user).ping().await.tried("cannot ask the registry")?;
+        let answer = self
+            .client
+            .clone()
+            .with_credentials(user)
+            .ping()
+            .await
+            .tried("cannot ask the registry")?;
         match answer.status.as_u16() {
             200 => Ok(Answer::In),
             401 => Ok(Answer::Out),
@@ -62,7 +72,12 @@ impl Door {
         self.until(user, Answer::Out, limit).await
     }
 
-    async fn until(&self, user: &Credentials, wanted: Answer, limit: Duration) -> Result<(), Error> {
+    async fn until(
+        &self,
+        user: &Credentials,
+        wanted: Answer,
+        limit: Duration,
+    ) -> Result<(), Error> {
         let begun = Instant::now();
         // A registry that rereads its file may answer 400 once; only the last word counts.
         let mut last = self.knock(user).await;
@@ -88,13 +103,23 @@ impl Door {
     /// A changed annotation makes the kubelet sync the Pod, and its Secrets with it, now rather
     /// than within a minute. Only haste: without the right to do it, the wait is longer.
     pub(crate) async fn refresh(&self, session: &Session) {
-        let pods: Api<Pod> = Api::namespaced(session.cluster.client().clone(), session.spec.namespace());
+        let pods: Api<Pod> =
+            Api::namespaced(session.cluster.client().clone(), session.spec.namespace());
         let selector = names::selector(session.spec.instance());
-        let Ok(list) = pods.list(&ListParams::default().labels(&selector)).await else { return };
+        let Ok(list) = pods.list(&ListParams::default().labels(&selector)).await else {
+            return;
+        };
         let now = time::OffsetDateTime::now_utc().unix_timestamp().to_string();
         let patch = serde_json::json!({ "metadata": { "annotations": { "kreg.dev/secrets-refreshed": now } } });
-        for pod in list.items.iter().filter_map(|pod| pod.metadata.name.as_deref()) {
-            let params = PatchParams { field_manager: Some("kreg-refresh".to_owned()), ..PatchParams::default() };
+        for pod in list
+            .items
+            .iter()
+            .filter_map(|pod| pod.metadata.name.as_deref())
+        {
+            let params = PatchParams {
+                field_manager: Some("kreg-refresh".to_owned()),
+                ..PatchParams::default()
+            };
             if let Err(error) = pods.patch(pod, &params, &Patch::Merge(&patch)).await {
                 tracing::debug!(pod, %error, "cannot hasten the Secret's refresh");
             }

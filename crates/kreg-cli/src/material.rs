@@ -1,7 +1,9 @@
 //! Which certificates and passwords the registry gets. What the cluster holds is kept for
 //! as long as it serves, so that `up` run again changes nothing and no client has to trust anew.
 
-use kreg_auth::{Cost, Credentials, ExposeSecret as _, Htpasswd, PullSecret, RegistryHost, SecretString};
+use kreg_auth::{
+    Cost, Credentials, ExposeSecret as _, Htpasswd, PullSecret, RegistryHost, SecretString,
+};
 use kreg_k8s::Material;
 use kreg_pki::{Authority, AuthorityRequest, Issuer as _, Leaf, LeafRequest, San, SelfSigned};
 use time::OffsetDateTime;
@@ -67,7 +69,10 @@ pub(crate) fn decide(request: Request<'_>, held: &Held) -> Result<Decision, Erro
     let (credentials, htpasswd, docker_config_json) = passwords(&request, held, &mut made)?;
     let http_secret = match &held.http_secret {
         Some(secret) => secret.clone(),
-        None => Credentials::generate("http").tried("cannot make the registry's http.secret")?.password().clone(),
+        None => Credentials::generate("http")
+            .tried("cannot make the registry's http.secret")?
+            .password()
+            .clone(),
     };
     Ok(Decision {
         material: Material {
@@ -101,7 +106,8 @@ fn signed(request: &Request<'_>, held: &Held, made: &mut Vec<String>) -> Result<
     let leaf_held = held_leaf(held)?;
     let authority = match (&held.ca_bundle_pem, key) {
         (Some(ca), Some(key)) => Some(
-            Authority::from_pem(ca, key.expose_secret()).tried("the CA that the cluster holds cannot be used")?,
+            Authority::from_pem(ca, key.expose_secret())
+                .tried("the CA that the cluster holds cannot be used")?,
         ),
         (Some(_), None) => None,
         (None, Some(_)) => {
@@ -127,11 +133,23 @@ fn signed(request: &Request<'_>, held: &Held, made: &mut Vec<String>) -> Result<
         (None, Some(authority)) => authority.certificate_pem(),
         (None, None) => String::new(),
     };
-    let own_key = authority.as_ref().map(|authority| authority.key_pem().clone());
+    let own_key = authority
+        .as_ref()
+        .map(|authority| authority.key_pem().clone());
     let fresh = held.ca_bundle_pem.is_none();
     Ok(match request.ca_key {
-        CaKey::InCluster => Tls { leaf, bundle_pem, ca_key_pem: own_key, new_ca_key: None },
-        CaKey::Outside(_) => Tls { leaf, bundle_pem, ca_key_pem: None, new_ca_key: own_key.filter(|_| fresh) },
+        CaKey::InCluster => Tls {
+            leaf,
+            bundle_pem,
+            ca_key_pem: own_key,
+            new_ca_key: None,
+        },
+        CaKey::Outside(_) => Tls {
+            leaf,
+            bundle_pem,
+            ca_key_pem: None,
+            new_ca_key: own_key.filter(|_| fresh),
+        },
     })
 }
 
@@ -156,11 +174,15 @@ fn issue(
         .help("name the file that holds it with --ca-key"));
     };
     made.push(format!("a new certificate ({why})"));
-    let mut leaf = LeafRequest::new(request.host.name()).sans(request.sans.clone()).issued_at(request.now);
+    let mut leaf = LeafRequest::new(request.host.name())
+        .sans(request.sans.clone())
+        .issued_at(request.now);
     if let Some(days) = request.leaf_days {
         leaf = leaf.validity_days(days);
     }
-    authority.issue(&leaf).tried("cannot issue the registry's certificate")
+    authority
+        .issue(&leaf)
+        .tried("cannot issue the registry's certificate")
 }
 
 /// The tutorial's form: the certificate is its own anchor.
@@ -181,11 +203,18 @@ fn self_signed(request: &Request<'_>, held: &Held, made: &mut Vec<String>) -> Re
                 Some(days) => wanted.validity_days(days),
                 None => wanted,
             };
-            SelfSigned.issue(&wanted).tried("cannot make the self-signed certificate")?
+            SelfSigned
+                .issue(&wanted)
+                .tried("cannot make the self-signed certificate")?
         }
     };
     let bundle_pem = SelfSigned.trust(&leaf).to_pem();
-    Ok(Tls { leaf, bundle_pem, ca_key_pem: None, new_ca_key: None })
+    Ok(Tls {
+        leaf,
+        bundle_pem,
+        ca_key_pem: None,
+        new_ca_key: None,
+    })
 }
 
 fn held_leaf(held: &Held) -> Result<Option<Leaf>, Error> {
@@ -208,19 +237,27 @@ fn unfit(
     let missing = own.missing(&request.sans);
     if !missing.is_empty() {
         let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
-        return Ok(Some(format!("the old one does not cover {}", names.join(", "))));
+        return Ok(Some(format!(
+            "the old one does not cover {}",
+            names.join(", ")
+        )));
     }
     if own.needs_renewal(request.now, own.renewal_threshold()) {
-        return Ok(Some(format!("the old one ends on {}", own.not_after().date())));
+        return Ok(Some(format!(
+            "the old one ends on {}",
+            own.not_after().date()
+        )));
     }
     if request.profile == ProfileArg::Default {
         let signed = match (authority, &held.ca_bundle_pem) {
             (Some(authority), _) => own.is_issued_by(authority.certificate()),
-            (None, Some(pem)) => kreg_pki::TrustBundle::from_pem(pem, "the CA that the cluster holds")
-                .tried("the CA that the cluster holds cannot be read")?
-                .certificates()
-                .iter()
-                .any(|ca| own.is_issued_by(ca)),
+            (None, Some(pem)) => {
+                kreg_pki::TrustBundle::from_pem(pem, "the CA that the cluster holds")
+                    .tried("the CA that the cluster holds cannot be read")?
+                    .certificates()
+                    .iter()
+                    .any(|ca| own.is_issued_by(ca))
+            }
             (None, None) => false,
         };
         if !signed {
@@ -247,7 +284,10 @@ fn passwords(
         .map(str::to_owned)
         .or_else(|| known.as_ref().map(|auth| auth.username().to_owned()))
         .unwrap_or_else(|| request.profile.user().to_owned());
-    let kept = known.as_ref().filter(|auth| auth.username() == user).map(|auth| auth.password().clone());
+    let kept = known
+        .as_ref()
+        .filter(|auth| auth.username() == user)
+        .map(|auth| auth.password().clone());
     let credentials = match request.password.clone().or(kept) {
         Some(password) => Credentials::new(user, password),
         None => {
@@ -255,15 +295,31 @@ fn passwords(
             Credentials::generate(user)
         }
     }
-    .map_err(|cause| Error::usage("these credentials would not work with a registry").because(&cause))?;
+    .map_err(|cause| {
+        Error::usage("these credentials would not work with a registry").because(&cause)
+    })?;
 
-    let mut users =
-        Htpasswd::parse(held.htpasswd.as_ref().map(|text| text.expose_secret().to_owned()).unwrap_or_default());
-    if !users.check(credentials.username(), credentials.password()).is_accepted() {
-        made.push(format!("an htpasswd entry for user {}", credentials.username()));
-        users.set(&credentials, request.cost).tried("cannot write the htpasswd entry")?;
+    let mut users = Htpasswd::parse(
+        held.htpasswd
+            .as_ref()
+            .map(|text| text.expose_secret().to_owned())
+            .unwrap_or_default(),
+    );
+    if !users
+        .check(credentials.username(), credentials.password())
+        .is_accepted()
+    {
+        made.push(format!(
+            "an htpasswd entry for user {}",
+            credentials.username()
+        ));
+        users
+            .set(&credentials, request.cost)
+            .tried("cannot write the htpasswd entry")?;
     }
-    users.validate().tried("the htpasswd file that the cluster holds would not be accepted by the registry")?;
+    users
+        .validate()
+        .tried("the htpasswd file that the cluster holds would not be accepted by the registry")?;
 
     let same = known.is_some_and(|auth| {
         auth.username() == credentials.username()
@@ -277,8 +333,9 @@ fn passwords(
         Some(json) if same => json.clone(),
         _ => pull.to_json(),
     };
-    let htpasswd = String::from_utf8(users.to_bytes())
-        .map_err(|cause| Error::failed("the htpasswd file that the cluster holds is not UTF-8").because(&cause))?;
+    let htpasswd = String::from_utf8(users.to_bytes()).map_err(|cause| {
+        Error::failed("the htpasswd file that the cluster holds is not UTF-8").because(&cause)
+    })?;
     Ok((credentials, htpasswd.into(), json))
 }
 

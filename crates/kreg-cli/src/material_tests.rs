@@ -14,7 +14,10 @@ fn request<'a>(host: &'a RegistryHost, profile: ProfileArg) -> Request<'a> {
         profile,
         instance: "docker-registry",
         host,
-        sans: vec!["docker-registry".parse().expect("san"), "10.96.0.50".parse().expect("san")],
+        sans: vec![
+            "docker-registry".parse().expect("san"),
+            "10.96.0.50".parse().expect("san"),
+        ],
         leaf_days: None,
         ca_days: None,
         user: None,
@@ -45,7 +48,10 @@ fn bytes(decision: &Decision) -> Vec<String> {
         m.tls_chain_pem.clone(),
         m.tls_key_pem.expose_secret().to_owned(),
         m.ca_bundle_pem.clone(),
-        m.ca_key_pem.as_ref().map(|key| key.expose_secret().to_owned()).unwrap_or_default(),
+        m.ca_key_pem
+            .as_ref()
+            .map(|key| key.expose_secret().to_owned())
+            .unwrap_or_default(),
         m.htpasswd.expose_secret().to_owned(),
         m.http_secret.expose_secret().to_owned(),
         m.docker_config_json.expose_secret().to_owned(),
@@ -69,9 +75,14 @@ fn a_name_that_is_not_covered_gets_a_new_leaf_from_the_same_ca() {
     let host = host();
     let first = decide(request(&host, ProfileArg::Default), &Held::default()).expect("first");
     let mut wider = request(&host, ProfileArg::Default);
-    wider.sans.push("registry.example.com".parse().expect("san"));
+    wider
+        .sans
+        .push("registry.example.com".parse().expect("san"));
     let second = decide(wider, &held(&first)).expect("second");
-    assert_eq!(second.made, ["a new certificate (the old one does not cover registry.example.com)"]);
+    assert_eq!(
+        second.made,
+        ["a new certificate (the old one does not cover registry.example.com)"]
+    );
     assert_eq!(second.material.ca_bundle_pem, first.material.ca_bundle_pem);
     assert_ne!(second.material.tls_chain_pem, first.material.tls_chain_pem);
 }
@@ -96,7 +107,10 @@ fn a_key_outside_is_handed_out_once_and_never_stored() {
     outside.ca_key = CaKey::Outside(None);
     let first = decide(outside, &Held::default()).expect("first");
     assert!(first.material.ca_key_pem.is_none());
-    let key = first.new_ca_key.clone().expect("a key for the operator's file");
+    let key = first
+        .new_ca_key
+        .clone()
+        .expect("a key for the operator's file");
 
     let mut again = request(&host, ProfileArg::Default);
     again.ca_key = CaKey::Outside(Some(key));
@@ -106,12 +120,21 @@ fn a_key_outside_is_handed_out_once_and_never_stored() {
     // Without the key nothing can be signed, but what serves goes on serving.
     let mut without = request(&host, ProfileArg::Default);
     without.ca_key = CaKey::Outside(None);
-    assert!(decide(without, &held(&first)).expect("nothing to sign").made.is_empty());
+    assert!(
+        decide(without, &held(&first))
+            .expect("nothing to sign")
+            .made
+            .is_empty()
+    );
     let mut wider = request(&host, ProfileArg::Default);
     wider.ca_key = CaKey::Outside(None);
     wider.sans.push("more".parse().expect("san"));
     let error = decide(wider, &held(&first)).expect_err("no key to sign with");
-    assert!(error.help_text().is_some_and(|help| help.contains("--ca-key")));
+    assert!(
+        error
+            .help_text()
+            .is_some_and(|help| help.contains("--ca-key"))
+    );
 }
 
 #[test]
@@ -121,7 +144,10 @@ fn a_changed_password_changes_its_own_line_only() {
     first.password = Some("one".to_owned().into());
     let first = decide(first, &Held::default()).expect("first");
     let mut there = held(&first);
-    let text = format!("# people\n{}other:$2y$04$abcdefghijklmnopqrstuuMh9Y5Jzzzzzzzzzzzzzzzzzzzzzzzzz\n", first.material.htpasswd.expose_secret());
+    let text = format!(
+        "# people\n{}other:$2y$04$abcdefghijklmnopqrstuuMh9Y5Jzzzzzzzzzzzzzzzzzzzzzzzzz\n",
+        first.material.htpasswd.expose_secret()
+    );
     there.htpasswd = Some(text.into());
 
     let mut second = request(&host, ProfileArg::Default);

@@ -27,7 +27,15 @@ pub(crate) fn print<T: Serialize>(
     body: &T,
     table: impl FnOnce(&T) -> String,
 ) -> Result<(), Error> {
-    whole(output, &Document { schema: SCHEMA, kind, body }, |document| table(document.body))
+    whole(
+        output,
+        &Document {
+            schema: SCHEMA,
+            kind,
+            body,
+        },
+        |document| table(document.body),
+    )
 }
 
 /// The same for a body that names its schema and kind itself.
@@ -38,8 +46,12 @@ pub(crate) fn whole<T: Serialize>(
 ) -> Result<(), Error> {
     let text = match output {
         Output::Table => table(document),
-        Output::Json => serde_json::to_string_pretty(document).tried("cannot write the result as JSON")?,
-        Output::Yaml => serde_saphyr::to_string(document).tried("cannot write the result as YAML")?,
+        Output::Json => {
+            serde_json::to_string_pretty(document).tried("cannot write the result as JSON")?
+        }
+        Output::Yaml => {
+            serde_saphyr::to_string(document).tried("cannot write the result as YAML")?
+        }
     };
     line(text.trim_end())
 }
@@ -55,9 +67,14 @@ pub(crate) fn line(text: &str) -> Result<(), Error> {
 }
 
 /// Columns as kubectl prints them: no frame, upper-case heads.
-pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(
+    heads: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(heads);
     for row in rows {
         table.add_row(row);
@@ -65,7 +82,11 @@ pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl IntoIterator<It
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The word that a value has in JSON (`not-ready`), for tables.

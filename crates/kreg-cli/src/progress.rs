@@ -21,7 +21,10 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { quiet, live: !quiet && std::io::stderr().is_terminal() }
+        Self {
+            quiet,
+            live: !quiet && std::io::stderr().is_terminal(),
+        }
     }
 
     /// Begins a step; it ends with one of the methods of [`Step`].
@@ -34,7 +37,12 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Step { progress: self, what, bar, start: Instant::now() }
+        Step {
+            progress: self,
+            what,
+            bar,
+            start: Instant::now(),
+        }
     }
 
     /// A line of its own, for what a person should know.
@@ -46,7 +54,9 @@ impl Progress {
         if self.quiet {
             return;
         }
-        let took = took.map(|took| format!(" {FAINT}{:.1} s{FAINT:#}", took.as_secs_f64())).unwrap_or_default();
+        let took = took
+            .map(|took| format!(" {FAINT}{:.1} s{FAINT:#}", took.as_secs_f64()))
+            .unwrap_or_default();
         // A closed stderr is no reason to stop.
         let _ = writeln!(anstream::stderr(), "{style}{mark}{style:#} {text}{took}");
     }
@@ -84,8 +94,13 @@ impl Step<'_> {
 
     fn end(mut self, style: Style, mark: &str, result: &str) {
         self.clear();
-        let text = if result.is_empty() { self.what.clone() } else { format!("{}: {result}", self.what) };
-        self.progress.line(style, mark, &text, Some(self.start.elapsed()));
+        let text = if result.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{}: {result}", self.what)
+        };
+        self.progress
+            .line(style, mark, &text, Some(self.start.elapsed()));
     }
 
     fn clear(&mut self) {

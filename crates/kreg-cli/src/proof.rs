@@ -63,16 +63,26 @@ pub(crate) async fn prove(
 }
 
 /// The credentials that the cluster holds, for commands that are given none.
-pub(crate) fn held_credentials(session: &Session, state: &RegistryState) -> Result<Credentials, Error> {
+pub(crate) fn held_credentials(
+    session: &Session,
+    state: &RegistryState,
+) -> Result<Credentials, Error> {
     let secret = &Names::of(&session.spec).pull_secret;
     let missing = || {
-        Error::failed(format!("{secret} holds no credentials for {}", session.spec.registry_name()))
-            .help("run `kreg up`: it makes them again")
+        Error::failed(format!(
+            "{secret} holds no credentials for {}",
+            session.spec.registry_name()
+        ))
+        .help("run `kreg up`: it makes them again")
     };
     let json = state.docker_config_json.as_ref().ok_or_else(missing)?;
-    let parsed = PullSecret::parse(json.expose_secret().as_bytes()).tried(format!("cannot read {secret}"))?;
-    let auth = parsed.get(&session.spec.registry_name()).ok_or_else(missing)?;
-    Credentials::new(auth.username(), auth.password().clone()).tried(format!("cannot use what {secret} holds"))
+    let parsed = PullSecret::parse(json.expose_secret().as_bytes())
+        .tried(format!("cannot read {secret}"))?;
+    let auth = parsed
+        .get(&session.spec.registry_name())
+        .ok_or_else(missing)?;
+    Credentials::new(auth.username(), auth.password().clone())
+        .tried(format!("cannot use what {secret} holds"))
 }
 
 impl Proof {
@@ -112,16 +122,32 @@ impl Proof {
         if self.0.verdict == Verdict::Pass {
             return Ok(Ending::Done);
         }
-        let lines: Vec<_> = self.0.failures().map(|check| format!("- {check}")).collect();
-        Err(Error::new(Ending::ProofFailed, format!("the proof does not hold:\n{}", lines.join("\n"))).told())
+        let lines: Vec<_> = self
+            .0
+            .failures()
+            .map(|check| format!("- {check}"))
+            .collect();
+        Err(Error::new(
+            Ending::ProofFailed,
+            format!("the proof does not hold:\n{}", lines.join("\n")),
+        )
+        .told())
     }
 }
 
 fn detail(check: &CheckReport) -> String {
-    let place = check.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
+    let place = check
+        .node
+        .as_ref()
+        .map(|node| format!(" on {node}"))
+        .unwrap_or_default();
     let mut text = format!("{}{place}: {}", check.title, check.message);
     for evidence in &check.evidence {
-        text.push_str(&format!("\n  {}: {}", evidence.label, evidence.text.replace('\n', "\n    ")));
+        text.push_str(&format!(
+            "\n  {}: {}",
+            evidence.label,
+            evidence.text.replace('\n', "\n    ")
+        ));
     }
     text
 }

@@ -1,7 +1,10 @@
 //! One registry in one cluster: the connection, and what is found there.
 
-use kreg_k8s::{ClusterFacts, Connection, Inventory, Kind, LiveCluster, Query, RegistrySpec, RegistryState, names};
 use kreg_k8s::Cluster as _;
+use kreg_k8s::{
+    ClusterFacts, Connection, Inventory, Kind, LiveCluster, Query, RegistrySpec, RegistryState,
+    names,
+};
 
 use crate::app::App;
 use crate::args::{ProfileArg, TargetArgs};
@@ -38,15 +41,26 @@ impl Session {
         }
         let spec = spec::located(&settings)?;
         let version = facts.version.as_deref().unwrap_or("of unknown version");
-        step.done(format!("Kubernetes {version}, {}", count(facts.nodes.len(), "node")));
-        Ok(Self { settings, cluster, facts, spec })
+        step.done(format!(
+            "Kubernetes {version}, {}",
+            count(facts.nodes.len(), "node")
+        ));
+        Ok(Self {
+            settings,
+            cluster,
+            facts,
+            spec,
+        })
     }
 
     /// What is there of the registry.
     pub(crate) async fn state(&self) -> Result<RegistryState, Error> {
         RegistryState::read(&self.cluster, &self.spec)
             .await
-            .tried(format!("cannot read the registry {} back from the cluster", self.spec.instance()))
+            .tried(format!(
+                "cannot read the registry {} back from the cluster",
+                self.spec.instance()
+            ))
     }
 
     /// What is there, for commands that need a registry that is up.
@@ -65,8 +79,10 @@ impl Session {
 }
 
 async fn connect(settings: &Settings) -> Result<LiveCluster, Error> {
-    let connection =
-        Connection { kubeconfig: settings.kubeconfig.clone(), context: settings.context.clone() };
+    let connection = Connection {
+        kubeconfig: settings.kubeconfig.clone(),
+        context: settings.context.clone(),
+    };
     LiveCluster::connect(&connection)
         .await
         .map_err(|cause| Error::new(Ending::Usage, "cannot connect to a cluster").because(&cause))
@@ -77,7 +93,11 @@ fn reading(cause: kreg_k8s::Error) -> Error {
         kreg_k8s::Error::Kubeconfig { .. } => Ending::Usage,
         _ => Ending::Failed,
     };
-    Error::new(ending, "cannot read what the cluster is like; nothing was changed").because(&cause)
+    Error::new(
+        ending,
+        "cannot read what the cluster is like; nothing was changed",
+    )
+    .because(&cause)
 }
 
 /// Whether the user said where the registry is.
@@ -93,7 +113,11 @@ fn is_named(app: &App, target: &TargetArgs) -> bool {
 
 /// State lives in the cluster: one inventory there says which registry is meant.
 async fn locate(cluster: &LiveCluster, settings: &mut Settings) -> Result<(), Error> {
-    let query = Query::all(Kind::ConfigMap).labelled(format!("{}=kreg,{}", names::LABEL_MANAGED_BY, names::LABEL_INSTANCE));
+    let query = Query::all(Kind::ConfigMap).labelled(format!(
+        "{}=kreg,{}",
+        names::LABEL_MANAGED_BY,
+        names::LABEL_INSTANCE
+    ));
     let found = match cluster.list(&query).await {
         Ok(found) => found,
         // Without the right to look everywhere, the defaults have to do.
@@ -102,7 +126,12 @@ async fn locate(cluster: &LiveCluster, settings: &mut Settings) -> Result<(), Er
     };
     let inventories: Vec<_> = found
         .iter()
-        .filter_map(|object| Some((object.reference().namespace()?.to_owned(), Inventory::from_object(object).ok()?)))
+        .filter_map(|object| {
+            Some((
+                object.reference().namespace()?.to_owned(),
+                Inventory::from_object(object).ok()?,
+            ))
+        })
         .collect();
     match inventories.as_slice() {
         [] => Ok(()),
@@ -122,10 +151,16 @@ async fn locate(cluster: &LiveCluster, settings: &mut Settings) -> Result<(), Er
             if many.iter().any(|one| here(&one)) {
                 return Ok(());
             }
-            let list: Vec<_> =
-                many.iter().map(|(namespace, one)| format!("{namespace}/{}", one.instance)).collect();
-            Err(Error::usage(format!("there are {} registries: {}", many.len(), list.join(", ")))
-                .help("say which one with --namespace and --name"))
+            let list: Vec<_> = many
+                .iter()
+                .map(|(namespace, one)| format!("{namespace}/{}", one.instance))
+                .collect();
+            Err(Error::usage(format!(
+                "there are {} registries: {}",
+                many.len(),
+                list.join(", ")
+            ))
+            .help("say which one with --namespace and --name"))
         }
     }
 }

@@ -73,9 +73,16 @@ const DEFAULT_PARALLEL: usize = 32;
 pub(crate) const PASSWORD_VARIABLE: &str = "KREG_PASSWORD";
 
 impl Settings {
-    pub(crate) fn new(global: &Global, config: &Config, target: &TargetArgs) -> Result<Self, Error> {
+    pub(crate) fn new(
+        global: &Global,
+        config: &Config,
+        target: &TargetArgs,
+    ) -> Result<Self, Error> {
         let registry = &config.registry;
-        let profile = target.profile.or(registry.profile).unwrap_or(ProfileArg::Default);
+        let profile = target
+            .profile
+            .or(registry.profile)
+            .unwrap_or(ProfileArg::Default);
         let settings = Self {
             profile,
             namespace: global
@@ -89,9 +96,18 @@ impl Settings {
                 .or_else(|| registry.name.clone())
                 .unwrap_or_else(|| DEFAULT_NAME.to_owned()),
             port: target.port.or(registry.port).unwrap_or(5000),
-            cluster_domain: registry.cluster_domain.clone().unwrap_or_else(|| "cluster.local".to_owned()),
-            kubeconfig: global.kubeconfig.clone().or_else(|| config.cluster.kubeconfig.clone()),
-            context: global.context.clone().or_else(|| config.cluster.context.clone()),
+            cluster_domain: registry
+                .cluster_domain
+                .clone()
+                .unwrap_or_else(|| "cluster.local".to_owned()),
+            kubeconfig: global
+                .kubeconfig
+                .clone()
+                .or_else(|| config.cluster.kubeconfig.clone()),
+            context: global
+                .context
+                .clone()
+                .or_else(|| config.cluster.context.clone()),
             timeout: global.timeout,
             nodes: NodeSettings::new(config, &target.ssh),
         };
@@ -105,16 +121,29 @@ impl Settings {
 
     /// The host part of image names, `docker-registry:5000`.
     pub(crate) fn host(&self) -> Result<RegistryHost, Error> {
-        format!("{}:{}", self.name, self.port).parse().map_err(|cause| {
-            Error::usage(format!("`{}:{}` cannot be the host of an image name", self.name, self.port))
+        format!("{}:{}", self.name, self.port)
+            .parse()
+            .map_err(|cause| {
+                Error::usage(format!(
+                    "`{}:{}` cannot be the host of an image name",
+                    self.name, self.port
+                ))
                 .because(&cause)
-        })
+            })
     }
 }
 
 impl Wanted {
-    pub(crate) fn new(config: &Config, profile: ProfileArg, args: &SpecArgs) -> Result<Self, Error> {
-        let sans = if args.sans.is_empty() { &config.tls.sans } else { &args.sans };
+    pub(crate) fn new(
+        config: &Config,
+        profile: ProfileArg,
+        args: &SpecArgs,
+    ) -> Result<Self, Error> {
+        let sans = if args.sans.is_empty() {
+            &config.tls.sans
+        } else {
+            &args.sans
+        };
         let sans = sans
             .iter()
             .map(|san| {
@@ -125,7 +154,11 @@ impl Wanted {
             .collect::<Result<_, Error>>()?;
         let password = if args.password_stdin {
             PasswordSource::Stdin
-        } else if let Some(file) = args.password_file.clone().or_else(|| config.auth.password_file.clone()) {
+        } else if let Some(file) = args
+            .password_file
+            .clone()
+            .or_else(|| config.auth.password_file.clone())
+        {
             PasswordSource::File(file)
         } else if std::env::var_os(PASSWORD_VARIABLE).is_some() {
             PasswordSource::Environment
@@ -167,10 +200,17 @@ impl NodeSettings {
         Self {
             skip: config.nodes.skip.clone(),
             parallel: config.nodes.parallel.unwrap_or(DEFAULT_PARALLEL).max(1),
-            user: args.ssh_user.clone().or_else(|| ssh.user.clone()).unwrap_or_else(|| "root".to_owned()),
+            user: args
+                .ssh_user
+                .clone()
+                .or_else(|| ssh.user.clone())
+                .unwrap_or_else(|| "root".to_owned()),
             port: args.ssh_port.or(ssh.port).unwrap_or(22),
             identity: args.ssh_identity.clone().or_else(|| ssh.identity.clone()),
-            known_hosts: args.ssh_known_hosts.clone().or_else(|| ssh.known_hosts.clone()),
+            known_hosts: args
+                .ssh_known_hosts
+                .clone()
+                .or_else(|| ssh.known_hosts.clone()),
             accept_new: args.ssh_accept_new || ssh.accept_new.unwrap_or(false),
             addresses: ssh.addresses.clone(),
         }
@@ -218,8 +258,10 @@ fn dns_label(flag: &str, text: &str) -> Result<(), Error> {
     if ok {
         return Ok(());
     }
-    Err(Error::usage(format!("{flag} `{text}` is not a DNS-1123 label"))
-        .help("use 1 to 63 of a-z, 0-9 and `-`, with a letter or digit at both ends"))
+    Err(
+        Error::usage(format!("{flag} `{text}` is not a DNS-1123 label"))
+            .help("use 1 to 63 of a-z, 0-9 and `-`, with a letter or digit at both ends"),
+    )
 }
 
 #[cfg(test)]

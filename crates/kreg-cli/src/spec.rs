@@ -15,7 +15,10 @@ pub(crate) fn located(settings: &Settings) -> Result<RegistrySpec, Error> {
 pub(crate) fn wanted(settings: &Settings, wanted: &Wanted) -> Result<RegistrySpec, Error> {
     let storage = storage(&wanted.storage, &wanted.size)?;
     let apply = || -> Result<RegistrySpec, SpecError> {
-        Ok(build(settings)?.with_image(&wanted.image)?.with_storage(storage)?.with_cluster_ip(wanted.cluster_ip))
+        Ok(build(settings)?
+            .with_image(&wanted.image)?
+            .with_storage(storage)?
+            .with_cluster_ip(wanted.cluster_ip))
     };
     apply().map_err(|cause| invalid(&cause))
 }
@@ -40,17 +43,33 @@ fn invalid(cause: &SpecError) -> Error {
 /// `class`, `class:NAME`, `claim:NAME`, `hostpath:/DIR`, `hostpath:/DIR@NODE`, `emptydir`.
 fn storage(text: &str, size: &str) -> Result<Storage, Error> {
     let size = size.to_owned();
-    let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
+    let (kind, rest) = text
+        .split_once(':')
+        .map_or((text, None), |(kind, rest)| (kind, Some(rest)));
     match (kind, rest.filter(|rest| !rest.is_empty())) {
-        ("class", name) => Ok(Storage::StorageClass { name: name.map(str::to_owned), size }),
-        ("claim", Some(name)) => Ok(Storage::ExistingClaim { name: name.to_owned() }),
+        ("class", name) => Ok(Storage::StorageClass {
+            name: name.map(str::to_owned),
+            size,
+        }),
+        ("claim", Some(name)) => Ok(Storage::ExistingClaim {
+            name: name.to_owned(),
+        }),
         ("emptydir", None) => Ok(Storage::EmptyDir),
         ("hostpath", Some(place)) => {
-            let (path, node) = place.split_once('@').map_or((place, None), |(path, node)| (path, Some(node)));
-            Ok(Storage::HostPath { path: path.to_owned(), node: node.map(str::to_owned), size })
+            let (path, node) = place
+                .split_once('@')
+                .map_or((place, None), |(path, node)| (path, Some(node)));
+            Ok(Storage::HostPath {
+                path: path.to_owned(),
+                node: node.map(str::to_owned),
+                size,
+            })
         }
-        _ => Err(Error::usage(format!("--storage `{text}` is not understood"))
-            .help("use class, class:NAME, claim:NAME, hostpath:/DIR, hostpath:/DIR@NODE or emptydir")),
+        _ => Err(
+            Error::usage(format!("--storage `{text}` is not understood")).help(
+                "use class, class:NAME, claim:NAME, hostpath:/DIR, hostpath:/DIR@NODE or emptydir",
+            ),
+        ),
     }
 }
 
@@ -62,13 +81,34 @@ mod tests {
     fn storage_words() {
         let size = || "1Gi".to_owned();
         let parse = |text| storage(text, "1Gi").expect(text);
-        assert_eq!(parse("class"), Storage::StorageClass { name: None, size: size() });
-        assert_eq!(parse("class:fast"), Storage::StorageClass { name: Some("fast".into()), size: size() });
-        assert_eq!(parse("claim:data"), Storage::ExistingClaim { name: "data".into() });
+        assert_eq!(
+            parse("class"),
+            Storage::StorageClass {
+                name: None,
+                size: size()
+            }
+        );
+        assert_eq!(
+            parse("class:fast"),
+            Storage::StorageClass {
+                name: Some("fast".into()),
+                size: size()
+            }
+        );
+        assert_eq!(
+            parse("claim:data"),
+            Storage::ExistingClaim {
+                name: "data".into()
+            }
+        );
         assert_eq!(parse("emptydir"), Storage::EmptyDir);
         assert_eq!(
             parse("hostpath:/srv/images@worker1"),
-            Storage::HostPath { path: "/srv/images".into(), node: Some("worker1".into()), size: size() }
+            Storage::HostPath {
+                path: "/srv/images".into(),
+                node: Some("worker1".into()),
+                size: size()
+            }
         );
         for bad in ["", "claim", "claim:", "hostpath:", "emptydir:x", "nfs:/x"] {
             assert!(storage(bad, "1Gi").is_err(), "{bad}");

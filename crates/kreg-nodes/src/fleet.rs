@@ -60,7 +60,11 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
     }
 
     /// The facts of each node, in the order of `nodes`. Writes nothing.
-    pub fn facts(&self, nodes: &[Node], trust: &Trust) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
+    pub fn facts(
+        &self,
+        nodes: &[Node],
+        trust: &Trust,
+    ) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
         let facts = self.each(nodes, |node| self.probe(node, trust));
         nodes.iter().cloned().zip(facts).collect()
     }

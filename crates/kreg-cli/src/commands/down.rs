@@ -23,19 +23,31 @@ struct Outcome {
 
 pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
-    let options = DownOptions { delete_data: args.delete_data, timeout: session.settings.timeout };
+    let options = DownOptions {
+        delete_data: args.delete_data,
+        timeout: session.settings.timeout,
+    };
     let planned = down::plan_down(&session.cluster, &session.spec, options)
         .await
         .tried("cannot find out what there is to remove")?;
     confirm(app, &session, &planned, args)?;
 
-    let receipts = if args.skip_nodes { Vec::new() } else { untrust(app, &session)? };
+    let receipts = if args.skip_nodes {
+        Vec::new()
+    } else {
+        untrust(app, &session)?
+    };
     let step = app.progress.step("objects");
-    let removal = down::down(&session.cluster, &session.spec, options, &|event| match event {
-        Event::Waiting(object, state) => step.at(&format!("{object} is {state}")),
-        Event::Deleted(object) => step.at(&format!("{object} is gone")),
-        _ => {}
-    })
+    let removal = down::down(
+        &session.cluster,
+        &session.spec,
+        options,
+        &|event| match event {
+            Event::Waiting(object, state) => step.at(&format!("{object} is {state}")),
+            Event::Deleted(object) => step.at(&format!("{object} is gone")),
+            _ => {}
+        },
+    )
     .await
     .tried("cannot remove the registry from the cluster")?;
     step.done(match removal.delete.len() {
@@ -43,13 +55,19 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         number => format!("{} removed", number),
     });
 
-    let outcome = Outcome { nodes: receipts, objects: removal };
+    let outcome = Outcome {
+        nodes: receipts,
+        objects: removal,
+    };
     output::print(app.global.output, "Down", &outcome, text)?;
     // What a person must finish by hand is named with the commands.
-    fleet::judge(&outcome.nodes, "not put back as it was").map(|()| Ending::Done).map_err(|error| match error.ending() {
-        Ending::Failed => error,
-        _ => error.help("reach these nodes and run `kreg nodes untrust` again; it needs no registry"),
-    })
+    fleet::judge(&outcome.nodes, "not put back as it was")
+        .map(|()| Ending::Done)
+        .map_err(|error| match error.ending() {
+            Ending::Failed => error,
+            _ => error
+                .help("reach these nodes and run `kreg nodes untrust` again; it needs no registry"),
+        })
 }
 
 fn untrust(app: &App, session: &Session) -> Result<Vec<Receipt>, Error> {
@@ -57,10 +75,16 @@ fn untrust(app: &App, session: &Session) -> Result<Vec<Receipt>, Error> {
     let step = app.progress.step("trust on the nodes");
     let receipts = nodes.untrust(&fleet::instance(&session.spec)?);
     let good = receipts.iter().filter(|receipt| receipt.is_ok()).count();
-    let restored = receipts.iter().filter(|receipt| receipt.state == State::Changed).count();
+    let restored = receipts
+        .iter()
+        .filter(|receipt| receipt.state == State::Changed)
+        .count();
     let summary = match restored {
         0 if good == receipts.len() => "none was left".to_owned(),
-        _ => format!("{restored} put back as they were, of {}", count(receipts.len(), "node")),
+        _ => format!(
+            "{restored} put back as they were, of {}",
+            count(receipts.len(), "node")
+        ),
     };
     if good == receipts.len() {
         step.done(summary);
@@ -80,7 +104,11 @@ fn confirm(app: &App, session: &Session, planned: &Removal, args: &DownArgs) -> 
         count(planned.delete.len(), "object"),
         session.spec.instance(),
         session.spec.namespace(),
-        if args.delete_data { ", with all images" } else { "; images stay" }
+        if args.delete_data {
+            ", with all images"
+        } else {
+            "; images stay"
+        }
     );
     if !std::io::stdin().is_terminal() {
         return Err(Error::usage(format!("would {what}, and cannot ask")).help("say --yes"));

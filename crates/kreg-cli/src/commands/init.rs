@@ -15,15 +15,19 @@ pub(crate) fn run(args: &InitArgs) -> Result<Ending, Error> {
         return Ok(Ending::Done);
     }
     let shown = args.file.display();
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&args.file).map_err(|cause| {
-        let error = Error::usage(format!("cannot write {shown}"));
-        match cause.kind() {
-            ErrorKind::AlreadyExists => {
-                error.because(&cause).help("kreg overwrites no configuration: remove it or name another file")
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&args.file)
+        .map_err(|cause| {
+            let error = Error::usage(format!("cannot write {shown}"));
+            match cause.kind() {
+                ErrorKind::AlreadyExists => error
+                    .because(&cause)
+                    .help("kreg overwrites no configuration: remove it or name another file"),
+                _ => error.because(&cause),
             }
-            _ => error.because(&cause),
-        }
-    })?;
+        })?;
     file.write_all(TEMPLATE.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(|cause| Error::failed(format!("cannot write {shown}")).because(&cause))?;

@@ -39,7 +39,9 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             let step = app.progress.step("nodes by ssh");
             let receipts = nodes.status(&trust);
             step.done("");
-            let drift = receipts.iter().any(|receipt| receipt.state == State::Changed);
+            let drift = receipts
+                .iter()
+                .any(|receipt| receipt.state == State::Changed);
             let ending = finish(app, receipts, "could not be looked at")?;
             Ok(if drift { Ending::Pending } else { ending })
         }
@@ -56,14 +58,21 @@ async fn open(app: &App, args: &NodesArgs) -> Result<(Session, Nodes), Error> {
 async fn held_trust(session: &Session) -> Result<Trust, Error> {
     let state = session.existing().await?;
     match (state.cluster_ip, &state.ca_bundle_pem) {
-        (Some(address), Some(bundle)) => fleet::trust(&session.settings, &session.spec, address, bundle),
-        _ => Err(Error::failed("the registry has no address or no certificate yet").help("run `kreg up`")),
+        (Some(address), Some(bundle)) => {
+            fleet::trust(&session.settings, &session.spec, address, bundle)
+        }
+        _ => Err(
+            Error::failed("the registry has no address or no certificate yet")
+                .help("run `kreg up`"),
+        ),
     }
 }
 
 fn finish(app: &App, nodes: Vec<Receipt>, what: &str) -> Result<Ending, Error> {
     let outcome = Outcome { nodes };
-    output::print(app.global.output, "Nodes", &outcome, |outcome| table(&outcome.nodes))?;
+    output::print(app.global.output, "Nodes", &outcome, |outcome| {
+        table(&outcome.nodes)
+    })?;
     fleet::judge(&outcome.nodes, what)?;
     Ok(Ending::Done)
 }
@@ -75,7 +84,10 @@ pub(super) fn table(receipts: &[Receipt]) -> String {
         let state = output::word(&receipt.state);
         [receipt.node.clone(), receipt.address.clone(), state, detail]
     };
-    output::table(["NODE", "ADDRESS", "TRUST", "DETAIL"], receipts.iter().map(row))
+    output::table(
+        ["NODE", "ADDRESS", "TRUST", "DETAIL"],
+        receipts.iter().map(row),
+    )
 }
 
 /// The program of each node; they differ where the nodes do.

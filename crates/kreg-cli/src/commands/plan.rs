@@ -33,25 +33,46 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
     let intent = Intent::read(app, &args.spec)?;
     let session = Session::open(app, &args.spec.target, false).await?;
     let spec = intent.spec(&session)?;
-    session.facts.check(&spec).tried("the cluster is not fit for this registry")?;
+    session
+        .facts
+        .check(&spec)
+        .tried("the cluster is not fit for this registry")?;
     let state = session.state().await?;
     // Before the first `up` nobody knows the address; what depends on it is shown with 0.0.0.0.
-    let address =
-        spec.cluster_ip().or(state.cluster_ip).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let address = spec
+        .cluster_ip()
+        .or(state.cluster_ip)
+        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let spec = spec.with_cluster_ip(spec_pin(&session, state.cluster_ip));
-    let decision = tokio::task::block_in_place(|| intent.propose(&session, &spec, address, &state))?;
-    let options = ApplyOptions { adopt: intent.adopt(), force: false };
-    let plan = kreg_k8s::plan(&session.cluster, &Manifests::full(&spec, &decision.material), options)
-        .await
-        .tried("cannot find out what would change in the cluster")?;
+    let decision =
+        tokio::task::block_in_place(|| intent.propose(&session, &spec, address, &state))?;
+    let options = ApplyOptions {
+        adopt: intent.adopt(),
+        force: false,
+    };
+    let plan = kreg_k8s::plan(
+        &session.cluster,
+        &Manifests::full(&spec, &decision.material),
+        options,
+    )
+    .await
+    .tried("cannot find out what would change in the cluster")?;
 
     let mut nodes = Vec::new();
     if !args.skip_nodes {
-        let trust = fleet::trust(&session.settings, &spec, address, &decision.material.ca_bundle_pem)?;
+        let trust = fleet::trust(
+            &session.settings,
+            &spec,
+            address,
+            &decision.material.ca_bundle_pem,
+        )?;
         let step = app.progress.step("nodes by ssh");
         for outcome in Nodes::new(&session.settings, &session.facts, &[])?.plan(&trust) {
             nodes.push(match outcome.result {
-                Ok(plan) => NodeOutcome::Plan { node: outcome.node.name.clone(), plan },
+                Ok(plan) => NodeOutcome::Plan {
+                    node: outcome.node.name.clone(),
+                    plan,
+                },
                 Err(receipt) => NodeOutcome::Refused(*receipt),
             });
         }
@@ -64,7 +85,9 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
             NodeOutcome::Plan { .. } => None,
         })
         .collect();
-    let node_changes = nodes.iter().any(|node| matches!(node, NodeOutcome::Plan { plan, .. } if !plan.is_unchanged()));
+    let node_changes = nodes
+        .iter()
+        .any(|node| matches!(node, NodeOutcome::Plan { plan, .. } if !plan.is_unchanged()));
     let outcome = Outcome {
         changes: plan.has_changes() || node_changes,
         objects: plan.changes().cloned().collect(),
@@ -73,13 +96,24 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
     };
     output::print(app.global.output, "Plan", &outcome, text)?;
     if !refused.is_empty() {
-        let lines: Vec<_> = refused.iter().map(|receipt| format!("- {receipt}")).collect();
+        let lines: Vec<_> = refused
+            .iter()
+            .map(|receipt| format!("- {receipt}"))
+            .collect();
         return Err(Error::new(
             Ending::Partial,
-            format!("{} cannot be planned:\n{}", count(refused.len(), "node"), lines.join("\n")),
+            format!(
+                "{} cannot be planned:\n{}",
+                count(refused.len(), "node"),
+                lines.join("\n")
+            ),
         ));
     }
-    Ok(if args.exit_code && outcome.changes { Ending::Pending } else { Ending::Done })
+    Ok(if args.exit_code && outcome.changes {
+        Ending::Pending
+    } else {
+        Ending::Done
+    })
 }
 
 /// A pinned address of the configuration, else the one the Service has.
@@ -89,8 +123,17 @@ fn spec_pin(session: &Session, held: Option<IpAddr>) -> Option<IpAddr> {
 
 /// `    .spec.replicas: 1 → 2`.
 fn line(field: &FieldDiff) -> String {
-    let value = |value: &Option<serde_json::Value>| value.as_ref().map_or("unset".to_owned(), ToString::to_string);
-    format!("    {}: {} → {}", field.path, value(&field.before), value(&field.after))
+    let value = |value: &Option<serde_json::Value>| {
+        value
+            .as_ref()
+            .map_or("unset".to_owned(), ToString::to_string)
+    };
+    format!(
+        "    {}: {} → {}",
+        field.path,
+        value(&field.before),
+        value(&field.after)
+    )
 }
 
 fn text(outcome: &Outcome) -> String {
@@ -111,7 +154,10 @@ fn text(outcome: &Outcome) -> String {
             _ => {}
         }
         for held in &change.taken_from {
-            lines.push(format!("    {} was changed by {}", held.field, held.manager));
+            lines.push(format!(
+                "    {} was changed by {}",
+                held.field, held.manager
+            ));
         }
     }
     for made in &outcome.made {

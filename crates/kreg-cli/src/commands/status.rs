@@ -71,7 +71,10 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
     };
     output::print(app.global.output, "Status", &outcome, text)?;
     fleet::judge(&outcome.nodes, "could not be looked at")?;
-    let drift = outcome.nodes.iter().any(|receipt| receipt.state == State::Changed);
+    let drift = outcome
+        .nodes
+        .iter()
+        .any(|receipt| receipt.state == State::Changed);
     let ready = matches!(outcome.workload, WorkloadState::Ready { .. });
     Ok(match (ready, drift) {
         (false, _) => Ending::Failed,
@@ -82,9 +85,13 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
 
 fn certificates(state: &RegistryState, now: OffsetDateTime) -> Result<Vec<CertificateRow>, Error> {
     let mut rows = Vec::new();
-    for (role, pem) in [("registry", &state.tls_chain_pem), ("trusted", &state.ca_bundle_pem)] {
+    for (role, pem) in [
+        ("registry", &state.tls_chain_pem),
+        ("trusted", &state.ca_bundle_pem),
+    ] {
         let Some(pem) = pem else { continue };
-        let bundle = TrustBundle::from_pem(pem, role).tried("cannot read a certificate that the cluster holds")?;
+        let bundle = TrustBundle::from_pem(pem, role)
+            .tried("cannot read a certificate that the cluster holds")?;
         for certificate in bundle.certificates() {
             rows.push(CertificateRow {
                 role,
@@ -99,7 +106,10 @@ fn certificates(state: &RegistryState, now: OffsetDateTime) -> Result<Vec<Certif
 }
 
 fn users(state: &RegistryState) -> Vec<UserRow> {
-    let row = |user: User| UserRow { usable: user.hash.is_accepted_by_registry(), name: user.name };
+    let row = |user: User| UserRow {
+        usable: user.hash.is_accepted_by_registry(),
+        name: user.name,
+    };
     state
         .htpasswd
         .iter()
@@ -109,7 +119,9 @@ fn users(state: &RegistryState) -> Vec<UserRow> {
 }
 
 fn text(outcome: &Outcome) -> String {
-    let address = outcome.cluster_ip.map_or_else(|| "no address".to_owned(), |address| address.to_string());
+    let address = outcome
+        .cluster_ip
+        .map_or_else(|| "no address".to_owned(), |address| address.to_string());
     let mut parts = vec![format!(
         "{} in namespace {}, {address}: {}",
         outcome.registry, outcome.namespace, outcome.workload
@@ -117,13 +129,21 @@ fn text(outcome: &Outcome) -> String {
     parts.push(output::table(
         ["CERTIFICATE", "SUBJECT", "ENDS", "DAYS LEFT"],
         outcome.certificates.iter().map(|row| {
-            [row.role.to_owned(), row.subject.clone(), row.not_after.clone(), row.days_left.to_string()]
+            [
+                row.role.to_owned(),
+                row.subject.clone(),
+                row.not_after.clone(),
+                row.days_left.to_string(),
+            ]
         }),
     ));
     parts.push(output::table(
         ["USER", "CAN LOG IN"],
         outcome.users.iter().map(|row| {
-            [row.name.clone(), if row.usable { "yes" } else { "no: not bcrypt" }.to_owned()]
+            [
+                row.name.clone(),
+                if row.usable { "yes" } else { "no: not bcrypt" }.to_owned(),
+            ]
         }),
     ));
     if !outcome.nodes.is_empty() {

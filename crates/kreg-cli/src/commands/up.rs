@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use kreg_k8s::{ApplyOptions, Change, Manifests, Progress as Event, RegistrySpec, RegistryState, apply, wait};
+use kreg_k8s::{
+    ApplyOptions, Change, Manifests, Progress as Event, RegistrySpec, RegistryState, apply, wait,
+};
 use kreg_nodes::Receipt;
 use serde::Serialize;
 
@@ -36,28 +38,43 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     let intent = Intent::read(app, &args.spec)?;
     let session = Session::open(app, &args.spec.target, false).await?;
     let spec = intent.spec(&session)?;
-    session.facts.check(&spec).tried("the cluster is not fit for this registry; nothing was changed")?;
+    session
+        .facts
+        .check(&spec)
+        .tried("the cluster is not fit for this registry; nothing was changed")?;
     let state = session.state().await?;
-    let nodes = if args.skip_nodes { None } else { Some(preflight(app, &session, &state)?) };
+    let nodes = if args.skip_nodes {
+        None
+    } else {
+        Some(preflight(app, &session, &state)?)
+    };
 
     let up = cluster(app, &session, spec, &intent, &state).await?;
     let receipts = match &nodes {
         Some(nodes) => trust(app, &session, nodes, &up)?,
         None => Vec::new(),
     };
-    let proof = if args.skip_verify { None } else { Some(prove(app, &session, &up, &receipts).await?) };
+    let proof = if args.skip_verify {
+        None
+    } else {
+        Some(prove(app, &session, &up, &receipts).await?)
+    };
 
     let outcome = Outcome {
         registry: up.spec.registry_name(),
         namespace: up.spec.namespace().to_owned(),
         cluster_ip: up.address,
         changed: up.changes.iter().any(Change::is_change)
-            || receipts.iter().any(|receipt| receipt.state == kreg_nodes::State::Changed),
+            || receipts
+                .iter()
+                .any(|receipt| receipt.state == kreg_nodes::State::Changed),
         objects: up.changes,
         nodes: receipts,
         proof: proof.as_ref().map(Proof::to_json).transpose()?,
     };
-    output::print(app.global.output, "Up", &outcome, |outcome| text(outcome, proof.as_ref()))?;
+    output::print(app.global.output, "Up", &outcome, |outcome| {
+        text(outcome, proof.as_ref())
+    })?;
     fleet::judge(&outcome.nodes, "not done")?;
     proof.as_ref().map_or(Ok(Ending::Done), Proof::judge)
 }
@@ -67,7 +84,12 @@ fn preflight(app: &App, session: &Session, state: &RegistryState) -> Result<Node
     let nodes = Nodes::new(&session.settings, &session.facts, &[])?;
     let step = app.progress.step("nodes by ssh");
     let trust = intent::provisional_trust(session, state)?;
-    let refusals: Vec<Receipt> = nodes.plan(&trust).into_iter().filter_map(|plan| plan.result.err()).map(|refusal| *refusal).collect();
+    let refusals: Vec<Receipt> = nodes
+        .plan(&trust)
+        .into_iter()
+        .filter_map(|plan| plan.result.err())
+        .map(|refusal| *refusal)
+        .collect();
     let (bad, all) = (refusals.len(), nodes.len());
     if bad == 0 {
         step.done(format!("{all} of {all} reached and fit"));
@@ -82,7 +104,10 @@ fn preflight(app: &App, session: &Session, state: &RegistryState) -> Result<Node
         return Ok(nodes);
     }
     step.failed(summary);
-    let why: Vec<_> = refusals.iter().map(|refusal| format!("- {refusal}")).collect();
+    let why: Vec<_> = refusals
+        .iter()
+        .map(|refusal| format!("- {refusal}"))
+        .collect();
     Err(Error::failed(format!("no node can be made to trust the registry; nothing was changed:\n{}", why.join("\n")))
         .help("see the flags --ssh-user, --ssh-identity and --ssh-known-hosts, or [nodes.ssh] in kreg.toml"))
 }
@@ -105,37 +130,61 @@ async fn cluster(
     let cluster = &session.cluster;
     let pinned = spec.cluster_ip().or(state.cluster_ip);
     let spec = spec.with_cluster_ip(pinned);
-    let options = ApplyOptions { adopt: intent.adopt(), force: false };
+    let options = ApplyOptions {
+        adopt: intent.adopt(),
+        force: false,
+    };
 
     let step = app.progress.step("service and storage");
     let foundation = Manifests::foundation(&spec);
     let first = apply::apply(cluster, &foundation, options, &|event| show(&step, &event))
         .await
         .tried("cannot put the registry's service and storage into the cluster")?;
-    let address =
-        apply::cluster_ip(cluster, &foundation).await.tried("cannot read the address of the registry's service")?;
+    let address = apply::cluster_ip(cluster, &foundation)
+        .await
+        .tried("cannot read the address of the registry's service")?;
     let spec = spec.with_cluster_ip(Some(address));
     {
         let watcher = |event: Event| show(&step, &event);
         let waiting = wait::Wait::new(session.settings.timeout, &watcher);
-        wait::storage_ready(cluster, &spec, &waiting).await.tried("the registry's storage does not come up")?;
+        wait::storage_ready(cluster, &spec, &waiting)
+            .await
+            .tried("the registry's storage does not come up")?;
     }
     step.done(format!("{}, address {address}", changed(&first.changes)));
 
     let step = app.progress.step("certificate and password");
     let decision = tokio::task::block_in_place(|| intent.decide(session, &spec, address, state))?;
-    step.done(if decision.made.is_empty() { "kept".to_owned() } else { decision.made.join(", ") });
+    step.done(if decision.made.is_empty() {
+        "kept".to_owned()
+    } else {
+        decision.made.join(", ")
+    });
 
     let step = app.progress.step("registry");
     let watcher = |event: Event| show(&step, &event);
-    let second = apply::apply(cluster, &Manifests::full(&spec, &decision.material), options, &watcher)
-        .await
-        .tried("cannot put the registry into the cluster")?;
-    wait::registry_ready(cluster, &spec, &wait::Wait::new(session.settings.timeout, &watcher))
-        .await
-        .tried("the registry does not come up")?;
+    let second = apply::apply(
+        cluster,
+        &Manifests::full(&spec, &decision.material),
+        options,
+        &watcher,
+    )
+    .await
+    .tried("cannot put the registry into the cluster")?;
+    wait::registry_ready(
+        cluster,
+        &spec,
+        &wait::Wait::new(session.settings.timeout, &watcher),
+    )
+    .await
+    .tried("the registry does not come up")?;
     step.done(format!("{}, ready", changed(&second.changes)));
-    Ok(Running { spec, address, changes: merged(first.changes, second.changes), decision })
+    Ok(Running {
+        spec,
+        address,
+        changes: merged(first.changes, second.changes),
+        decision,
+    })
 }
 
 /// The foundation is applied twice; its first pass says what happened.
@@ -168,36 +217,66 @@ fn changed(changes: &[Change]) -> String {
 }
 
 fn trust(app: &App, session: &Session, nodes: &Nodes, up: &Running) -> Result<Vec<Receipt>, Error> {
-    let trust = fleet::trust(&session.settings, &up.spec, up.address, &up.decision.material.ca_bundle_pem)?;
+    let trust = fleet::trust(
+        &session.settings,
+        &up.spec,
+        up.address,
+        &up.decision.material.ca_bundle_pem,
+    )?;
     let step = app.progress.step("trust on the nodes");
     let receipts = nodes.trust(&trust);
-    let number = |state| receipts.iter().filter(|receipt| receipt.state == state).count();
-    let (changed, unchanged) = (number(kreg_nodes::State::Changed), number(kreg_nodes::State::Unchanged));
+    let number = |state| {
+        receipts
+            .iter()
+            .filter(|receipt| receipt.state == state)
+            .count()
+    };
+    let (changed, unchanged) = (
+        number(kreg_nodes::State::Changed),
+        number(kreg_nodes::State::Unchanged),
+    );
     let summary = match (changed, receipts.len()) {
         (0, all) if unchanged == all => "unchanged".to_owned(),
-        (changed, all) => format!("{changed} changed, {unchanged} unchanged of {}", count(all, "node")),
+        (changed, all) => format!(
+            "{changed} changed, {unchanged} unchanged of {}",
+            count(all, "node")
+        ),
     };
     if changed + unchanged == receipts.len() {
         step.done(summary);
     } else {
         step.partly(summary);
     }
-    for warning in receipts.iter().flat_map(|receipt| receipt.warnings.iter().map(|text| (&receipt.node, text))) {
+    for warning in receipts
+        .iter()
+        .flat_map(|receipt| receipt.warnings.iter().map(|text| (&receipt.node, text)))
+    {
         app.progress.note(format!("{}: {}", warning.0, warning.1));
     }
     Ok(receipts)
 }
 
 /// Only nodes that hold the trust can prove it; the others are told of by name anyway.
-async fn prove(app: &App, session: &Session, up: &Running, receipts: &[Receipt]) -> Result<Proof, Error> {
-    let good: Vec<String> =
-        receipts.iter().filter(|receipt| receipt.is_ok()).map(|receipt| receipt.node.clone()).collect();
+async fn prove(
+    app: &App,
+    session: &Session,
+    up: &Running,
+    receipts: &[Receipt],
+) -> Result<Proof, Error> {
+    let good: Vec<String> = receipts
+        .iter()
+        .filter(|receipt| receipt.is_ok())
+        .map(|receipt| receipt.node.clone())
+        .collect();
     let material = &up.decision.material;
     proof::prove(
         app,
         session,
         &up.spec,
-        &proof::Keys { bundle_pem: &material.ca_bundle_pem, credentials: &up.decision.credentials },
+        &proof::Keys {
+            bundle_pem: &material.ca_bundle_pem,
+            credentials: &up.decision.credentials,
+        },
         &good,
     )
     .await
@@ -208,8 +287,14 @@ fn text(outcome: &Outcome, proof: Option<&Proof>) -> String {
     if let Some(proof) = proof {
         lines.push(proof.table());
     }
-    let what = if outcome.changed { "is up" } else { "is up; nothing was changed" };
-    lines.push(format!("{} {what}. Images are named {}/NAME:TAG.", outcome.registry, outcome.registry));
+    let what = if outcome.changed {
+        "is up"
+    } else {
+        "is up; nothing was changed"
+    };
+    lines.push(format!(
+        "{} {what}. Images are named {}/NAME:TAG.",
+        outcome.registry, outcome.registry
+    ));
     lines.join("\n\n")
 }
-

@@ -3,7 +3,9 @@
 
 use std::io::IsTerminal as _;
 
-use kreg_auth::{Cost, Credentials, ExposeSecret as _, Htpasswd, PasswordSource, PullSecret, SecretString};
+use kreg_auth::{
+    Cost, Credentials, ExposeSecret as _, Htpasswd, PasswordSource, PullSecret, SecretString,
+};
 use kreg_k8s::{Names, secret};
 use serde::Serialize;
 
@@ -47,19 +49,30 @@ pub(crate) async fn run(app: &App, command: &UserCommand) -> Result<Ending, Erro
 async fn list(app: &App, target: &crate::args::TargetArgs) -> Result<Ending, Error> {
     let session = Session::open(app, target, true).await?;
     let state = session.existing().await?;
-    let file = Htpasswd::parse(state.htpasswd.as_ref().map_or("", |text| text.expose_secret()));
+    let file = Htpasswd::parse(
+        state
+            .htpasswd
+            .as_ref()
+            .map_or("", |text| text.expose_secret()),
+    );
     let rows = file.users().into_iter().map(|user| Row {
         usable: user.hash.is_accepted_by_registry(),
         hash: user.hash.to_string(),
         line: user.line,
         name: user.name,
     });
-    let users = Users { users: rows.collect() };
+    let users = Users {
+        users: rows.collect(),
+    };
     output::print(app.global.output, "Users", &users, |users| {
         output::table(
             ["USER", "HASH", "CAN LOG IN"],
             users.users.iter().map(|row| {
-                let usable = if row.usable { "yes" } else { "no: this registry will not accept it" };
+                let usable = if row.usable {
+                    "yes"
+                } else {
+                    "no: this registry will not accept it"
+                };
                 [row.name.clone(), row.hash.clone(), usable.to_owned()]
             }),
         )
@@ -85,28 +98,42 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
     let was = held.filter(|held| held.username() == user.username());
 
     let step = app.progress.step(format!("user {}", user.username()));
-    secret::edit(&session.cluster, &session.spec, &names.htpasswd, "htpasswd", |text| {
-        edited(text, |file| match entry {
-            Entry::New => file.add(&user, Cost::DEFAULT),
-            Entry::Known => file.change(&user, Cost::DEFAULT),
-        })
-    })
+    secret::edit(
+        &session.cluster,
+        &session.spec,
+        &names.htpasswd,
+        "htpasswd",
+        |text| {
+            edited(text, |file| match entry {
+                Entry::New => file.add(&user, Cost::DEFAULT),
+                Entry::Known => file.change(&user, Cost::DEFAULT),
+            })
+        },
+    )
     .await?;
     if was.is_some() {
         let host = session.settings.host()?;
-        secret::edit(&session.cluster, &session.spec, &names.pull_secret, PullSecret::DATA_KEY, |json| {
-            let mut pull = PullSecret::parse(json.expose_secret().as_bytes())
-                .tried(format!("cannot read {}", names.pull_secret))?;
-            pull.insert(&host, &user);
-            Ok::<_, Error>(pull.to_json())
-        })
+        secret::edit(
+            &session.cluster,
+            &session.spec,
+            &names.pull_secret,
+            PullSecret::DATA_KEY,
+            |json| {
+                let mut pull = PullSecret::parse(json.expose_secret().as_bytes())
+                    .tried(format!("cannot read {}", names.pull_secret))?;
+                pull.insert(&host, &user);
+                Ok::<_, Error>(pull.to_json())
+            },
+        )
         .await?;
     }
     step.at("waiting until the registry knows it");
     door.refresh(&session).await;
     door.until_in(&user, session.settings.timeout).await?;
     let mut proved = "logs in".to_owned();
-    if let Some(old) = was.filter(|old| old.password().expose_secret() != user.password().expose_secret()) {
+    if let Some(old) =
+        was.filter(|old| old.password().expose_secret() != user.password().expose_secret())
+    {
         door.until_out(&old, session.settings.timeout).await?;
         proved.push_str(", the old password is refused, the pull secret is changed");
     } else if entry == Entry::Known {
@@ -117,7 +144,11 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
     if args.generate {
         return output::line(user.password().expose_secret()).map(|()| Ending::Done);
     }
-    output::line(&format!("user {} can log in to {}", user.username(), session.spec.registry_name()))?;
+    output::line(&format!(
+        "user {} can log in to {}",
+        user.username(),
+        session.spec.registry_name()
+    ))?;
     Ok(Ending::Done)
 }
 
@@ -125,7 +156,8 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
     let door = Door::of(&session).await?;
     let names = Names::of(&session.spec);
-    if proof::held_credentials(&session, &door.state).is_ok_and(|held| held.username() == args.user) {
+    if proof::held_credentials(&session, &door.state).is_ok_and(|held| held.username() == args.user)
+    {
         return Err(Error::usage(format!("{} pulls as user {}", names.pull_secret, args.user))
             .help("every Pod that uses it would stop pulling: `kreg up --user OTHER` changes it first"));
     }
@@ -142,7 +174,11 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     change(&session, &names, |file| file.remove(WITNESS)).await?;
     known?;
     step.done("the registry has read the file without this user");
-    output::line(&format!("user {} cannot log in to {} any more", args.user, session.spec.registry_name()))?;
+    output::line(&format!(
+        "user {} cannot log in to {} any more",
+        args.user,
+        session.spec.registry_name()
+    ))?;
     Ok(Ending::Done)
 }
 
@@ -152,7 +188,14 @@ async fn change(
     change: impl Fn(&mut Htpasswd) -> Result<(), kreg_auth::HtpasswdError>,
 ) -> Result<bool, Error> {
     let edit = |text: &SecretString| edited(text, &change);
-    secret::edit(&session.cluster, &session.spec, &names.htpasswd, "htpasswd", edit).await
+    secret::edit(
+        &session.cluster,
+        &session.spec,
+        &names.htpasswd,
+        "htpasswd",
+        edit,
+    )
+    .await
 }
 
 async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
@@ -166,7 +209,10 @@ async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
         }
         login::Answer::Out => Err(Error::new(
             Ending::ProofFailed,
-            format!("the registry refuses user {} with this password", user.username()),
+            format!(
+                "the registry refuses user {} with this password",
+                user.username()
+            ),
         )
         .help("`kreg user list` shows who can log in; `kreg user passwd` sets a new password")),
     }
@@ -177,9 +223,13 @@ fn edited(
     change: impl FnOnce(&mut Htpasswd) -> Result<(), kreg_auth::HtpasswdError>,
 ) -> Result<SecretString, Error> {
     let mut file = Htpasswd::parse(text.expose_secret());
-    change(&mut file).map_err(|cause| Error::usage("the users stay as they are").because(&cause))?;
-    file.validate().tried("the registry would not accept the users file; nothing was changed")?;
-    String::from_utf8(file.to_bytes()).map(SecretString::from).tried("the users file is not UTF-8; nothing was changed")
+    change(&mut file)
+        .map_err(|cause| Error::usage("the users stay as they are").because(&cause))?;
+    file.validate()
+        .tried("the registry would not accept the users file; nothing was changed")?;
+    String::from_utf8(file.to_bytes())
+        .map(SecretString::from)
+        .tried("the users file is not UTF-8; nothing was changed")
 }
 
 fn credentials(app: &App, args: &UserPasswordArgs) -> Result<Credentials, Error> {
@@ -194,11 +244,15 @@ fn credentials(app: &App, args: &UserPasswordArgs) -> Result<Credentials, Error>
         Some(source) => source.clone(),
         None if std::io::stdin().is_terminal() && !app.global.yes => PasswordSource::PromptTwice,
         None => {
-            return Err(Error::usage(format!("no password was given for user {}", args.user))
-                .help("use --password -, --password file:PATH or --password env:NAME, or --generate"));
+            return Err(
+                Error::usage(format!("no password was given for user {}", args.user)).help(
+                    "use --password -, --password file:PATH or --password env:NAME, or --generate",
+                ),
+            );
         }
     };
-    let password =
-        source.read().map_err(|cause| Error::usage("cannot read the password").because(&cause))?;
+    let password = source
+        .read()
+        .map_err(|cause| Error::usage("cannot read the password").because(&cause))?;
     Credentials::new(&args.user, password).map_err(invalid)
 }

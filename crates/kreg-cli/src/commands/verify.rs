@@ -14,7 +14,10 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
         return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
     };
     let credentials = proof::held_credentials(&session, &state)?;
-    let keys = Keys { bundle_pem, credentials: &credentials };
+    let keys = Keys {
+        bundle_pem,
+        credentials: &credentials,
+    };
     let proof = proof::prove(app, &session, &session.spec, &keys, &args.nodes).await?;
     output::whole(app.global.output, proof.report(), |_| proof.table())?;
     proof.judge()
