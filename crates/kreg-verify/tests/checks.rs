@@ -1,5 +1,11 @@
 //! Every check against the real registry: it passes where it should, and fails where the registry
 //! is set up badly, in the one way that it is there for.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)] // a test may fail by them
 
 mod common;
 

@@ -1,4 +1,10 @@
 //! The client against the real registry.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)] // a test may fail by them
 
 mod common;
 

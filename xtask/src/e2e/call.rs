@@ -59,6 +59,7 @@ impl Call {
     }
 
     pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.unset.retain(|unset| unset != name.as_ref());
         self.set
             .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
@@ -330,6 +331,15 @@ mod tests {
         let line = lines.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(line, "ready");
         assert_eq!(running.kill().unwrap().code, None);
+    }
+
+    #[test]
+    fn of_setting_and_unsetting_a_variable_the_last_word_counts() {
+        let call = sh("echo ${KREG_TEST-none}").env("KREG_TEST", "one");
+        assert_eq!(call.clone().read().unwrap(), "one");
+        let call = call.without_env("KREG_TEST");
+        assert_eq!(call.clone().read().unwrap(), "none");
+        assert_eq!(call.env("KREG_TEST", "two").read().unwrap(), "two");
     }
 
     #[test]

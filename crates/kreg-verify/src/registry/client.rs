@@ -293,7 +293,7 @@ fn failed(request: String, error: hyper_util::client::legacy::Error) -> Registry
         if let Some(connect) = inner.downcast_ref::<ConnectError>() {
             return RegistryError::Connect {
                 request,
-                source: connect.clone(),
+                source: Box::new(connect.clone()),
             };
         }
         cause = inner.source();

@@ -38,7 +38,7 @@ pub enum RegistryError {
         /// Method and URL.
         request: String,
         /// Why.
-        source: ConnectError,
+        source: Box<ConnectError>,
     },
     /// The connection broke before the answer was whole.
     #[error(
