@@ -80,3 +80,8 @@ pub use rules::SpecError;
 pub use spec::{Profile, RegistrySpec, Resources};
 pub use state::{RegistryState, WorkloadState};
 pub use storage::{HostDirectory, Storage};
+
+// The README's example compiles and runs with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,14 @@
 //! Plan, apply and down on a real API server with its controllers; no node is needed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic, and so may its helpers"
+)]
+// Helpers of tests are not recognised as tests by clippy.toml.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,8 @@
 //! An API server that refuses, stumbles or is gone: mocked answer by answer, plus real sockets where nobody listens.
 
+// Helpers of tests are not recognised as tests by clippy.toml.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::{net::TcpListener, path::PathBuf, time::Duration};
 
 use http::{Request, Response};

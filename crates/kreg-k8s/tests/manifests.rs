@@ -1,5 +1,8 @@
 //! Every profile's objects: snapshots, and a check that no field is misspelt.
 
+// Helpers of tests are not recognised as tests by clippy.toml.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::net::IpAddr;
 
 use k8s_openapi::api::{apps::v1 as apps, core::v1 as core};

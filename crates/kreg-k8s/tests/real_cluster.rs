@@ -1,5 +1,8 @@
 //! The registry's Pod on real kubelets: it gets ready, and when it cannot, the real cause is told early.
 
+// Helpers of tests are not recognised as tests by clippy.toml.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use std::time::{Duration, Instant};

@@ -2,17 +2,25 @@
 
 use http::StatusCode;
 
-use crate::check::{Context, Outcome, Status};
-use crate::pods::remove_pods;
+use crate::check::{Context, Outcome};
+use crate::pods::{RUN_LABEL, remove_pods};
 use crate::registry::with_causes;
 
 /// Clears up whatever became of the checks, and says what is left.
 pub(crate) async fn cleanup(context: &Context, pushed: bool) -> Outcome {
-    let mut done = Vec::new();
-    let mut left = Vec::new();
-    pods(context, &mut done, &mut left).await;
-    if pushed {
-        image(context, &mut done, &mut left).await;
+    let (mut done, mut left) = (Vec::new(), Vec::new());
+    let image = async {
+        match pushed {
+            true => image(context).await,
+            false => Ok(None),
+        }
+    };
+    let (pods, image) = futures::join!(pods(context), image);
+    for result in [pods, image] {
+        match result {
+            Ok(words) => done.extend(words),
+            Err(words) => left.push(words),
+        }
     }
     if left.is_empty() {
         let words = if done.is_empty() {
@@ -26,52 +34,57 @@ pub(crate) async fn cleanup(context: &Context, pushed: bool) -> Outcome {
         for line in done {
             outcome = outcome.with("removed", line);
         }
-        debug_assert_eq!(outcome.status, Status::Fail);
         outcome
     }
 }
 
-async fn pods(context: &Context, done: &mut Vec<String>, left: &mut Vec<String>) {
-    let Some(pulls) = &context.pods else { return };
-    match remove_pods(pulls, &context.image.nonce().short()).await {
-        Ok((0, _)) => {}
-        Ok((count, stuck)) if stuck.is_empty() => done.push(format!("{count} pods removed")),
-        Ok((_, stuck)) => left.push(format!(
-            "pods {} in namespace {} do not go; delete them by hand once their nodes are back",
-            stuck.join(", "),
-            pulls.namespace
+/// What was removed, or what was not and why.
+type Cleared = Result<Option<String>, String>;
+
+async fn pods(context: &Context) -> Cleared {
+    let Some(pulls) = &context.pods else {
+        return Ok(None);
+    };
+    let (run, namespace) = (context.image.nonce().short(), &pulls.namespace);
+    match remove_pods(pulls, &run).await {
+        Ok((0, _)) => Ok(None),
+        Ok((count, stuck)) if stuck.is_empty() => Ok(Some(format!("{count} pods removed"))),
+        Ok((_, stuck)) => Err(format!(
+            "pods {} in namespace {namespace} do not go; delete them by hand once their nodes are back",
+            stuck.join(", ")
         )),
-        Err(error) => left.push(format!(
-            "the pods {} in namespace {} could not be removed ({})",
-            context.image.nonce().short(),
-            pulls.namespace,
+        Err(error) => Err(format!(
+            "the pods with label {RUN_LABEL}={run} in namespace {namespace} could not be removed ({}); \
+             they end by themselves, delete them by hand",
             with_causes(&error)
         )),
     }
 }
 
 /// Deletes the index first, so that no moment shows an index whose parts are gone.
-async fn image(context: &Context, done: &mut Vec<String>, left: &mut Vec<String>) {
+async fn image(context: &Context) -> Cleared {
     let client = context.client();
     let name = format!("{}:{}", context.repository, context.tag);
     for manifest in context.image.manifests().iter().rev() {
-        match client
+        let deleted = client
             .delete_manifest(&context.repository, &manifest.digest)
-            .await
-        {
-            Ok(()) => {}
+            .await;
+        match deleted {
             Err(error) if error.status() == Some(StatusCode::METHOD_NOT_ALLOWED) => {
-                return done.push(format!("{name} stays, the registry's deletion is off"));
+                return Ok(Some(format!(
+                    "{name} stays, the registry's deletion is off"
+                )));
             }
             // Never pushed, or gone with the index: what is wanted holds.
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {}
             Err(error) => {
-                return left.push(format!(
+                return Err(format!(
                     "{name} could not be deleted ({})",
                     with_causes(&error)
                 ));
             }
+            Ok(()) => {}
         }
     }
-    done.push(format!("{name} deleted"));
+    Ok(Some(format!("{name} deleted")))
 }

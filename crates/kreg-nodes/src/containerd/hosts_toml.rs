@@ -69,7 +69,8 @@ mod tests {
         fn reads_back(name in "[a-z]([a-z0-9-]{0,20}[a-z0-9])?\\.[a-z]{2,5}", port in 1u16.., ip: IpAddr) {
             let trust = trust(&format!("{name}:{port}")).with_endpoint(ip);
             let read: toml::Table = toml::from_str(&hosts_toml(&trust)).unwrap();
-            prop_assert_eq!(read["server"].as_str(), Some(format!("https://{name}:{port}").as_str()));
+            let server = format!("https://{name}:{port}");
+            prop_assert_eq!(read["server"].as_str(), Some(server.as_str()));
             prop_assert_eq!(read["ca"].as_str(), Some("ca.crt"));
             let hosts = read["host"].as_table().unwrap();
             prop_assert_eq!(hosts.len(), 1);

@@ -24,6 +24,9 @@ pub struct PlainHttp;
 /// How long a server may take to turn plain HTTP down.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// As much of an answer as is looked at.
+const ANSWER_MAX_BYTES: usize = 4096;
+
 impl Check for WithoutCa {
     fn name(&self) -> &str {
         "without-ca"
@@ -128,7 +131,7 @@ impl Reaction {
     }
 }
 
-/// Sends `GET /v2/` without TLS or password, and returns the first bytes of what comes back.
+/// Sends `GET /v2/` without TLS or password, and returns what comes back, until it is told apart.
 async fn speak_plainly(context: &Context) -> Result<Vec<u8>, Outcome> {
     let mut stream = context
         .dial
@@ -140,10 +143,20 @@ async fn speak_plainly(context: &Context) -> Result<Vec<u8>, Outcome> {
         context.target.host
     );
     let mut said = Vec::new();
-    // A server may close before it has read or said everything: that is an answer too.
-    if stream.write_all(request.as_bytes()).await.is_ok() {
-        let _ = timeout(PATIENCE, (&mut stream).take(4096).read_to_end(&mut said)).await;
-    }
+    let listening = async {
+        stream.write_all(request.as_bytes()).await?;
+        while said.len() < ANSWER_MAX_BYTES {
+            // What wants TLS is known at once; the end of the connection may be long in coming.
+            if stream.read_buf(&mut said).await? == 0
+                || matches!(Reaction::of(&said), Reaction::Refused | Reaction::Alert)
+            {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // A server may also close before it has read or said everything: that is an answer too.
+    let _ = timeout(PATIENCE, listening).await;
     Ok(said)
 }
 

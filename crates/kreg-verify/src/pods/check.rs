@@ -234,12 +234,12 @@ async fn events(pulls: &NodePulls, pod: &Pod, pulled: bool) -> Vec<String> {
     lines
 }
 
-fn judge(end: &End, log: &str, expected: &str, events: &[String], limit: Duration) -> Outcome {
+fn judge(end: &End, log: &str, line: &str, events: &[String], limit: Duration) -> Outcome {
     match end {
-        End::Exited(0) if log == expected => {
-            let pulled = events.iter().find(|line| line.starts_with("Pulled: "));
+        End::Exited(0) if log == line => {
+            let pulled = events.iter().find(|event| event.starts_with("Pulled: "));
             let took = pulled
-                .and_then(|line| line.split(" in ").nth(1))
+                .and_then(|event| event.split(" in ").nth(1))
                 .and_then(|rest| rest.split(' ').next());
             Outcome::pass(match took {
                 Some(took) => format!(
@@ -252,7 +252,7 @@ fn judge(end: &End, log: &str, expected: &str, events: &[String], limit: Duratio
         End::Exited(0) => Outcome::fail(format!(
             "the container ended well, but its log is {:?} instead of {:?}",
             log.trim_end(),
-            expected.trim_end()
+            line.trim_end()
         )),
         End::Exited(code) => Outcome::fail(format!(
             "the image was pulled, but the container ended with code {code}; can this node run containers?"
@@ -264,14 +264,34 @@ fn judge(end: &End, log: &str, expected: &str, events: &[String], limit: Duratio
                 PullFailure::Other => *kind,
                 told => told,
             };
-            Outcome::fail(format!("{words}; {}", kind.advice()))
+            Outcome::fail(format!(
+                "the pull failed: {}; {}",
+                root_cause(words),
+                kind.advice()
+            ))
         }
         End::TimedOut(words) => {
             let words = telling(events).unwrap_or(words);
-            Outcome::fail(format!("not done after {} s: {words}", limit.as_secs()))
+            Outcome::fail(format!(
+                "not done after {} s: {}",
+                limit.as_secs(),
+                root_cause(words)
+            ))
         }
         End::Lost(words) => Outcome::fail(words.clone()),
     }
+}
+
+/// The innermost part of a runtime's message; it wraps errors in the image's name, in quotes, each
+/// time. The whole stands in the evidence.
+fn root_cause(words: &str) -> &str {
+    let wrapped = words.rmatch_indices("\": ").find(|(at, _)| {
+        words[..*at]
+            .rsplit('"')
+            .next()
+            .is_some_and(|name| name.contains("@sha256:"))
+    });
+    wrapped.map_or(words, |(at, wrap)| &words[at + wrap.len()..])
 }
 
 fn image_id(pod: &Pod) -> Option<String> {

@@ -1,4 +1,4 @@
-use futures::stream;
+use futures::{StreamExt, stream};
 use serde_json::json;
 
 use super::*;
@@ -38,8 +38,6 @@ async fn end_of(news: Vec<Option<Pod>>) -> End {
         .await
         .0
 }
-
-use futures::StreamExt;
 
 #[test]
 fn nodes_where_nothing_can_be_tried_are_told_apart() {
@@ -146,10 +144,25 @@ fn a_failed_pull_gives_the_kubelets_words_and_the_way_out() {
     let words = "Failed: Failed to pull image \"r\": x509: certificate signed by unknown authority";
     let outcome = judge(&end, "", LINE, &[words.to_owned()], Duration::from_secs(9));
     assert_eq!(outcome.status, Status::Fail);
-    assert!(outcome.message.starts_with(words), "{}", outcome.message);
+    assert!(outcome.message.contains(words), "{}", outcome.message);
     assert!(
         outcome.message.contains("kreg nodes trust"),
         "{}",
         outcome.message
+    );
+}
+
+#[test]
+fn the_root_cause_is_what_is_left_when_the_wrapping_is_off() {
+    let image = "r:5000/kreg/verify@sha256:00";
+    let cause = "failed to do request: Head \"https://10.0.0.1:5000/v2/\": x509: certificate signed by unknown authority";
+    let words = format!(
+        "Failed: Failed to pull image \"{image}\": failed to pull and unpack image \"{image}\": \
+         failed to resolve reference \"{image}\": {cause}"
+    );
+    assert_eq!(root_cause(&words), cause);
+    assert_eq!(
+        root_cause("no basic auth credentials"),
+        "no basic auth credentials"
     );
 }

@@ -23,12 +23,13 @@ pub(crate) async fn remove_pods(
 ) -> Result<(usize, Vec<String>), kube::Error> {
     let pods: Api<Pod> = pulls.api();
     let of_this_run = ListParams::default().labels(&format!("{RUN_LABEL}={run}"));
-    let count = pods.list(&of_this_run).await?.items.len();
+    let found = pods.list(&of_this_run).await?.items;
+    let deleting = found.iter().map(|pod| delete(&pods, pod));
+    futures::future::try_join_all(deleting).await?;
+    let count = found.len();
     if count == 0 {
         return Ok((0, Vec::new()));
     }
-    pods.delete_collection(&DeleteParams::default(), &of_this_run)
-        .await?;
     let end = Instant::now() + PATIENCE;
     loop {
         let left: Vec<_> = pods
@@ -41,5 +42,21 @@ pub(crate) async fn remove_pods(
             return Ok((count, left));
         }
         sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// A Pod that has ended needs no kubelet to stop it; any other gets its grace.
+async fn delete(pods: &Api<Pod>, pod: &Pod) -> Result<(), kube::Error> {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    let how = match phase {
+        Some("Succeeded" | "Failed") => DeleteParams::default().grace_period(0),
+        _ => DeleteParams::default(),
+    };
+    match pods.delete(&pod.name_any(), &how).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop),
     }
 }
