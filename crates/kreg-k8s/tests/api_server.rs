@@ -6,8 +6,6 @@
     clippy::panic,
     reason = "a test may panic, and so may its helpers"
 )]
-// Helpers of tests are not recognised as tests by clippy.toml.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
