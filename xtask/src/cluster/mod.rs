@@ -4,7 +4,7 @@
 //! - [`plan`]: kind's configuration, CNI, routes: text from values, nothing else;
 //! - [`kind`]: creation, the network, waiting, by kind's own program;
 //! - [`access`]: ssh key, host keys, `kreg.toml`;
-//! - [`state`]: the directory that remembers it, [`leftovers`]: what a cluster leaves on the machine;
+//! - [`state`]: the directory that remembers it, [`mod@leftovers`]: what a cluster leaves on the machine;
 //! - [`existing`]: a cluster from somebody's kubeconfig.
 
 mod access;

@@ -1,7 +1,7 @@
 //! Container images made from Debian packages, for machines that can pull none.
 //!
 //! [`recipe`] says what an image is made of and builds it only when that changed; [`base`] is the
-//! Debian root they start from; [`catalogue`] lists the ones that tests and clusters use.
+//! Debian root they start from; [`mod@catalogue`] lists the ones that tests and clusters use.
 
 mod base;
 mod catalogue;
@@ -13,7 +13,7 @@ pub(crate) use recipe::{CONTENT, Recipe, Source, recorded};
 use crate::engine;
 use crate::failure::Result;
 
-/// Builds every image of the [`catalogue`] that is missing or stale.
+/// Builds every image of the [`catalogue()`] that is missing or stale.
 pub(crate) fn build_all() -> Result<()> {
     engine::up()?;
     for recipe in catalogue() {

@@ -133,7 +133,7 @@ fn storage() -> String {
 }
 
 /// kind's entrypoint. For 1.20 it must not bind a cgroup root of its own for the kubelet: that
-/// kubelet takes the mount for the controller's root and dies of "root container [kubepods] doesn't
+/// kubelet takes the mount for the controller's root and dies of "root container \[kubepods\] doesn't
 /// exist".
 fn entrypoint(text: &str, generation: Generation) -> Result<String> {
     const FUNCTION: &str = "mount_kubelet_cgroup_root() {\n";
