@@ -11,7 +11,7 @@ use crate::containerd::ContainerdConfig;
 use crate::program::Answer;
 use crate::{
     InstanceId, Node, NodeFacts, NodePlan, NodeProgram, NodeTransport, Output, ProbeRequest,
-    Receipt, State, Trust,
+    Receipt, State, StorageDir, Trust,
 };
 
 /// How often a probe is repeated because containerd's configuration names further files.
@@ -112,10 +112,31 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         instance: &InstanceId,
         progress: &(dyn Fn(&Receipt) + Sync),
     ) -> Vec<Receipt> {
-        let program = NodeProgram::undo(instance);
+        self.run_all(nodes, &NodeProgram::undo(instance), progress)
+    }
+
+    /// Erases the images that a registry of `instance` kept in `storage`, on every node that has
+    /// any. Only for after the registry has ended.
+    pub fn erase(
+        &self,
+        nodes: &[Node],
+        instance: &InstanceId,
+        storage: &StorageDir,
+        progress: &(dyn Fn(&Receipt) + Sync),
+    ) -> Vec<Receipt> {
+        self.run_all(nodes, &NodeProgram::erase(instance, storage), progress)
+    }
+
+    /// One program for all nodes.
+    fn run_all(
+        &self,
+        nodes: &[Node],
+        program: &NodeProgram,
+        progress: &(dyn Fn(&Receipt) + Sync),
+    ) -> Vec<Receipt> {
         self.each(nodes, |node| {
             let begun = Instant::now();
-            let mut receipt = self.answered(node, &program);
+            let mut receipt = self.answered(node, program);
             receipt.millis = millis(begun.elapsed());
             progress(&receipt);
             receipt

@@ -18,7 +18,9 @@ pub use fleet::{Fleet, PlanOutcome};
 pub use instance::{InstanceError, InstanceId};
 pub use node::Node;
 pub use plan::{Change, Edit, EditKind, NodePlan, Refusal, RefusalKind, Refused};
-pub use program::{Answer, AnswerError, NodeProgram, ProbeRequest, quote};
+pub use program::{
+    Answer, AnswerError, NodeProgram, ProbeRequest, StorageDir, StorageDirError, quote,
+};
 pub use receipt::{FileReport, FileStatus, Receipt, State};
 pub use transport::{LocalRoot, NodeTransport, Output, TransportError, TransportErrorKind};
 pub use trust::{NameMode, Trust, TrustError};

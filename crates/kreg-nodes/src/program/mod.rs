@@ -1,12 +1,14 @@
 //! The shell script that runs on a node: rendered here, readable by an administrator.
 
 mod answer;
+mod erase;
 mod probe;
 mod quote;
 
 use std::fmt::Write as _;
 
 pub use answer::{Answer, AnswerError};
+pub use erase::{StorageDir, StorageDirError};
 pub use probe::ProbeRequest;
 pub use quote::quote;
 
@@ -15,6 +17,7 @@ use crate::{EditKind, InstanceId, NodePlan};
 const COMMON: &str = include_str!("common.sh");
 const APPLY: &str = include_str!("apply.sh");
 const UNDO: &str = include_str!("undo.sh");
+const ERASE: &str = include_str!("erase.sh");
 
 /// A POSIX shell script for a node: dash, bash and busybox ash run it alike.
 ///
@@ -72,6 +75,21 @@ impl NodeProgram {
         let head = head("undo", instance, "take back what kreg wrote on this node");
         NodeProgram {
             script: format!("{head}{COMMON}\n{UNDO}"),
+        }
+    }
+
+    /// Erases the images that a registry of `instance` kept in `storage`: distribution's own tree
+    /// (`docker/registry/v2`) and no other file. A directory that this leaves empty goes too.
+    #[must_use]
+    pub fn erase(instance: &InstanceId, storage: &StorageDir) -> NodeProgram {
+        let head = head(
+            "erase",
+            instance,
+            "erase the images that a registry kept on this node",
+        );
+        let storage = quote(storage.as_str());
+        NodeProgram {
+            script: format!("{head}storage={storage}\n\n{COMMON}\n{ERASE}"),
         }
     }
 
