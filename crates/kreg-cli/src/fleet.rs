@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kreg_k8s::{ClusterFacts, RegistrySpec};
 use kreg_nodes::ssh::{Ssh, SshConfig};
-use kreg_nodes::{Fleet, InstanceId, NameMode, Node, PlanOutcome, Receipt, Trust};
+use kreg_nodes::{Fleet, InstanceId, NameMode, Node, PlanOutcome, Receipt, StorageDir, Trust};
 
 use crate::args::ProfileArg;
 use crate::error::{Ending, Error, Tried as _};
@@ -79,6 +79,22 @@ impl Nodes {
 
     pub(crate) fn untrust(&self, instance: &InstanceId) -> Vec<Receipt> {
         tokio::task::block_in_place(|| self.fleet().untrust(&self.nodes, instance, &|_| {}))
+    }
+
+    /// On the node of that name, or on all.
+    pub(crate) fn erase(
+        &self,
+        instance: &InstanceId,
+        storage: &StorageDir,
+        node: Option<&str>,
+    ) -> Vec<Receipt> {
+        let chosen: Vec<Node> = self
+            .nodes
+            .iter()
+            .filter(|one| node.is_none_or(|node| one.name == node))
+            .cloned()
+            .collect();
+        tokio::task::block_in_place(|| self.fleet().erase(&chosen, instance, storage, &|_| {}))
     }
 
     pub(crate) fn status(&self, trust: &Trust) -> Vec<Receipt> {

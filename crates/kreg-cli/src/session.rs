@@ -31,8 +31,11 @@ impl Session {
         let step = app.progress.step("cluster");
         let cluster = connect(&settings).await?;
         let facts = ClusterFacts::read(&cluster).await.map_err(reading)?;
-        if find && !is_named(app, target) {
-            locate(&cluster, &mut settings).await?;
+        let known = inventories(&cluster).await?;
+        if find {
+            locate(app, target, &known, &mut settings)?;
+        } else {
+            unclaimed(&known, &settings)?;
         }
         if app.config.registry.cluster_domain.is_none()
             && let Some(domain) = &facts.cluster_domain
@@ -111,57 +114,94 @@ fn is_named(app: &App, target: &TargetArgs) -> bool {
         || registry.namespace.is_some()
 }
 
-/// State lives in the cluster: one inventory there says which registry is meant.
-async fn locate(cluster: &LiveCluster, settings: &mut Settings) -> Result<(), Error> {
+/// Every registry of the cluster by its inventory, with the namespace it lies in. Without the right
+/// to look everywhere there is none, and the settings have to do.
+async fn inventories(cluster: &LiveCluster) -> Result<Vec<(String, Inventory)>, Error> {
     let query = Query::all(Kind::ConfigMap).labelled(format!(
         "{}=kreg,{}",
         names::LABEL_MANAGED_BY,
         names::LABEL_INSTANCE
     ));
-    let found = match cluster.list(&query).await {
-        Ok(found) => found,
-        // Without the right to look everywhere, the defaults have to do.
-        Err(kreg_k8s::Error::Denied { .. }) => return Ok(()),
-        Err(cause) => return Err(reading(cause)),
+    match cluster.list(&query).await {
+        Ok(found) => Ok(found
+            .iter()
+            .filter_map(|object| {
+                Some((
+                    object.reference().namespace()?.to_owned(),
+                    Inventory::from_object(object).ok()?,
+                ))
+            })
+            .collect()),
+        Err(kreg_k8s::Error::Denied { .. }) => Ok(Vec::new()),
+        Err(cause) => Err(reading(cause)),
+    }
+}
+
+/// State lives in the cluster: what stands there says which registry is meant, and its port.
+fn locate(
+    app: &App,
+    target: &TargetArgs,
+    known: &[(String, Inventory)],
+    settings: &mut Settings,
+) -> Result<(), Error> {
+    let here = |(namespace, one): &&(String, Inventory)| {
+        *namespace == settings.namespace && one.instance == settings.name
     };
-    let inventories: Vec<_> = found
-        .iter()
-        .filter_map(|object| {
-            Some((
-                object.reference().namespace()?.to_owned(),
-                Inventory::from_object(object).ok()?,
-            ))
-        })
-        .collect();
-    match inventories.as_slice() {
-        [] => Ok(()),
-        [(namespace, inventory)] => {
-            settings.profile = match inventory.profile {
-                kreg_k8s::Profile::Tutorial => ProfileArg::Tutorial,
-                _ => ProfileArg::Default,
-            };
-            settings.namespace.clone_from(namespace);
-            settings.name.clone_from(&inventory.instance);
-            Ok(())
-        }
-        many => {
-            let here = |(namespace, inventory): &&(String, Inventory)| {
-                *namespace == settings.namespace && inventory.instance == settings.name
-            };
-            if many.iter().any(|one| here(&one)) {
-                return Ok(());
-            }
+    let found = match (known, known.iter().find(here)) {
+        (_, Some(found)) => found,
+        _ if is_named(app, target) => return Ok(()),
+        ([], None) => return Ok(()),
+        ([only], None) => only,
+        (many, None) => {
             let list: Vec<_> = many
                 .iter()
                 .map(|(namespace, one)| format!("{namespace}/{}", one.instance))
                 .collect();
-            Err(Error::usage(format!(
+            return Err(Error::usage(format!(
                 "there are {} registries: {}",
                 many.len(),
                 list.join(", ")
             ))
-            .help("say which one with --namespace and --name"))
+            .help("say which one with --namespace and --name"));
         }
+    };
+    let (namespace, inventory) = found;
+    settings.profile = profile_of(inventory);
+    settings.namespace.clone_from(namespace);
+    settings.name.clone_from(&inventory.instance);
+    if target.port.is_none()
+        && app.config.registry.port.is_none()
+        && let Some(port) = inventory.port
+    {
+        settings.port = port;
+    }
+    Ok(())
+}
+
+/// A name is one registry's in the whole cluster: its nodes keep their journal by it, and its
+/// volume is known by it.
+fn unclaimed(known: &[(String, Inventory)], settings: &Settings) -> Result<(), Error> {
+    let Some((namespace, other)) = known.iter().find(|(namespace, one)| {
+        one.instance == settings.name
+            && (*namespace != settings.namespace || profile_of(one) != settings.profile)
+    }) else {
+        return Ok(());
+    };
+    let profile = profile_of(other).name();
+    Err(Error::usage(format!(
+        "there is a registry {} already, in namespace {namespace} with profile {profile}; nothing was changed",
+        settings.name
+    ))
+    .help(format!(
+        "to work on that one say --profile {profile} --namespace {namespace}; for a second one choose another --name; \
+         to replace it run `kreg down --profile {profile} --namespace {namespace}` first"
+    )))
+}
+
+fn profile_of(inventory: &Inventory) -> ProfileArg {
+    match inventory.profile {
+        kreg_k8s::Profile::Tutorial => ProfileArg::Tutorial,
+        _ => ProfileArg::Default,
     }
 }
 

@@ -218,6 +218,14 @@ impl NodeSettings {
 }
 
 impl ProfileArg {
+    /// As the user writes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Tutorial => "tutorial",
+        }
+    }
+
     fn namespace(self) -> &'static str {
         match self {
             Self::Default => "kreg-system",

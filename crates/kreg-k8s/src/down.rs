@@ -1,6 +1,6 @@
 //! Taking a registry away: from the inventory, by uid, never anybody else's objects, images only when asked.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
@@ -35,8 +35,27 @@ pub struct Kept {
     pub reason: String,
 }
 
-/// What a `down` would do, or did.
+/// A directory on a node that a volume used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeDirectory {
+    /// Absolute path on the node.
+    pub path: String,
+    /// The node that the volume is bound to; `None` if any node may have such a directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+impl fmt::Display for NodeDirectory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.node {
+            Some(node) => write!(f, "{} on node {node}", self.path),
+            None => write!(f, "{} on the node the registry ran on", self.path),
+        }
+    }
+}
+
+/// What a `down` would do, or did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Removal {
     /// Objects to delete (or deleted), in order.
     pub delete: Vec<ObjectRef>,
@@ -44,7 +63,7 @@ pub struct Removal {
     pub keep: Vec<Kept>,
     /// Directories on nodes whose files stay: nothing in Kubernetes removes them.
     #[serde(rename = "filesLeft")]
-    pub files_left: Vec<String>,
+    pub files_left: Vec<NodeDirectory>,
     #[serde(skip)]
     uids: Vec<String>,
 }
@@ -186,12 +205,16 @@ async fn labelled(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Obje
             .labelled(selector(spec.instance()));
         let owned = |object: &Object| !object.items("/metadata/ownerReferences").is_empty();
         // What a Deployment owns goes with it.
+        // Of namespaces only the registry's own; one that carries the labels elsewhere holds something else.
+        let elsewhere = |object: &Object| {
+            kind == Kind::Namespace && object.reference().name() != spec.namespace()
+        };
         found.extend(
             cluster
                 .list(&query)
                 .await?
                 .into_iter()
-                .filter(|object| !owned(object)),
+                .filter(|object| !owned(object) && !elsewhere(object)),
         );
     }
     Ok(found)
@@ -286,7 +309,7 @@ fn comes_with_every_namespace(object: &Object) -> bool {
     }
 }
 
-fn files_left(live: &Object) -> Option<String> {
+fn files_left(live: &Object) -> Option<NodeDirectory> {
     let path = live
         .text("/spec/hostPath/path")
         .or(live.text("/spec/local/path"))?;
@@ -295,9 +318,9 @@ fn files_left(live: &Object) -> Option<String> {
     }
     let node =
         live.text("/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0");
-    Some(match node {
-        Some(node) => format!("{path} on node {node}"),
-        None => format!("{path} on the node the registry ran on"),
+    Some(NodeDirectory {
+        path: path.to_owned(),
+        node: node.map(str::to_owned),
     })
 }
 

@@ -43,6 +43,9 @@ pub struct Inventory {
     pub instance: String,
     /// Profile it was made with.
     pub profile: Profile,
+    /// Port of the Service, part of every image's name; `None` in an inventory of a kreg that did not note it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Last known address of the Service, asked for again if the Service has to be made anew.
     #[serde(rename = "clusterIP", skip_serializing_if = "Option::is_none")]
     pub cluster_ip: Option<IpAddr>,
@@ -59,6 +62,7 @@ impl Inventory {
             schema: SCHEMA,
             instance: spec.instance().to_owned(),
             profile: spec.profile(),
+            port: Some(spec.port()),
             cluster_ip: None,
             entries: Vec::new(),
         }
@@ -140,6 +144,7 @@ impl Inventory {
             schema: SCHEMA,
             instance: stored.instance,
             profile: stored.profile,
+            port: stored.port,
             cluster_ip: stored.cluster_ip,
             entries,
         })
@@ -151,6 +156,7 @@ struct Stored {
     schema: String,
     instance: String,
     profile: Profile,
+    port: Option<u16>,
     #[serde(rename = "clusterIP")]
     cluster_ip: Option<IpAddr>,
     objects: Vec<StoredEntry>,

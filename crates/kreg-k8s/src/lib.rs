@@ -9,7 +9,7 @@
 //! | is the cluster fit | [`ClusterFacts::read`], [`ClusterFacts::check`] |
 //! | what is there already | [`RegistryState::read`] |
 //! | what would change | [`plan()`] |
-//! | change it | [`apply()`]: [`Manifests::foundation`], then [`Manifests::full`] |
+//! | change it | [`apply::apply`]: [`Manifests::foundation`], then [`Manifests::full`] |
 //! | wait | [`wait::storage_ready`], [`wait::registry_ready`] |
 //! | take it away | [`down::plan_down`], [`down::down`] |
 //!
@@ -64,7 +64,7 @@ pub use apply::{Applied, Progress, Watcher};
 pub use cluster::{ApplyMode, Cluster, Deleted, FIELD_MANAGER, Query};
 pub use diagnose::{Cause, PodState, explain, pod_state, warnings};
 pub use diff::{FieldDiff, diff};
-pub use down::{DownOptions, Kept, Removal};
+pub use down::{DownOptions, Kept, NodeDirectory, Removal};
 pub use error::{Error, FieldConflict, ForeignObject};
 pub use facts::{ClusterFacts, NodeFact, StorageClassFact};
 pub use inventory::{Entry, Inventory, SCHEMA};

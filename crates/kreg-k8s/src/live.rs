@@ -176,25 +176,33 @@ impl Cluster for LiveCluster {
                 field_validation: Some(ValidationDirective::Strict),
             };
             let patch = Patch::Apply(object.value());
+            let pinned = object.text("/metadata/resourceVersion").is_some();
             let outcome = self
                 .retry
                 .run("apply", &reference.to_string(), || async {
                     match api.patch(reference.name(), &parameters, &patch).await {
                         Ok(applied) => Ok(Ok(applied)),
                         Err(kube::Error::Api(status)) if !field_conflicts(&status).is_empty() => {
-                            Ok(Err(field_conflicts(&status)))
+                            Ok(Err(Error::Conflict {
+                                object: reference.clone(),
+                                conflicts: field_conflicts(&status),
+                            }))
+                        }
+                        // Whoever named a version meant that one: the same request can never succeed later.
+                        Err(kube::Error::Api(status)) if pinned && status.code == 409 => {
+                            Ok(Err(Error::Refused {
+                                action: "apply",
+                                object: reference.to_string(),
+                                code: status.code,
+                                reason: status.reason,
+                                message: status.message,
+                            }))
                         }
                         Err(error) => Err(error),
                     }
                 })
                 .await?;
-            match outcome {
-                Ok(applied) => wrap(reference.kind(), applied),
-                Err(conflicts) => Err(Error::Conflict {
-                    object: reference.clone(),
-                    conflicts,
-                }),
-            }
+            wrap(reference.kind(), outcome?)
         }
         .boxed()
     }

@@ -1,11 +1,13 @@
-//! Changing one entry of a Secret of the registry's, without losing what others write at the same time.
+//! Reading and changing entries of the registry's Secrets, without losing what others write at the same time.
+
+use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
-    cluster::{ApplyMode, Cluster},
+    cluster::{ApplyMode, Cluster, Deleted},
     error::Error,
     names::{is_ours, labels},
     object::{Object, ObjectRef},
@@ -15,11 +17,62 @@ use crate::{
 /// How often a write that lost a race is tried again.
 const TRIES: u32 = 8;
 
-/// Reads the entry `key` of `secret`, lets `edit` say what it should be, and writes that if it differs. Returns
-/// whether anything was written.
+/// What a Secret holds, by key, decoded.
+pub type Entries = BTreeMap<String, SecretString>;
+
+/// Reads every entry of `secret`; `None` if there is none of this instance's.
 ///
-/// The write holds only if nobody else wrote meanwhile (`metadata.resourceVersion`); otherwise the entry is read and
-/// edited anew, so that two operators who each add a user lose none.
+/// # Errors
+/// [`Error::Malformed`] if an entry is not text; otherwise what the server says.
+pub async fn read(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    secret: &ObjectRef,
+) -> Result<Option<Entries>, Error> {
+    let live = cluster.get(secret).await?;
+    live.filter(|live| is_ours(live, spec.instance()))
+        .map(|live| entries(&live))
+        .transpose()
+}
+
+/// Makes an `Opaque` Secret of this instance with exactly these entries, or brings an existing one to them.
+///
+/// It carries the instance's labels, by which [`crate::down::down`] finds it; it is not in the inventory, so that
+/// no later apply takes it away.
+///
+/// # Errors
+/// What the server says.
+pub async fn put(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    secret: &ObjectRef,
+    entries: &Entries,
+) -> Result<(), Error> {
+    let object = declared(secret, spec, "Opaque", entries, None);
+    cluster.apply(&object, WRITE).await.map(drop)
+}
+
+/// Deletes `secret` if it is this instance's. Returns whether it was there.
+///
+/// # Errors
+/// What the server says.
+pub async fn remove(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    secret: &ObjectRef,
+) -> Result<bool, Error> {
+    let live = cluster.get(secret).await?;
+    match live.filter(|live| is_ours(live, spec.instance())) {
+        Some(live) => Ok(cluster
+            .delete(secret, live.uid().unwrap_or_default())
+            .await?
+            == Deleted::Yes),
+        None => Ok(false),
+    }
+}
+
+/// Reads the entry `key` of `secret`, lets `edit` say what it should be, and writes that if it differs. Returns
+/// whether anything was written. See [`edit_all`].
 ///
 /// # Errors
 /// [`Error::Unfit`] if the Secret or the entry is not there or not this instance's; what `edit` returns, as it is;
@@ -31,69 +84,103 @@ pub async fn edit<E: From<Error>>(
     key: &str,
     mut edit: impl FnMut(&SecretString) -> Result<SecretString, E>,
 ) -> Result<bool, E> {
-    for attempt in 1.. {
+    edit_all(cluster, spec, secret, |entries| {
+        let entry = entries.get_mut(key).ok_or_else(|| absent(secret, key))?;
+        *entry = edit(entry)?;
+        Ok(())
+    })
+    .await
+}
+
+/// Reads all entries of `secret`, lets `edit` change them, and writes them in one step if they differ. Returns whether
+/// anything was written.
+///
+/// The write holds only if nobody else wrote meanwhile (`metadata.resourceVersion`); otherwise the entries are read
+/// and edited anew, so that two operators who each add a user lose none.
+///
+/// # Errors
+/// [`Error::Unfit`] if the Secret is not there or not this instance's; what `edit` returns, as it is; otherwise what
+/// the server says.
+pub async fn edit_all<E: From<Error>>(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    secret: &ObjectRef,
+    mut edit: impl FnMut(&mut Entries) -> Result<(), E>,
+) -> Result<bool, E> {
+    let mut lost = 0;
+    loop {
         let live = cluster.get(secret).await?;
         let live = live
             .filter(|live| is_ours(live, spec.instance()))
-            .ok_or_else(|| absent(secret, key))?;
-        let before = entry(&live, key)?;
-        let after = edit(&before)?;
-        if after.expose_secret() == before.expose_secret() {
+            .ok_or_else(|| absent(secret, "any"))?;
+        let before = entries(&live)?;
+        let mut after = before.clone();
+        edit(&mut after)?;
+        if same(&before, &after) {
             return Ok(false);
         }
-        match cluster
-            .apply(
-                &with_entry(&live, spec, key, &after),
-                ApplyMode {
-                    dry_run: false,
-                    force: true,
-                },
-            )
-            .await
-        {
+        let kind = live.text("/type").unwrap_or("Opaque");
+        let version = live.text("/metadata/resourceVersion");
+        let object = declared(secret, spec, kind, &after, version);
+        match cluster.apply(&object, WRITE).await {
             Ok(_) => return Ok(true),
-            Err(Error::Refused { code: 409, .. }) if attempt < TRIES => {}
+            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(false)
 }
 
-fn entry(live: &Object, key: &str) -> Result<SecretString, Error> {
-    let encoded = live
-        .value()
-        .get("data")
-        .and_then(|data| data.get(key))
-        .and_then(Value::as_str);
-    let encoded = encoded.ok_or_else(|| absent(live.reference(), key))?;
-    STANDARD
-        .decode(encoded)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .map(SecretString::from)
-        .ok_or_else(|| Error::Malformed {
-            what: format!("{key} in {}", live.reference()),
-            problem: "it is not text; restore it, or delete this Secret: `kreg up` makes it anew"
-                .to_owned(),
+/// The Secrets are kreg's alone: a hand edit of another entry survives as an entry, not as an owner.
+const WRITE: ApplyMode = ApplyMode {
+    dry_run: false,
+    force: true,
+};
+
+fn same(one: &Entries, other: &Entries) -> bool {
+    one.len() == other.len()
+        && one.iter().all(|(key, value)| {
+            other
+                .get(key)
+                .is_some_and(|there| there.expose_secret() == value.expose_secret())
         })
 }
 
-/// The complete intent of kreg for this Secret: every entry it has, one of them changed.
-fn with_entry(live: &Object, spec: &RegistrySpec, key: &str, value: &SecretString) -> Object {
-    let mut data = live
-        .value()
-        .get("data")
-        .cloned()
-        .unwrap_or_else(|| json!({}));
-    data[key] = STANDARD.encode(value.expose_secret()).into();
-    let body = json!({ "type": live.text("/type"), "data": data });
-    let mut object = Object::build(
-        live.reference().clone(),
-        &labels(spec.instance()),
-        Value::Null,
-        body,
-    );
-    if let Some(version) = live.text("/metadata/resourceVersion") {
+fn entries(live: &Object) -> Result<Entries, Error> {
+    let data = live.value().get("data").and_then(Value::as_object);
+    data.into_iter()
+        .flatten()
+        .map(|(key, value)| {
+            let text = value
+                .as_str()
+                .and_then(|encoded| STANDARD.decode(encoded).ok())
+                .and_then(|bytes| String::from_utf8(bytes).ok());
+            let text = text.ok_or_else(|| Error::Malformed {
+                what: format!("{key} in {}", live.reference()),
+                problem:
+                    "it is not text; restore it, or delete this Secret: `kreg up` makes it anew"
+                        .to_owned(),
+            })?;
+            Ok((key.clone(), SecretString::from(text)))
+        })
+        .collect()
+}
+
+/// The complete intent of kreg for this Secret.
+fn declared(
+    secret: &ObjectRef,
+    spec: &RegistrySpec,
+    kind: &str,
+    entries: &Entries,
+    version: Option<&str>,
+) -> Object {
+    let encoded = |(key, value): (&String, &SecretString)| {
+        (key.clone(), STANDARD.encode(value.expose_secret()).into())
+    };
+    let data: Map<String, Value> = entries.iter().map(encoded).collect();
+    let body = json!({ "type": kind, "data": data });
+    let labels = labels(spec.instance());
+    let mut object = Object::build(secret.clone(), &labels, Value::Null, body);
+    if let Some(version) = version {
         object.value_mut()["metadata"]["resourceVersion"] = version.into();
     }
     object

@@ -16,8 +16,8 @@ use common::{
 };
 use kreg_k8s::{
     Action, ApplyMode, ApplyOptions, Cluster, ClusterFacts, Deleted, DownOptions, Error, Kind,
-    LiveCluster, Manifests, Material, Names, Object, ObjectRef, Profile, RegistrySpec,
-    RegistryState, Storage, WorkloadState, apply, down, plan, wait,
+    LiveCluster, Manifests, Material, Names, NodeDirectory, Object, ObjectRef, Profile,
+    RegistrySpec, RegistryState, Storage, WorkloadState, apply, down, plan, wait,
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -422,7 +422,7 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
     let removal = down_with_data(&cluster, &spec).await;
     assert!(removal.keep.is_empty(), "{:?}", removal.keep);
     assert!(
-        removal.files_left[0].starts_with("/tmp/repository on node "),
+        removal.files_left[0].path == "/tmp/repository" && removal.files_left[0].node.is_some(),
         "{:?}",
         removal.files_left
     );
@@ -668,7 +668,10 @@ async fn the_tutorials_objects_are_all_taken_and_all_undone() {
     assert!(removal.keep.is_empty(), "{:?}", removal.keep);
     assert_eq!(
         removal.files_left,
-        ["/tmp/repository on the node the registry ran on"]
+        [NodeDirectory {
+            path: "/tmp/repository".to_owned(),
+            node: None
+        }]
     );
     assert_eq!(contents(&cluster, "default").await, before);
 }

@@ -1,10 +1,12 @@
-//! `kreg down`: nodes first, while the registry still says what they hold, then the objects.
+//! `kreg down`: nodes first, while the registry still says what they hold, then the objects. Images in
+//! directories of nodes are erased between the registry's end and the volume's, so that a run that was
+//! cut short still finds them.
 
 use std::io::{IsTerminal as _, Write as _};
 
 use kreg_k8s::down::{self, DownOptions};
-use kreg_k8s::{Progress as Event, Removal};
-use kreg_nodes::{Receipt, State};
+use kreg_k8s::{NodeDirectory, Progress as Event, Removal};
+use kreg_nodes::{Receipt, State, StorageDir};
 use serde::Serialize;
 
 use crate::app::App;
@@ -12,6 +14,7 @@ use crate::args::DownArgs;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
 use crate::output;
+use crate::progress::Step;
 use crate::session::{Session, count};
 
 #[derive(Debug, Serialize)]
@@ -32,32 +35,32 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         .tried("cannot find out what there is to remove")?;
     confirm(app, &session, &planned, args)?;
 
-    let receipts = if args.skip_nodes {
-        Vec::new()
-    } else {
-        untrust(app, &session)?
+    let nodes = match args.skip_nodes {
+        true => None,
+        false => Some(Nodes::new(&session.settings, &session.facts, &[])?),
     };
-    let step = app.progress.step("objects");
-    let removal = down::down(
-        &session.cluster,
-        &session.spec,
-        options,
-        &|event| match event {
-            Event::Waiting(object, state) => step.at(&format!("{object} is {state}")),
-            Event::Deleted(object) => step.at(&format!("{object} is gone")),
-            _ => {}
-        },
-    )
-    .await
-    .tried("cannot remove the registry from the cluster")?;
-    step.done(match removal.delete.len() {
-        0 => "none were left".to_owned(),
-        number => format!("{} removed", number),
-    });
+    let mut receipts = match &nodes {
+        Some(nodes) => untrust(app, &session, nodes)?,
+        None => Vec::new(),
+    };
+    let mut objects = Objects::new(app, &session);
+    if let (Some(nodes), false) = (&nodes, planned.files_left.is_empty()) {
+        objects
+            .remove(DownOptions {
+                delete_data: false,
+                ..options
+            })
+            .await?;
+        let left = erase(app, &session, nodes, &planned.files_left, &mut receipts)?;
+        objects.remove(options).await?;
+        objects.removal.files_left = left;
+    } else {
+        objects.remove(options).await?;
+    }
 
     let outcome = Outcome {
         nodes: receipts,
-        objects: removal,
+        objects: objects.done(),
     };
     output::print(app.global.output, "Down", &outcome, text)?;
     // What a person must finish by hand is named with the commands.
@@ -70,15 +73,56 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         })
 }
 
-fn untrust(app: &App, session: &Session) -> Result<Vec<Receipt>, Error> {
-    let nodes = Nodes::new(&session.settings, &session.facts, &[])?;
+/// The objects, taken away in one go or two.
+struct Objects<'a> {
+    session: &'a Session,
+    step: Step<'a>,
+    removal: Removal,
+}
+
+impl<'a> Objects<'a> {
+    fn new(app: &'a App, session: &'a Session) -> Self {
+        Self {
+            session,
+            step: app.progress.step("objects"),
+            removal: Removal::default(),
+        }
+    }
+
+    async fn remove(&mut self, options: DownOptions) -> Result<(), Error> {
+        let step = &self.step;
+        let removal = down::down(
+            &self.session.cluster,
+            &self.session.spec,
+            options,
+            &|event| match event {
+                Event::Waiting(object, state) => step.at(&format!("{object} is {state}")),
+                Event::Deleted(object) => step.at(&format!("{object} is gone")),
+                _ => {}
+            },
+        )
+        .await
+        .tried("cannot remove the registry from the cluster")?;
+        self.removal.delete.extend(removal.delete);
+        self.removal.keep = removal.keep;
+        self.removal.files_left = removal.files_left;
+        Ok(())
+    }
+
+    fn done(self) -> Removal {
+        self.step.done(match self.removal.delete.len() {
+            0 => "none were left".to_owned(),
+            number => format!("{number} removed"),
+        });
+        self.removal
+    }
+}
+
+fn untrust(app: &App, session: &Session, nodes: &Nodes) -> Result<Vec<Receipt>, Error> {
     let step = app.progress.step("trust on the nodes");
     let receipts = nodes.untrust(&fleet::instance(&session.spec)?);
     let good = receipts.iter().filter(|receipt| receipt.is_ok()).count();
-    let restored = receipts
-        .iter()
-        .filter(|receipt| receipt.state == State::Changed)
-        .count();
+    let restored = changed(&receipts);
     let summary = match restored {
         0 if good == receipts.len() => "none was left".to_owned(),
         _ => format!(
@@ -92,6 +136,60 @@ fn untrust(app: &App, session: &Session) -> Result<Vec<Receipt>, Error> {
         step.partly(summary);
     }
     Ok(receipts)
+}
+
+/// Erases what the volumes' directories hold of the registry. Says where files stay, and notes in
+/// `receipts` which node could not be done.
+fn erase(
+    app: &App,
+    session: &Session,
+    nodes: &Nodes,
+    directories: &[NodeDirectory],
+    receipts: &mut [Receipt],
+) -> Result<Vec<NodeDirectory>, Error> {
+    let step = app.progress.step("images on the nodes");
+    let instance = fleet::instance(&session.spec)?;
+    let mut left = Vec::new();
+    let mut erased = Vec::new();
+    for directory in directories {
+        let storage = StorageDir::new(&directory.path).tried("cannot erase the images")?;
+        for receipt in nodes.erase(&instance, &storage, directory.node.as_deref()) {
+            if receipt.state == State::Changed {
+                erased.push(format!("{}:{storage}", receipt.node));
+            }
+            if receipt.is_ok() {
+                continue;
+            }
+            left.push(NodeDirectory {
+                path: directory.path.clone(),
+                node: Some(receipt.node.clone()),
+            });
+            // A node that was not reached at all is told of once.
+            if let Some(known) = receipts
+                .iter_mut()
+                .find(|known| known.node == receipt.node && known.is_ok())
+            {
+                *known = receipt;
+            }
+        }
+    }
+    let summary = match erased.as_slice() {
+        [] => "none were there".to_owned(),
+        erased => format!("erased in {}", erased.join(", ")),
+    };
+    if left.is_empty() {
+        step.done(summary);
+    } else {
+        step.partly(summary);
+    }
+    Ok(left)
+}
+
+fn changed(receipts: &[Receipt]) -> usize {
+    receipts
+        .iter()
+        .filter(|receipt| receipt.state == State::Changed)
+        .count()
 }
 
 /// Asks on a terminal; elsewhere `--yes` must say it.

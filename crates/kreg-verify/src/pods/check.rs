@@ -142,10 +142,6 @@ async fn create(pods: &Api<Pod>, wanted: &Pod) -> Result<Pod, kube::Error> {
     }
 }
 
-/// A kubelet whose first Pod of a namespace comes right after its pull secret can be refused the
-/// secret for a moment, pulls without it, and is right at its next try 10 s later.
-const SECRET_GRACE: Duration = Duration::from_secs(12);
-
 /// Follows the Pod until its fate is decided, and returns it as last seen.
 async fn wait(pods: &Api<Pod>, name: &str, deadline: Instant) -> (End, Option<Pod>) {
     let news = watcher::watch_object(pods.clone(), name);
@@ -157,7 +153,6 @@ async fn follow(
     deadline: Instant,
 ) -> (End, Option<Pod>) {
     pin_mut!(news);
-    let begun = Instant::now();
     let mut last = None;
     let mut trouble = "the API server has not shown the pod yet".to_owned();
     loop {
@@ -181,10 +176,7 @@ async fn follow(
         match progress {
             Progress::Exited(code) => return (End::Exited(code), last),
             Progress::Stuck(words) => return (End::Stuck(words), last),
-            Progress::PullFailed { kind, message }
-                if !kind.may_pass()
-                    && (kind != PullFailure::Unauthorized || begun.elapsed() >= SECRET_GRACE) =>
-            {
+            Progress::PullFailed { kind, message } if !kind.may_pass() => {
                 return (End::PullFailed(kind, message), last);
             }
             Progress::PullFailed { message, .. } => trouble = message,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, LocalObjectReference, Pod, PodSecurityContext, PodSpec,
-    ResourceRequirements, SeccompProfile, SecurityContext, Toleration,
+    Capabilities, Container, KeyToPath, LocalObjectReference, Pod, PodSecurityContext, PodSpec,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration, Volume,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -20,6 +21,9 @@ const UID: i64 = 65532;
 ///   also reaches cordoned and full nodes. It tolerates every taint, because `NoExecute` taints
 ///   would evict it, scheduled or not.
 /// - `imagePullPolicy: Always` and a digest: neither a cached image nor a moved tag can pass.
+/// - It mounts its pull secret, of which it sees nothing: a kubelet that may not yet read a new
+///   Pod's Secrets (the node authorizer is a moment behind) pulls without them and is answered
+///   401, but holds a Pod back until its volumes are there.
 /// - It meets the Pod Security level `restricted`, and has no token of any service account.
 /// - `activeDeadlineSeconds`: it ends by itself if whoever started it is gone.
 #[must_use]
@@ -59,14 +63,40 @@ pub fn pod(pulls: &NodePulls, run: &str, name: &str, node: &str, image: &str) ->
                 }),
                 ..PodSecurityContext::default()
             }),
-            containers: vec![container(image)],
+            volumes: pulls
+                .pull_secret
+                .as_deref()
+                .map(|secret| vec![awaited(secret)]),
+            containers: vec![container(image, pulls.pull_secret.is_some())],
             ..PodSpec::default()
         }),
         status: None,
     }
 }
 
-fn container(image: &str) -> Container {
+const AWAITED: &str = "pull-secret-read";
+
+/// An empty directory, there once the kubelet could read the Secret. Optional, as a key that is not
+/// there gives the empty directory only so; a Secret that is not there is the pull's to tell.
+/// Source: Kubernetes `pkg/volume/secret`, `MakePayload`.
+fn awaited(secret: &str) -> Volume {
+    Volume {
+        name: AWAITED.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret.to_owned()),
+            optional: Some(true),
+            items: Some(vec![KeyToPath {
+                key: "none".to_owned(),
+                path: "none".to_owned(),
+                mode: None,
+            }]),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+fn container(image: &str, awaits_secret: bool) -> Container {
     Container {
         name: "probe".to_owned(),
         image: Some(image.to_owned()),
@@ -79,6 +109,15 @@ fn container(image: &str) -> Container {
                 ..Capabilities::default()
             }),
             ..SecurityContext::default()
+        }),
+        // The kubelet leaves out volumes that no container mounts.
+        volume_mounts: awaits_secret.then(|| {
+            vec![VolumeMount {
+                name: AWAITED.to_owned(),
+                mount_path: "/run/kreg".to_owned(),
+                read_only: Some(true),
+                ..VolumeMount::default()
+            }]
         }),
         // Both, so that namespaces with quotas take it; little, so that full nodes do.
         resources: Some(ResourceRequirements {
