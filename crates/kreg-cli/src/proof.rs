@@ -90,6 +90,10 @@ impl Proof {
         &self.0
     }
 
+    pub(crate) fn holds(&self) -> bool {
+        self.0.verdict == Verdict::Pass
+    }
+
     pub(crate) fn to_json(&self) -> Result<serde_json::Value, Error> {
         serde_json::to_value(&self.0).tried("cannot write the proof as JSON")
     }
@@ -119,7 +123,7 @@ impl Proof {
 
     /// After the result was printed.
     pub(crate) fn judge(&self) -> Result<Ending, Error> {
-        if self.0.verdict == Verdict::Pass {
+        if self.holds() {
             return Ok(Ending::Done);
         }
         let lines: Vec<_> = self

@@ -287,10 +287,10 @@ fn text(outcome: &Outcome, proof: Option<&Proof>) -> String {
     if let Some(proof) = proof {
         lines.push(proof.table());
     }
-    let what = if outcome.changed {
-        "is up"
-    } else {
-        "is up; nothing was changed"
+    let what = match (proof.map(Proof::holds), outcome.changed) {
+        (Some(false), _) => "is up, but the proof does not hold",
+        (_, true) => "is up",
+        (_, false) => "is up; nothing was changed",
     };
     lines.push(format!(
         "{} {what}. Images are named {}/NAME:TAG.",

@@ -83,8 +83,8 @@ fn make_room(world: &World, place: &str) -> Result<()> {
 fn listing(world: &World) -> Result<String> {
     let places = PLACES.join(" ");
     let script = format!(
-        "for place in {places}; do [ -d $place ] && find $place; done | sort\n\
-         for place in {places}; do [ -d $place ] && find $place -type f -exec sha256sum {{}} +; done | sort\n\
+        "for place in {places}; do if [ -d $place ]; then find $place; fi; done | sort\n\
+         for place in {places}; do if [ -d $place ]; then find $place -type f -exec sha256sum {{}} +; fi; done | sort\n\
          sha256sum /etc/hosts"
     );
     world.on(world.node(1)?, &script).read()
