@@ -96,6 +96,9 @@ pub(crate) enum Command {
     /// Node trust on its own
     #[command(subcommand)]
     Nodes(NodesCommand),
+    /// The registry's certificates: look, judge, renew, rotate the CA
+    #[command(subcommand)]
+    Cert(crate::commands::cert::args::CertCommand),
     /// Who may log in
     #[command(subcommand)]
     User(UserCommand),
@@ -333,7 +336,7 @@ pub(crate) struct UserPasswordArgs {
 }
 
 /// Go's and systemd's short form: a number and `s`, `m` or `h`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(at) => text.split_at(at),
         None => (text, "s"),

@@ -1,5 +1,6 @@
 //! One file a command; this one only sends to them.
 
+pub(crate) mod cert;
 pub(crate) mod docs;
 mod down;
 pub(crate) mod init;
@@ -22,6 +23,7 @@ pub(crate) async fn dispatch(app: &App, command: Command) -> Result<Ending, Erro
         Command::Status(args) => status::run(app, &args).await,
         Command::Verify(args) => verify::run(app, &args).await,
         Command::Nodes(command) => nodes::run(app, &command).await,
+        Command::Cert(command) => cert::run(app, &command).await,
         Command::User(command) => user::run(app, &command).await,
         Command::Init(args) => init::run(&args),
         Command::Completions { shell } => docs::completions(shell),

@@ -1,0 +1,121 @@
+//! `kreg cert show`: what the cluster holds, and what the registry serves.
+
+use kreg_pki::{Certificate, TrustBundle};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::view::View;
+use super::{keys, serving};
+use crate::app::App;
+use crate::args::TargetArgs;
+use crate::error::{Ending, Error, Tried as _};
+use crate::output;
+use crate::session::Session;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    registry: String,
+    namespace: String,
+    /// The chain that the cluster holds for the registry, leaf first.
+    stored: Vec<View>,
+    /// The chain that the registry shows, leaf first; empty if it cannot be reached.
+    served: Vec<View>,
+    /// Why it cannot be reached, or what rustls has against it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served_problem: Option<String>,
+    /// Whether the two leaves are one.
+    served_is_stored: bool,
+    /// What clients are told to trust.
+    trusted: Vec<View>,
+    ca_key: keys::Whereabouts,
+    /// Whether a second CA is there, with a rotation not yet at its end.
+    rotating: bool,
+}
+
+pub(super) async fn run(app: &App, target: &TargetArgs) -> Result<Ending, Error> {
+    let session = Session::open(app, target, true).await?;
+    let state = session.existing().await?;
+    let (Some(chain), Some(bundle)) = (&state.tls_chain_pem, &state.ca_bundle_pem) else {
+        return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
+    };
+    let stored = Certificate::all_from_pem(chain, "the registry's certificate")
+        .tried("cannot read the certificate that the cluster holds")?;
+    let trusted = TrustBundle::from_pem(bundle, "the CA bundle")
+        .tried("cannot read the CA bundle that the cluster holds")?;
+    let step = app.progress.step("the registry by TLS");
+    let (served, problem) = match serving::seen(&session, bundle).await {
+        Ok(seen) => (seen.chain, seen.problem),
+        Err(error) => (Vec::new(), Some(explained(&error))),
+    };
+    match &problem {
+        None => step.done(""),
+        Some(problem) => step.failed(problem),
+    }
+    let now = OffsetDateTime::now_utc();
+    let shown = Shown {
+        registry: session.spec.registry_name(),
+        namespace: session.spec.namespace().to_owned(),
+        served_is_stored: served.first() == stored.first(),
+        stored: View::all(&stored, now),
+        served: View::all(&served, now),
+        served_problem: problem,
+        trusted: View::all(trusted.certificates(), now),
+        ca_key: keys::whereabouts(&session, &state),
+        rotating: keys::rotation_under_way(&session).await?,
+    };
+    output::print(app.global.output, "Certificates", &shown, text)?;
+    Ok(match shown.served_is_stored {
+        true => Ending::Done,
+        false => Ending::Pending,
+    })
+}
+
+fn explained(error: &Error) -> String {
+    std::iter::once(error.message().to_owned())
+        .chain(error.causes().iter().cloned())
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+fn text(shown: &Shown) -> String {
+    let mut parts = Vec::new();
+    let titled = |title: &str, views: &[View], parts: &mut Vec<String>| {
+        for (index, view) in views.iter().enumerate() {
+            parts.push(view.text(&match index {
+                0 => title.to_owned(),
+                more => format!("{title}, link {}", more + 1),
+            }));
+        }
+    };
+    let title = match shown.served_is_stored {
+        true => "registry's certificate, held and served",
+        false => "registry's certificate, held by the cluster",
+    };
+    titled(title, &shown.stored, &mut parts);
+    if !shown.served_is_stored {
+        titled(
+            "registry's certificate, as served",
+            &shown.served,
+            &mut parts,
+        );
+        parts.push(match shown.served.is_empty() {
+            true => "what the registry serves is not known".to_owned(),
+            false => "the registry serves another certificate than the cluster holds: `kreg up` \
+                      restarts it"
+                .to_owned(),
+        });
+    }
+    for (index, view) in shown.trusted.iter().enumerate() {
+        parts.push(view.text(&format!(
+            "trusted, {} of {}",
+            index + 1,
+            shown.trusted.len()
+        )));
+    }
+    parts.push(format!("CA's private key: {}", shown.ca_key));
+    if shown.rotating {
+        parts.push("a new CA is on its way: `kreg cert renew --ca --finish` goes on".to_owned());
+    }
+    parts.join("\n\n")
+}
