@@ -15,14 +15,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     not done, 4 proof failed, 5 changes pending or drift."
 )]
 pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) global: Global,
-
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) global: Global,
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Configuration file [default: ./kreg.toml if there is one]
     #[arg(short, long, global = true, env = "KREG_CONFIG", value_name = "FILE")]
@@ -120,16 +121,17 @@ pub(crate) struct InitArgs {
 
 /// What names the registry; the same for every command.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Registry")]
 pub(crate) struct TargetArgs {
     /// `default`, or `tutorial`: the objects and names of the well-known tutorial
     #[arg(long, value_enum)]
     pub(crate) profile: Option<ProfileArg>,
 
-    /// Name of the registry: its Service, and the host part of image names
+    /// Name of the registry: its Service, and the host part of image names [default: docker-registry]
     #[arg(long)]
     pub(crate) name: Option<String>,
 
-    /// Port of the registry
+    /// Port of the registry [default: 5000]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
 
@@ -169,11 +171,10 @@ pub(crate) struct SshArgs {
 }
 
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Registry")]
 pub(crate) struct SpecArgs {
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
-
-    /// Image of the distribution registry, one that every node can pull or already has
+    /// Image of the distribution registry, one that every node can pull or already has [default:
+    /// docker.io/library/registry:2.8.3]
     #[arg(long)]
     pub(crate) image: Option<String>,
 
@@ -213,13 +214,13 @@ pub(crate) struct SpecArgs {
     /// Take over objects of the same name that kreg did not make
     #[arg(long)]
     pub(crate) adopt: bool,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    #[command(flatten)]
-    pub(crate) spec: SpecArgs,
-
     /// End with 5 if something would change
     #[arg(long)]
     pub(crate) exit_code: bool,
@@ -227,13 +228,13 @@ pub(crate) struct PlanArgs {
     /// Leave the nodes out
     #[arg(long)]
     pub(crate) skip_nodes: bool,
+
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
-    #[command(flatten)]
-    pub(crate) spec: SpecArgs,
-
     /// Leave the nodes out: only the objects in the cluster
     #[arg(long)]
     pub(crate) skip_nodes: bool,
@@ -241,13 +242,13 @@ pub(crate) struct UpArgs {
     /// Leave the proof out
     #[arg(long)]
     pub(crate) skip_verify: bool,
+
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DownArgs {
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
-
     /// Remove the volume with all images too
     #[arg(long)]
     pub(crate) delete_data: bool,
@@ -255,16 +256,19 @@ pub(crate) struct DownArgs {
     /// Leave the nodes as they are (they then keep trusting the CA)
     #[arg(long)]
     pub(crate) skip_nodes: bool,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
-
     /// Only these nodes
     #[arg(long = "node", value_name = "NODE")]
     pub(crate) nodes: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -287,12 +291,12 @@ pub(crate) enum NodesCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct NodesArgs {
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
-
     /// Only these nodes
     #[arg(long = "node", value_name = "NODE")]
     pub(crate) nodes: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 #[derive(Debug, Subcommand)]
