@@ -2,6 +2,7 @@
 //! and the proof that the change has reached the registry.
 
 use std::io::IsTerminal as _;
+use std::time::Instant;
 
 use kreg_auth::{
     Cost, Credentials, ExposeSecret as _, Htpasswd, PasswordSource, PullSecret, SecretString,
@@ -34,6 +35,21 @@ struct Row {
     hash: String,
     /// Whether the registry lets an entry of this kind log in.
     usable: bool,
+}
+
+/// What became of one user, as `-o json` prints it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Done {
+    registry: String,
+    user: String,
+    /// What the registry itself said, in the end, to this user with this password.
+    can_log_in: bool,
+    /// From the written Secret, or the question, until the registry said so.
+    seconds: f64,
+    /// Only with --generate, which asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
 }
 
 pub(crate) async fn run(app: &App, command: &UserCommand) -> Result<Ending, Error> {
@@ -104,9 +120,15 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
         &names.htpasswd,
         "htpasswd",
         |text| {
-            edited(text, |file| match entry {
-                Entry::New => file.add(&user, Cost::DEFAULT),
-                Entry::Known => file.change(&user, Cost::DEFAULT),
+            edited(text, |file| {
+                // Left by a removal that was killed.
+                if file.contains(WITNESS) {
+                    file.remove(WITNESS)?;
+                }
+                match entry {
+                    Entry::New => file.add(&user, Cost::DEFAULT),
+                    Entry::Known => file.change(&user, Cost::DEFAULT),
+                }
             })
         },
     )
@@ -128,27 +150,36 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
         .await?;
     }
     step.at("waiting until the registry knows it");
+    let written = Instant::now();
     door.refresh(&session).await;
     door.until_in(&user, session.settings.timeout).await?;
-    let mut proved = "logs in".to_owned();
+    let seconds = written.elapsed().as_secs_f64();
+    let mut proved = format!("logs in, {seconds:.1} s after the Secret was written");
     if let Some(old) =
         was.filter(|old| old.password().expose_secret() != user.password().expose_secret())
     {
         door.until_out(&old, session.settings.timeout).await?;
-        proved.push_str(", the old password is refused, the pull secret is changed");
+        proved.push_str("; the old password is refused, the pull secret is changed");
     } else if entry == Entry::Known {
         // One entry a user: with the new password in, the old one has no line to match.
-        proved.push_str(", the old password has no entry any more");
+        proved.push_str("; the old password has no entry any more");
     }
     step.done(proved);
-    if args.generate {
-        return output::line(user.password().expose_secret()).map(|()| Ending::Done);
-    }
-    output::line(&format!(
-        "user {} can log in to {}",
-        user.username(),
-        session.spec.registry_name()
-    ))?;
+    let done = Done {
+        registry: session.spec.registry_name(),
+        user: user.username().to_owned(),
+        can_log_in: true,
+        seconds,
+        password: args
+            .generate
+            .then(|| user.password().expose_secret().to_owned()),
+    };
+    output::print(app.global.output, "User", &done, |done| {
+        match &done.password {
+            Some(password) => password.clone(),
+            None => format!("user {} can log in to {}", done.user, done.registry),
+        }
+    })?;
     Ok(Ending::Done)
 }
 
@@ -169,16 +200,28 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     })
     .await?;
     step.at("waiting until the registry knows it");
+    let written = Instant::now();
     door.refresh(&session).await;
     let known = door.until_in(&witness, session.settings.timeout).await;
+    let seconds = written.elapsed().as_secs_f64();
     change(&session, &names, |file| file.remove(WITNESS)).await?;
     known?;
-    step.done("the registry has read the file without this user");
-    output::line(&format!(
-        "user {} cannot log in to {} any more",
-        args.user,
-        session.spec.registry_name()
-    ))?;
+    step.done(format!(
+        "the registry has read the file without this user, {seconds:.1} s after it was written"
+    ));
+    let done = Done {
+        registry: session.spec.registry_name(),
+        user: args.user.clone(),
+        can_log_in: false,
+        seconds,
+        password: None,
+    };
+    output::print(app.global.output, "User", &done, |done| {
+        format!(
+            "user {} cannot log in to {} any more",
+            done.user, done.registry
+        )
+    })?;
     Ok(Ending::Done)
 }
 
@@ -202,9 +245,19 @@ async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
     let user = credentials(app, args)?;
     let session = Session::open(app, &args.target, true).await?;
     let door = Door::of(&session).await?;
+    let asked = Instant::now();
     match door.knock(&user).await? {
         login::Answer::In => {
-            output::line(&format!("user {} can log in", user.username()))?;
+            let done = Done {
+                registry: session.spec.registry_name(),
+                user: user.username().to_owned(),
+                can_log_in: true,
+                seconds: asked.elapsed().as_secs_f64(),
+                password: None,
+            };
+            output::print(app.global.output, "User", &done, |done| {
+                format!("user {} can log in", done.user)
+            })?;
             Ok(Ending::Done)
         }
         login::Answer::Out => Err(Error::new(

@@ -29,6 +29,8 @@ pub(super) fn steps(
 ) -> Result<Vec<Ahead>, Error> {
     const CONFUSED: &str = "the rotation cannot go on";
     let mut authorities: Vec<Authority> = Vec::new();
+    // What a thrown away CA is called in what is told.
+    let mut called: Vec<(String, String)> = Vec::new();
     let mut ahead = Vec::new();
     for _ in 0..MOST {
         let phase = world.phase().tried(CONFUSED)?;
@@ -36,13 +38,16 @@ pub(super) fn steps(
         if step == Step::Done {
             break;
         }
-        ahead.push(Ahead {
-            phase,
-            step: told(&step),
-        });
+        let mut words = told(&step);
+        for (from, to) in &called {
+            words = words.replace(from, to);
+        }
+        ahead.push(Ahead { phase, step: words });
         match step {
             Step::CreateAuthority => {
                 let new = throwaway()?;
+                let name = common_name(new.certificate()).to_owned();
+                called.push((name, "the new CA".to_owned()));
                 world.authorities.push(new.certificate().clone());
                 authorities.push(new);
                 goal = Goal::Finish;
@@ -65,6 +70,8 @@ pub(super) fn steps(
                     Some(known) => known,
                     None => {
                         let new = throwaway()?;
+                        let name = common_name(new.certificate()).to_owned();
+                        called.push((name, common_name(&by).to_owned()));
                         replace(&mut world, &by, new.certificate());
                         authorities.push(new);
                         authorities.len() - 1

@@ -74,7 +74,7 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
     }
     let (leaf, trusted, behind) = match session.settings.profile {
         ProfileArg::Default => {
-            let leaf = issue.from_ca(args).await?;
+            let leaf = issue.under_ca(args).await?;
             (leaf, bundle.to_owned(), Vec::new())
         }
         ProfileArg::Tutorial => issue.self_signed().await?,
@@ -159,7 +159,7 @@ impl Issue<'_> {
     }
 
     /// Nodes trust the CA already: nothing to tell them.
-    async fn from_ca(&self, args: &RenewArgs) -> Result<Leaf, Error> {
+    async fn under_ca(&self, args: &RenewArgs) -> Result<Leaf, Error> {
         let keys = self.keys(args).await?;
         let leaf = keys
             .signer()

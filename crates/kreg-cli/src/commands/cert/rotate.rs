@@ -17,7 +17,6 @@ use crate::args::ProfileArg;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet;
 use crate::output;
-use crate::progress::Step as Told;
 use crate::proof::{self, Keys as ProofKeys, Proof};
 use crate::session::{Session, count};
 
@@ -89,14 +88,16 @@ fn policy(session: &Session, args: &RenewArgs) -> Result<Policy, Error> {
         )));
     }
     let skipped = session.settings.nodes.skip.iter();
-    let mut policy = Policy::default();
-    policy.excused = args
-        .rotation
-        .excused
-        .iter()
-        .chain(skipped)
-        .cloned()
-        .collect();
+    let mut policy = Policy {
+        excused: args
+            .rotation
+            .excused
+            .iter()
+            .chain(skipped)
+            .cloned()
+            .collect(),
+        ..Policy::default()
+    };
     if let Some(grace) = args.rotation.grace {
         policy.grace = Duration::try_from(grace)
             .map_err(|cause| Error::usage("--grace is too long").because(&cause))?;
@@ -147,16 +148,16 @@ impl Rotation<'_> {
             }
             told_last = matches!(step, Step::WaitForNodes { .. });
             let words = outlook::told(&step);
-            let shown = self.app.progress.step(words.clone());
-            self.take(&look, step, shown).await?;
+            self.take(&look, step).await?;
             self.done.push(words);
         }
         Err(Error::failed("the rotation did not come to its end")
             .help("somebody else seems to work on it; run the same command again"))
     }
 
-    async fn take(&mut self, look: &Look, step: Step, shown: Told<'_>) -> Result<(), Error> {
+    async fn take(&mut self, look: &Look, step: Step) -> Result<(), Error> {
         let session = self.session;
+        let shown = self.app.progress.step(outlook::told(&step));
         let serving = &look.holdings.serving;
         match step {
             Step::CreateAuthority => {
@@ -174,11 +175,12 @@ impl Rotation<'_> {
                     .find(|authority| serving.is_issued_by(authority))
                     .map_or_else(|| Ok(look.keys.signer()), |issuer| look.keys.of(issuer))?;
                 look.keys.publish(session, &bundle, signer).await?;
-                shown.done("published");
+                shown.done("");
                 self.tell(look, &bundle).await?;
             }
             Step::WaitForNodes { .. } => {
-                shown.done("");
+                // The line of what the nodes say takes its place.
+                drop(shown);
                 self.tell(look, &look.holdings.published).await?;
             }
             Step::Serve(by) => {
@@ -194,7 +196,7 @@ impl Rotation<'_> {
                 shown.done("");
             }
             Step::Prove => {
-                shown.done("");
+                drop(shown);
                 let proof = self.prove(look).await?;
                 let holds = proof.holds();
                 self.proof = Some(proof);
