@@ -7,6 +7,7 @@ mod demo;
 mod e2e;
 mod engine;
 mod failure;
+mod fuzz;
 mod images;
 mod needs;
 mod node;
@@ -43,6 +44,8 @@ enum Chore {
     E2e(e2e::Options),
     /// Side by side with the tutorial typed by hand
     Bench(bench::Options),
+    /// Every fuzz target for a bounded time
+    Fuzz(fuzz::Options),
     /// The Docker engine that clusters and tests run on
     #[command(subcommand)]
     Engine(Engine),
@@ -135,6 +138,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Test(options) => test::run(&options),
         Chore::E2e(options) => e2e::run(&options),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Images => images::build_all(),
         Chore::NodeImage { kubernetes } => node::image(kubernetes).map(progress::say),
         Chore::Cluster(chore) => cluster(chore),

@@ -1,6 +1,6 @@
 //! `kreg nodes trust|untrust|status|script`.
 
-use kreg_nodes::{NodeProgram, Receipt, State, Trust};
+use kreg_nodes::{FileStatus, NodeProgram, Receipt, State, Trust};
 use serde::Serialize;
 
 use crate::app::App;
@@ -23,7 +23,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             let step = app.progress.step("trust on the nodes");
             let receipts = nodes.trust(&trust);
             step.done("");
-            finish(app, receipts, "not done")
+            finish(app, receipts, "not done", done)
         }
         NodesCommand::Untrust(args) => {
             let (session, nodes) = open(app, args).await?;
@@ -31,7 +31,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             let step = app.progress.step("trust on the nodes");
             let receipts = nodes.untrust(&instance);
             step.done("");
-            finish(app, receipts, "not put back as it was")
+            finish(app, receipts, "not put back as it was", done)
         }
         NodesCommand::Status(args) => {
             let (session, nodes) = open(app, args).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             let drift = receipts
                 .iter()
                 .any(|receipt| receipt.state == State::Changed);
-            let ending = finish(app, receipts, "could not be looked at")?;
+            let ending = finish(app, receipts, "could not be looked at", found)?;
             Ok(if drift { Ending::Pending } else { ending })
         }
         NodesCommand::Script { target, undo } => script(app, target, *undo).await,
@@ -68,26 +68,61 @@ async fn held_trust(session: &Session) -> Result<Trust, Error> {
     }
 }
 
-fn finish(app: &App, nodes: Vec<Receipt>, what: &str) -> Result<Ending, Error> {
+fn finish(
+    app: &App,
+    nodes: Vec<Receipt>,
+    what: &str,
+    words: fn(&Receipt) -> String,
+) -> Result<Ending, Error> {
     let outcome = Outcome { nodes };
     output::print(app.global.output, "Nodes", &outcome, |outcome| {
-        table(&outcome.nodes)
+        table(&outcome.nodes, words)
     })?;
     fleet::judge(&outcome.nodes, what)?;
     Ok(Ending::Done)
 }
 
+/// What was done to a node.
+fn done(receipt: &Receipt) -> String {
+    output::word(&receipt.state)
+}
+
+/// What was seen on a node, where nothing was done.
+pub(super) fn found(receipt: &Receipt) -> String {
+    match receipt.state {
+        State::Unchanged => "yes".to_owned(),
+        State::Changed => "not as it should".to_owned(),
+        _ => output::word(&receipt.state),
+    }
+}
+
 /// One row a node; shared with `status`.
-pub(super) fn table(receipts: &[Receipt]) -> String {
+pub(super) fn table(receipts: &[Receipt], words: fn(&Receipt) -> String) -> String {
     let row = |receipt: &Receipt| {
-        let detail = receipt.reason.clone().unwrap_or_default();
-        let state = output::word(&receipt.state);
-        [receipt.node.clone(), receipt.address.clone(), state, detail]
+        [
+            receipt.node.clone(),
+            receipt.address.clone(),
+            words(receipt),
+            detail(receipt),
+        ]
     };
     output::table(
         ["NODE", "ADDRESS", "TRUST", "DETAIL"],
         receipts.iter().map(row),
     )
+}
+
+/// Why it is not well, or which files are concerned.
+fn detail(receipt: &Receipt) -> String {
+    let files = || {
+        let changed = receipt
+            .files
+            .iter()
+            .filter(|file| file.status != FileStatus::Unchanged);
+        let paths: Vec<_> = changed.map(|file| file.path.as_str()).collect();
+        paths.join(", ")
+    };
+    receipt.reason.clone().unwrap_or_else(files)
 }
 
 /// The program of each node; they differ where the nodes do.

@@ -147,7 +147,7 @@ fn text(outcome: &Outcome) -> String {
         }),
     ));
     if !outcome.nodes.is_empty() {
-        parts.push(nodes::table(&outcome.nodes));
+        parts.push(nodes::table(&outcome.nodes, nodes::found));
     }
     parts.join("\n\n")
 }

@@ -61,7 +61,7 @@ fn cut_half_way(world: &World, whole: u64) -> Result<()> {
             let address = proxy.address().to_string();
             return ran
                 .ended_with(1)?
-                .says(&["error:", "help:"])?
+                .says(&["error:", "run the same command again"])?
                 .says_one_of(&[address.as_str(), "API server"])
                 .map(drop);
         }
