@@ -65,14 +65,14 @@ impl Block {
             return Ok(file.to_vec());
         }
         let mut out = split.rest;
-        let last = out.strip_suffix(b"\n").unwrap_or(&out);
-        let eol: &[u8] = match last.ends_with(b"\r") {
+        // Only the newline is missing: a carriage return, if the file has them, is there.
+        if !out.is_empty() && !out.ends_with(b"\n") {
+            out.push(b'\n');
+        }
+        let eol: &[u8] = match out.ends_with(b"\r\n") {
             true => b"\r\n",
             false => b"\n",
         };
-        if !out.is_empty() && !out.ends_with(b"\n") {
-            out.extend_from_slice(eol);
-        }
         for line in self.text().lines() {
             out.extend_from_slice(line.as_bytes());
             out.extend_from_slice(eol);
@@ -171,15 +171,13 @@ mod tests {
         assert_eq!(String::from_utf8(put).unwrap(), format!("{rest}{TEXT}"));
     }
 
-    #[test]
-    fn keeps_carriage_returns() {
-        let put = block("10.96.0.50").put(b"127.0.0.1 localhost\r\n").unwrap();
-        assert_eq!(
-            put,
-            format!("127.0.0.1 localhost\n{TEXT}")
-                .replace('\n', "\r\n")
-                .into_bytes()
-        );
+    #[rstest]
+    #[case::ended(b"127.0.0.1 localhost\r\n")]
+    #[case::half_ended(b"127.0.0.1 localhost\r")]
+    fn keeps_carriage_returns(#[case] file: &[u8]) {
+        let put = block("10.96.0.50").put(file).unwrap();
+        let wanted = format!("127.0.0.1 localhost\n{TEXT}").replace('\n', "\r\n");
+        assert_eq!(String::from_utf8(put).unwrap(), wanted);
     }
 
     #[rstest]
@@ -200,7 +198,6 @@ mod tests {
 
     proptest! {
         #[test]
-        #[ignore = "fails, open: a last line that is a lone CR is not kept"]
         fn putting_and_stripping_keep_the_rest(lines in prop::collection::vec("[ -~\t\r]{0,30}", 0..8), end: bool) {
             prop_assume!(lines.iter().all(|line| !line.contains("kreg r")));
             let mut file = lines.join("\n").into_bytes();

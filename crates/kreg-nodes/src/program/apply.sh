@@ -4,18 +4,9 @@ planned=$nl
 
 # put_file PATH MODE ADOPT CONTENT: PATH comes to hold what the function CONTENT prints.
 put_file() {
-  target=$root$1
-  planned=$planned$1$nl
-  temp_for "$target"
-  [ ! -L "$target" ] || fail check "$1" "is a symbolic link, which kreg does not write through"
-  if [ -e "$target" ] && [ ! -f "$target" ]; then
-    fail check "$1" "is not a regular file"
-  fi
-  find_entry "$1"
-  if [ -f "$target" ] && "$4" | same - "$target"; then
-    [ -z "$entry" ] || settle_entry
-    rm -f "$temp"
-    report "$1" unchanged ""
+  begin_with "$1"
+  if [ -f "$target" ] && "$4" | same_as "$target"; then
+    as_wanted "$1"
     return 0
   fi
   note=''
@@ -32,18 +23,67 @@ put_file() {
   else
     keep_drift
     make_parents "$1"
-    message=$({ "$4" >"$entry/next.new" && mv -f "$entry/next.new" "$entry/next"; } 2>&1) ||
-      fail journal "$1" "$message"
+    next_version "$1" "$4"
   fi
-  message=$({ rm -f "$temp" && "$4" >"$temp" && chmod "$2" "$temp"; } 2>&1) || {
-    rm -f "$temp"
-    fail write "$1" "$message"
-  }
+  message=$({ rm -f "$temp" && "$4" | into "$temp" "$4" && chmod "$2" "$temp"; } 2>&1) ||
+    no_temp write "$1" "$message"
+  put_in_place "$1" "$note"
+}
+
+# put_hosts PATH BLOCK: PATH comes to hold the lines that BLOCK prints, markers included.
+put_hosts() {
+  begin_with "$1"
+  hosts_block=$2
+  wanted=$("$2")$nl
+  if [ -f "$target" ]; then
+    split_hosts "$target" >/dev/null
+    [ -z "$broken" ] || fail check "$1" "the markers '$begin' and '$end' are broken: $broken"
+    is_text "$target" || fail check "$1" "holds a zero byte, so it is no text"
+    if [ "$blocks" -eq 1 ] && [ "$block" = "$wanted" ]; then
+      as_wanted "$1"
+      return 0
+    fi
+  else
+    make_parents "$1"
+  fi
+  if [ -z "$entry" ]; then
+    new_entry hosts "$1" new_hosts
+  else
+    next_version "$1" new_hosts
+  fi
+  message=$({
+    rm -f "$temp" &&
+      { [ ! -f "$target" ] || cp -p "$target" "$temp"; } &&
+      cat "$entry/next" >"$temp" && same "$entry/next" "$temp"
+  } 2>&1) || no_temp write "$1" "$message"
+  put_in_place "$1" ""
+}
+
+# Looks at what is at PATH, for one of the two above.
+begin_with() {
+  target=$root$1
+  planned=$planned$1$nl
+  temp_for "$target"
+  [ ! -L "$target" ] || fail check "$1" "is a symbolic link, which kreg does not write through"
+  if [ -e "$target" ] && [ ! -f "$target" ]; then
+    fail check "$1" "is not a regular file"
+  fi
+  find_entry "$1"
+  finish_over
+}
+
+as_wanted() {
+  [ -z "$entry" ] || settle_entry
+  rm -f "$temp"
+  report "$1" unchanged ""
+}
+
+put_in_place() {
   like_target
-  sync_files "$entry" "$entry"/*
+  sync_files "$entry"/* "$entry"
   move_in "$target"
   settle_entry
-  report "$1" changed "$note"
+  report "$1" changed "$2"
 }
 
 # An edit by others to a file of kreg's is mended; the edited file is kept beside the entry.
@@ -78,56 +118,11 @@ make_parents() {
   find_entry "$1"
 }
 
-# put_hosts PATH BLOCK: PATH comes to hold the lines that BLOCK prints, markers included.
-put_hosts() {
-  target=$root$1
-  planned=$planned$1$nl
-  temp_for "$target"
-  hosts_block=$2
-  [ ! -L "$target" ] || fail check "$1" "is a symbolic link, which kreg does not write through"
-  if [ -e "$target" ] && [ ! -f "$target" ]; then
-    fail check "$1" "is not a regular file"
-  fi
-  find_entry "$1"
-  wanted=$("$2")$nl
-  block='' blocks=0 tail=$nl eol=''
-  if [ -f "$target" ]; then
-    split_hosts "$target" >/dev/null
-    [ -z "$broken" ] || fail check "$1" "the markers '$begin' and '$end' are broken: $broken"
-    if [ "$blocks" -eq 1 ] && [ "$block" = "$wanted" ]; then
-      [ -z "$entry" ] || settle_entry
-      rm -f "$temp"
-      report "$1" unchanged ""
-      return 0
-    fi
-  else
-    make_parents "$1"
-  fi
-  if [ -z "$entry" ]; then
-    new_entry hosts "$1" new_hosts
-  else
-    message=$({ new_hosts >"$entry/next.new" && mv -f "$entry/next.new" "$entry/next"; } 2>&1) ||
-      fail journal "$1" "$message"
-  fi
-  if [ -f "$target" ]; then
-    message=$(cp -p "$target" "$temp" 2>&1) || fail write "$1" "$message"
-  fi
-  message=$({ cat "$entry/next" >"$temp"; } 2>&1) || {
-    rm -f "$temp"
-    fail write "$1" "$message"
-  }
-  like_target
-  sync_files "$entry" "$entry"/*
-  move_in "$target"
-  settle_entry
-  report "$1" changed ""
-}
-
-# The hosts file as it will be: the rest as it is, then the block.
+# The hosts file as it will be: the rest as it is, its last line ended, then the block.
 new_hosts() {
   tail=$nl eol=''
   [ ! -f "$target" ] || split_hosts "$target"
-  [ -n "$tail" ] || printf '%s\n' "$eol"
+  [ -n "$tail" ] || printf '\n'
   "$hosts_block" | while IFS= read -r line; do
     printf '%s%s\n' "$line" "$eol"
   done

@@ -14,7 +14,12 @@ pub use quote::quote;
 
 use crate::{EditKind, InstanceId, NodePlan};
 
-const COMMON: &str = include_str!("common.sh");
+// Each program carries what it uses and no more: an administrator is to read it.
+const ANSWER: &str = include_str!("answer.sh");
+const LOCK: &str = include_str!("lock.sh");
+const FILES: &str = include_str!("files.sh");
+const JOURNAL: &str = include_str!("journal.sh");
+const TAKE_BACK: &str = include_str!("take_back.sh");
 const APPLY: &str = include_str!("apply.sh");
 const UNDO: &str = include_str!("undo.sh");
 const ERASE: &str = include_str!("erase.sh");
@@ -61,7 +66,7 @@ impl NodeProgram {
         let head = head("apply", &plan.instance, &title);
         NodeProgram {
             script: format!(
-                "{head}{COMMON}\n{APPLY}\n# --- What to put in place \
+                "{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{APPLY}\n# --- What to put in place \
                  -----------------------------------------------------------------\n\n\
                  {contents}\nmain() {{\n  take_lock\n{steps}  prune\n  finish\n}}\n\n\
                  main </dev/null\n"
@@ -74,7 +79,7 @@ impl NodeProgram {
     pub fn undo(instance: &InstanceId) -> NodeProgram {
         let head = head("undo", instance, "take back what kreg wrote on this node");
         NodeProgram {
-            script: format!("{head}{COMMON}\n{UNDO}"),
+            script: format!("{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{UNDO}"),
         }
     }
 
@@ -89,7 +94,7 @@ impl NodeProgram {
         );
         let storage = quote(storage.as_str());
         NodeProgram {
-            script: format!("{head}storage={storage}\n\n{COMMON}\n{ERASE}"),
+            script: format!("{head}storage={storage}\n\n{ANSWER}\n{ERASE}"),
         }
     }
 

@@ -40,7 +40,9 @@ look_in() {
   look "$1"
   [ -d "$root$1" ] || return 0
   for found in "$root$1"/*; do
-    [ ! -e "$found" ] && [ ! -L "$found" ] || look "${found#"$root"}"
+    if [ -e "$found" ] || [ -L "$found" ]; then
+      look "${found#"$root"}"
+    fi
   done
 }
 

@@ -53,7 +53,11 @@ pub(super) fn check(
             detail: "the server showed no host key".to_owned(),
         });
     };
-    let algorithm = algorithm_of(key);
+    let Some(algorithm) = algorithm_of(key) else {
+        return Err(TransportErrorKind::Handshake {
+            detail: "the server showed a host key that names no type".to_owned(),
+        });
+    };
     let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)));
     let known = known.get_or_insert_default();
     let file = config
@@ -103,13 +107,14 @@ pub(super) fn check(
     }
 }
 
-/// The name that a key in SSH's binary form begins with.
-fn algorithm_of(key: &[u8]) -> String {
-    let name = || {
-        let length = u32::from_be_bytes(key.get(..4)?.try_into().ok()?);
-        key.get(4..4 + usize::try_from(length).ok()?)
-    };
-    String::from_utf8_lossy(name().unwrap_or_default()).into_owned()
+/// The name that a key in SSH's binary form begins with. It is to stand in a line of a file,
+/// so it must be what RFC 4251, section 6, lets a name be.
+fn algorithm_of(key: &[u8]) -> Option<String> {
+    let length = u32::from_be_bytes(key.get(..4)?.try_into().ok()?);
+    let end = usize::try_from(length).ok()?.checked_add(4)?;
+    let name = std::str::from_utf8(key.get(4..end)?).ok()?;
+    let plain = |b: u8| b.is_ascii_graphic() && b != b',';
+    (!name.is_empty() && name.bytes().all(plain)).then(|| name.to_owned())
 }
 
 fn keyscan_type(algorithm: &str) -> &str {
@@ -174,8 +179,17 @@ mod tests {
 
     #[test]
     fn reads_a_keys_type() {
-        assert_eq!(algorithm_of(b"\0\0\0\x0bssh-ed25519\0\0"), "ssh-ed25519");
-        assert_eq!(algorithm_of(b"\xff\xff\xff\xffx"), "");
-        assert_eq!(algorithm_of(b""), "");
+        let of = |key: &[u8]| algorithm_of(key);
+        let name = of(b"\0\0\0\x0bssh-ed25519\0\0");
+        assert_eq!(name.as_deref(), Some("ssh-ed25519"));
+        for bad in [
+            &b""[..],
+            b"\0\0\0\0",
+            b"\xff\xff\xff\xffx",
+            b"\0\0\0\x03a b",
+            b"\0\0\0\x03a\nb",
+        ] {
+            assert_eq!(of(bad), None, "{bad:?}");
+        }
     }
 }

@@ -145,7 +145,8 @@ pub fn host_name(host: &str, port: u16) -> String {
     }
 }
 
-/// A line for a key, ended by a newline.
+/// A line for a key, ended by a newline. `key` is in SSH's binary form (RFC 4253, section
+/// 6.6), so it is not empty and names `algorithm` itself.
 #[must_use]
 pub fn line(host: &str, port: u16, algorithm: &str, key: &[u8]) -> String {
     format!(
@@ -317,6 +318,23 @@ mod tests {
         );
     }
 
+    /// A key in SSH's binary form: it begins with its type, so it is never empty. A line with
+    /// an empty key is none to OpenSSH either.
+    fn blob(algorithm: &str, rest: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(algorithm.len()).unwrap().to_be_bytes();
+        [&length, algorithm.as_bytes(), rest].concat()
+    }
+
+    #[test]
+    fn a_line_without_a_key_is_none() {
+        let known = known("node1 ssh-ed25519 \nnode1 ssh-ed25519\n");
+        assert_eq!(
+            known.check("node1", 22, "ssh-ed25519", b""),
+            Verdict::Unknown
+        );
+        assert!(known.algorithms("node1", 22).is_empty());
+    }
+
     proptest! {
         #[test]
         fn never_panics(text in "\\PC{0,200}", host in "\\PC{0,20}") {
@@ -324,8 +342,8 @@ mod tests {
         }
 
         #[test]
-        #[ignore = "fails, open: an added host key is read back as unknown for some names"]
         fn what_is_added_is_known(host in "[a-z0-9.:-]{1,20}", port in 1u16.., key: Vec<u8>) {
+            let key = blob("ssh-ed25519", &key);
             let known = known(&line(&host, port, "ssh-ed25519", &key));
             prop_assert_eq!(known.check(&host, port, "ssh-ed25519", &key), Verdict::Known);
         }

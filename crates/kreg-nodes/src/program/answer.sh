@@ -1,0 +1,75 @@
+# Runs as root on the node. Paths below are as the node has them; $root goes before each.
+set -u
+umask 022
+LC_ALL=C
+export LC_ALL
+
+nl='
+'
+state=unchanged
+results=''
+failed_step=''
+locked=''
+made=''
+
+# --- Answering: one line of JSON, whatever happens ----------------------------------------
+
+# $1 as a JSON string; what is not printable ASCII is dropped.
+json() {
+  case $1 in
+    *[!A-Za-z0-9_./:@=,+\ -]*)
+      printf '"%s"' "$(printf '%s' "$1" | tr '\n\t' '  ' | tr -cd '\040-\176' | sed 's/[\\"]/\\&/g')"
+      ;;
+    *) printf '"%s"' "$1" ;;
+  esac
+}
+
+# report PATH STATUS DETAIL
+report() {
+  results="$results${results:+,}{\"path\":$(json "$1"),\"status\":\"$2\",\"detail\":$(json "$3")}"
+  case $2 in
+    changed | restored) [ "$state" != unchanged ] || state=changed ;;
+    dirty) [ "$state" = failed ] || state=dirty ;;
+    failed) state=failed ;;
+  esac
+}
+
+# Ends the program with its answer.
+finish() {
+  unlock
+  printf '{"schema":"kreg/v1","program":"%s","instance":"%s","state":"%s","step":"%s","files":[%s]}\n' \
+    "$program" "$instance" "$state" "$failed_step" "$results"
+  case $state in
+    unchanged | changed) exit 0 ;;
+    *) exit 1 ;;
+  esac
+}
+
+# fail STEP PATH MESSAGE
+fail() {
+  failed_step=$1
+  report "$2" failed "$3"
+  finish
+}
+
+# Gives the lock back, and removes the directories of journals if nothing is in them.
+unlock() {
+  [ -n "$locked" ] || return 0
+  [ "$locked" != mkdir ] || rmdir "$base/lock"
+  rmdir "$journal" 2>/dev/null
+  if rmdir "$base" 2>/dev/null && [ -n "$made" ]; then
+    # Only below a KREG_ROOT that had no /var/lib.
+    rmdir "$root/var/lib" "$root/var" 2>/dev/null
+  fi
+  locked=''
+}
+
+root=${KREG_ROOT-}
+root=${root%/}
+base=$root/var/lib/kreg
+journal=$base/$instance
+if [ -n "$root" ]; then
+  root=$(cd "$root" 2>/dev/null && pwd -P) || fail root "$KREG_ROOT" "is no directory that can be entered"
+  base=$root/var/lib/kreg
+  journal=$base/$instance
+fi

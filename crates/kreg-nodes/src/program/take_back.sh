@@ -1,0 +1,133 @@
+# --- Undo of one entry --------------------------------------------------------------------
+
+undo_entry() {
+  read_entry
+  target=$root$entry_path
+  temp_for "$target"
+  rm -f "$temp"
+  finish_over
+  case $entry_kind in
+    dir) undo_dir ;;
+    hosts) undo_hosts ;;
+    *) undo_file ;;
+  esac
+}
+
+undo_file() {
+  if [ ! -e "$target" ] && [ ! -L "$target" ]; then
+    if [ "$entry_was" = absent ]; then
+      report "$entry_path" unchanged "was gone already"
+      drop_entry
+    else
+      report "$entry_path" dirty "was removed by others; what was there before kreg is kept in ${entry#"$root"}/before"
+    fi
+  elif [ "$entry_was" = file ] && same "$entry/before" "$target"; then
+    report "$entry_path" unchanged "is as it was before kreg"
+    drop_entry
+  elif is_ours "$entry/after" || is_ours "$entry/next"; then
+    if [ "$entry_was" = absent ]; then
+      message=$(rm -f "$target" 2>&1) || fail remove "$entry_path" "$message"
+      sync_files "${target%/*}"
+    else
+      put_back
+    fi
+    report "$entry_path" restored ""
+    drop_entry
+  else
+    report "$entry_path" dirty "was changed by others since kreg wrote it"
+  fi
+}
+
+is_ours() {
+  [ -f "$1" ] && [ -f "$target" ] && [ ! -L "$target" ] && same "$1" "$target"
+}
+
+# Puts the bytes, mode, owner and times of before in place.
+put_back() {
+  message=$({ cp -p "$entry/before" "$temp" && same "$entry/before" "$temp"; } 2>&1) ||
+    no_temp write "$entry_path" "$message"
+  move_in "$target"
+}
+
+undo_hosts() {
+  if [ ! -f "$target" ] || [ -L "$target" ]; then
+    report "$entry_path" unchanged "kreg's block is gone, and the file with it"
+    drop_entry
+    return 0
+  fi
+  wanted=$entry/after
+  [ -f "$wanted" ] || wanted=$entry/next
+  split_hosts "$wanted" >/dev/null
+  ours=$block
+  next=''
+  if [ -f "$entry/next" ]; then
+    split_hosts "$entry/next" >/dev/null
+    next=$block
+  fi
+  split_hosts "$target" >/dev/null
+  if [ -n "$broken" ] || [ "$blocks" -gt 1 ]; then
+    report "$entry_path" dirty "the markers '$begin' and '$end' are broken: ${broken:-more than one block}"
+  elif ! is_text "$target"; then
+    report "$entry_path" dirty "holds a zero byte, so it is no text"
+  elif [ "$blocks" -eq 0 ]; then
+    report "$entry_path" unchanged "kreg's block was gone already"
+    drop_entry
+  elif [ "$block" != "$ours" ] && [ "$block" != "$next" ]; then
+    report "$entry_path" dirty "the lines between '$begin' and '$end' were changed by others"
+  else
+    strip_hosts
+    drop_entry
+  fi
+}
+
+# Takes the block out. What was there before comes back to the byte, a missing last newline
+# included, unless others have changed the rest: then the rest stays as it is.
+strip_hosts() {
+  message=$({
+    cp -p "$target" "$temp" && split_hosts "$target" | into "$temp" split_hosts "$target"
+  } 2>&1) || no_temp write "$entry_path" "$message"
+  if [ "$entry_was" = absent ] && [ ! -s "$temp" ]; then
+    rm -f "$temp"
+    message=$(rm -f "$target" 2>&1) || fail remove "$entry_path" "$message"
+    report "$entry_path" restored ""
+  elif [ "$entry_was" = file ] && { same "$entry/before" "$temp" || before_ended | same_as "$temp"; }; then
+    put_back
+    report "$entry_path" restored ""
+  else
+    move_in "$target"
+    report "$entry_path" restored "lines that others have changed since stay as they are"
+  fi
+}
+
+before_ended() {
+  cat "$entry/before"
+  printf '\n'
+}
+
+undo_dir() {
+  if [ ! -d "$target" ]; then
+    drop_entry
+  elif rmdir "$target" 2>/dev/null; then
+    report "$entry_path" restored ""
+    drop_entry
+  elif [ "$state" != dirty ]; then
+    report "$entry_path" unchanged "holds files of others, so it stays"
+    drop_entry
+  fi
+}
+
+# Sets $entry_kind (file, hosts, dir), $entry_was (absent, file) and $entry_path.
+read_entry() {
+  {
+    read -r entry_kind
+    read -r entry_was
+    IFS= read -r entry_path
+  } <"$entry/entry"
+}
+
+# Forgets $entry: first by name, at one stroke, then its files.
+drop_entry() {
+  message=$({ rm -rf "$journal/done" && mv "$entry" "$journal/done"; } 2>&1) ||
+    fail journal "$entry_path" "$message"
+  rm -rf "$journal/done"
+}
