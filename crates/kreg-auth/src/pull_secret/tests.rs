@@ -25,6 +25,15 @@ fn the_document_of_kubectl() {
     assert_eq!(parse(expected).unwrap(), secret);
 }
 
+/// Found by fuzzing: a number whose nearest double was printed and read back as its neighbour.
+#[test]
+fn numbers_of_others_are_read_back_the_same() {
+    let text = r#"{"x":33333333333333333333333333333333,"y":0.1,"z":18446744073709551615}"#;
+    let secret = parse(text).unwrap();
+    let again = parse(secret.to_json().expose_secret()).unwrap();
+    assert_eq!(again, secret);
+}
+
 #[test]
 fn inserting_and_merging_drop_nothing() {
     let text = r#"{"credsStore":"pass","auths":{"ghcr.io":{"auth":"Ym9iOnB3","x":[1]},"r:5000":{"email":"e","identitytoken":"t","auth":"YTpi"}},"HttpHeaders":{"A":"b"}}"#;
