@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
-use crate::cluster;
-use crate::e2e;
+use crate::cluster::{self, ClusterHandle};
+use crate::e2e::world::World;
+use crate::e2e::{self, Telling};
 use crate::failure::{Failure, Result, Tried as _};
 use crate::images;
 use crate::needs;
@@ -23,7 +25,7 @@ pub(crate) struct Options {
     #[arg(long)]
     fast: bool,
 
-    /// Leave the cluster up at the end
+    /// Leave the clusters up at the end
     #[arg(long, conflicts_with = "fast")]
     keep_cluster: bool,
 }
@@ -72,51 +74,96 @@ fn together(stages: &mut Stages, options: &Options) {
         return;
     }
     let before = what_docker_has();
-    let wanted = cluster::Options::default();
-    let mut up = None;
+    let clusters = CLUSTERS.map(|name| cluster::Options {
+        name: name.to_owned(),
+        ..cluster::Options::default()
+    });
+    let mut first = None;
     stages.try_stage("cluster", || {
-        up = Some(cluster::up(&wanted)?);
+        first = Some(cluster::up(&clusters[0])?);
         Ok(())
     });
-    if let Some(cluster) = up {
-        let kubeconfig = cluster.kubeconfig.display().to_string();
-        stages.try_stage("tests with real parts", || {
-            let ignored = ["--no-fail-fast", "--", "--ignored"];
-            cargo(
-                "test",
-                &[EVERYTHING, &ignored].concat(),
-                &[("KUBECONFIG", &kubeconfig)],
-            )
-        });
-        stages.try_stage("stories on the cluster", || {
-            e2e::run_all(cluster, built_kreg()?)
+    if let Some(first) = first {
+        stages.try_stage("tests with real parts, beside the stories", || {
+            side_by_side(first, &clusters[1])
         });
     }
     if options.keep_cluster {
-        say("the cluster stays up: --keep-cluster was given");
+        say("the clusters stay up: --keep-cluster was given");
         return;
     }
-    stages.try_stage("cluster down, nothing left", || {
-        cluster::down(&wanted.name, false)?;
-        nothing_left(&before?, &cluster::leftovers(&wanted.name)?)
+    stages.try_stage("clusters down, nothing left", || {
+        let mut left = Vec::new();
+        for name in CLUSTERS {
+            cluster::down(name, false)?;
+            left.extend(cluster::leftovers(name)?);
+        }
+        nothing_left(&before?, &left)
     });
+}
+
+/// The second one is for stories alone: most of a story is waiting.
+const CLUSTERS: [&str; 2] = ["kreg", "kreg-stories"];
+
+/// The tests of the crates on the first cluster while the second is made and stories are told
+/// there; then both share what stories are left.
+fn side_by_side(first: ClusterHandle, second: &cluster::Options) -> Result<()> {
+    let kreg = built_kreg()?;
+    let telling = Telling::of_all();
+    let (tests, stories) = std::thread::scope(|scope| {
+        let beside = scope.spawn(|| telling.on(World::new(cluster::up(second)?, kreg.clone())?));
+        let tests = real_parts(&first);
+        let stories = World::new(first, kreg.clone()).and_then(|world| telling.on(world));
+        let beside = beside
+            .join()
+            .unwrap_or_else(|_| Err(Failure::new("tell stories", "one of them panicked")));
+        (tests, stories.and(beside))
+    });
+    let told = telling.end();
+    tests.and(stories).and(told)
+}
+
+/// What it prints is kept and shown at once, so that stories told beside it can be read.
+fn real_parts(cluster: &ClusterHandle) -> Result<()> {
+    let arguments = ["--no-fail-fast", "--", "--ignored"];
+    let mut cargo = cargo_command("test", &[EVERYTHING, &arguments].concat());
+    cargo.env("KUBECONFIG", &cluster.kubeconfig);
+    let start = Instant::now();
+    let ran = cargo
+        .output()
+        .tried(|| "start cargo test --ignored".to_owned())?;
+    e2e::print(&String::from_utf8_lossy(&ran.stderr));
+    e2e::print(&String::from_utf8_lossy(&ran.stdout));
+    let took = start.elapsed().as_secs_f64();
+    say(format!("tests with real parts: {took:.1} s"));
+    match ran.status.success() {
+        true => Ok(()),
+        false => Err(Failure::new("pass the tests with real parts", ran.status)
+            .next("look for `failures:` above")),
+    }
 }
 
 fn cargo(command: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let name = format!("cargo {command} {}", arguments.join(" "));
-    let status = Command::new(cargo_program())
-        .arg(command)
-        .args(arguments)
+    let status = cargo_command(command, arguments)
         .envs(environment.iter().copied())
-        // All features include a vendored OpenSSL; the system's is as good and needs no building.
-        .env("OPENSSL_NO_VENDOR", "1")
-        .current_dir(workspace())
         .status()
         .tried(|| format!("start {name}"))?;
     match status.success() {
         true => Ok(()),
         false => Err(Failure::new(format!("run {name}"), status)),
     }
+}
+
+fn cargo_command(command: &str, arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(cargo_program());
+    cargo
+        .arg(command)
+        .args(arguments)
+        // All features include a vendored OpenSSL; the system's is as good and needs no building.
+        .env("OPENSSL_NO_VENDOR", "1")
+        .current_dir(workspace());
+    cargo
 }
 
 /// The program that the tests' own selection of features gives: no dependency is built anew.

@@ -11,15 +11,17 @@ mod stories;
 mod story;
 pub(crate) mod world;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::cluster::{self, ClusterHandle};
+use crate::cluster;
 use crate::failure::{Failure, Result};
 use crate::packages::{self, tool};
 use crate::progress::say;
 use snapshot::Snapshot;
-use story::{Scene, Story, Tally, line};
+use story::{Scene, Story, Tally, Voice, line};
 use world::World;
 
 #[derive(Debug, clap::Args)]
@@ -64,76 +66,123 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             world::build_kreg()?
         }
     };
-    tell_all(World::new(cluster, kreg)?, chosen, options.keep)
+    let telling = Telling::new(chosen, options.keep, true);
+    telling.on(World::new(cluster, kreg)?)?;
+    telling.end()
 }
 
-/// Every story, on a cluster that is up, with a program that is built.
-pub(crate) fn run_all(cluster: ClusterHandle, kreg: PathBuf) -> Result<()> {
-    tell_all(
-        World::new(cluster, kreg)?,
-        stories::ALL.iter().collect(),
-        false,
-    )
+/// Stories that are told one after the other, on one cluster or on several side by side.
+pub(crate) struct Telling {
+    waiting: Mutex<VecDeque<&'static Story>>,
+    tally: Mutex<Tally>,
+    keep: bool,
+    aloud: bool,
+}
+
+impl Telling {
+    /// Every story, for several clusters.
+    pub(crate) fn of_all() -> Self {
+        Self::new(stories::ALL.iter().collect(), false, false)
+    }
+
+    fn new(stories: Vec<&'static Story>, keep: bool, aloud: bool) -> Self {
+        Self {
+            waiting: Mutex::new(stories.into()),
+            tally: Mutex::default(),
+            keep,
+            aloud,
+        }
+    }
+
+    /// Tells stories on this cluster for as long as one waits.
+    pub(crate) fn on(&self, world: World) -> Result<()> {
+        packages::ensure(&[tool("ssh-keygen", "openssh-client")])?;
+        let before = Snapshot::take(&world)?;
+        while let Some(story) = self.next() {
+            let tally = self.tell(&world, story, &before);
+            let mut sum = locked(&self.tally);
+            *sum = *sum + tally;
+            drop(sum);
+            if self.keep && tally.failed > 0 {
+                line("kept as it is: --keep was given");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The sum. Stories that nobody told count as failed.
+    pub(crate) fn end(self) -> Result<()> {
+        let Tally { passed, failed } = *locked(&self.tally);
+        line(&format!("{passed} passed, {failed} failed"));
+        let untold: Vec<_> = locked(&self.waiting)
+            .iter()
+            .map(|story| story.name)
+            .collect();
+        let next = "look at the lines that begin with FAIL; --story NAME --keep stops there";
+        match (failed, untold.as_slice()) {
+            (0, []) => Ok(()),
+            (failed, []) => Err(Failure::new(
+                "tell every story to its end",
+                format!("{failed} checks failed"),
+            )
+            .next(next)),
+            (failed, untold) => Err(Failure::new(
+                "tell every story",
+                format!("{failed} checks failed; not told: {}", untold.join(", ")),
+            )
+            .next(next)),
+        }
+    }
+
+    fn next(&self) -> Option<&'static Story> {
+        locked(&self.waiting).pop_front()
+    }
+
+    fn tell(&self, world: &World, story: &Story, before: &Snapshot) -> Tally {
+        let start = Instant::now();
+        let voice = match self.aloud {
+            true => Voice::Aloud,
+            false => Voice::Kept(String::new()),
+        };
+        let mut scene = Scene::new(world, voice);
+        scene.line(&format!("{}: {}", story.name, story.proves));
+        // A failed check has been counted and shown; anything else that stops a story counts too.
+        if let Err(failure) = (story.run)(&mut scene)
+            && scene.tally.failed == 0
+        {
+            let _ = scene.check("the story goes on", |_| Err::<(), _>(failure));
+        }
+        if self.keep && scene.tally.failed > 0 {
+            return scene.end();
+        }
+        scene.clean_up();
+        let left = scene.check("afterwards the cluster is as it was before", |world| {
+            before.await_return(world)
+        });
+        if left.is_err()
+            && let Err(failure) = before.force_back(world)
+        {
+            say(format!("{failure}"));
+        }
+        let Tally { passed, failed } = scene.tally;
+        let seconds = start.elapsed().as_secs_f64();
+        scene.line(&format!(
+            "  {}: {passed} passed, {failed} failed in {seconds:.1} s, on cluster {}\n",
+            story.name, world.cluster.name
+        ));
+        scene.end()
+    }
+}
+
+/// A story that panicked has been told of by its panic.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Results of a chore, on standard output.
 pub(crate) fn print(text: &str) {
     line(text);
-}
-
-fn tell_all(world: World, stories: Vec<&Story>, keep: bool) -> Result<()> {
-    packages::ensure(&[tool("ssh-keygen", "openssh-client")])?;
-    let before = Snapshot::take(&world)?;
-    let mut total = Tally::default();
-    for story in stories {
-        let tally = tell(&world, story, &before, keep);
-        total.passed += tally.passed;
-        total.failed += tally.failed;
-        if keep && tally.failed > 0 {
-            line("kept as it is: --keep was given");
-            break;
-        }
-    }
-    line(&format!("{} passed, {} failed", total.passed, total.failed));
-    match total.failed {
-        0 => Ok(()),
-        failed => Err(Failure::new(
-            "tell every story to its end",
-            format!("{failed} checks failed"),
-        )
-        .next("look at the lines that begin with FAIL; --story NAME --keep stops there")),
-    }
-}
-
-fn tell(world: &World, story: &Story, before: &Snapshot, keep: bool) -> Tally {
-    let start = Instant::now();
-    line(&format!("{}: {}", story.name, story.proves));
-    let mut scene = Scene::new(world);
-    // A failed check has been counted and shown; anything else that stops a story counts too.
-    if let Err(failure) = (story.run)(&mut scene)
-        && scene.tally.failed == 0
-    {
-        let _ = scene.check("the story goes on", |_| Err::<(), _>(failure));
-    }
-    if keep && scene.tally.failed > 0 {
-        return scene.tally;
-    }
-    scene.clean_up();
-    let left = scene.check("afterwards the cluster is as it was before", |world| {
-        before.await_return(world)
-    });
-    if left.is_err()
-        && let Err(failure) = before.force_back(world)
-    {
-        say(format!("{failure}"));
-    }
-    let Tally { passed, failed } = scene.tally;
-    let seconds = start.elapsed().as_secs_f64();
-    line(&format!(
-        "  {}: {passed} passed, {failed} failed in {seconds:.1} s\n",
-        story.name
-    ));
-    scene.tally
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Story>> {

@@ -20,7 +20,17 @@ type Undo<'w> = Box<dyn FnOnce(&World) -> Result<()> + 'w>;
 pub(crate) struct Scene<'w> {
     pub(crate) world: &'w World,
     pub(crate) tally: Tally,
+    voice: Voice,
     undo: Vec<(String, Undo<'w>)>,
+}
+
+/// How a story is told.
+#[derive(Debug)]
+pub(crate) enum Voice {
+    /// Line by line, as it happens.
+    Aloud,
+    /// Kept until its end, where others are told beside it.
+    Kept(String),
 }
 
 /// Checks that held and checks that did not.
@@ -30,11 +40,23 @@ pub(crate) struct Tally {
     pub(crate) failed: usize,
 }
 
+impl std::ops::Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
 impl<'w> Scene<'w> {
-    pub(crate) fn new(world: &'w World) -> Self {
+    pub(crate) fn new(world: &'w World, voice: Voice) -> Self {
         Self {
             world,
             tally: Tally::default(),
+            voice,
             undo: Vec::new(),
         }
     }
@@ -51,12 +73,12 @@ impl<'w> Scene<'w> {
         match &result {
             Ok(_) => {
                 self.tally.passed += 1;
-                line(&format!("  ok   {seconds:6.1} s  {what}"));
+                self.line(&format!("  ok   {seconds:6.1} s  {what}"));
             }
             Err(failure) => {
                 self.tally.failed += 1;
-                line(&format!("  FAIL {seconds:6.1} s  {what}"));
-                detail(failure);
+                self.line(&format!("  FAIL {seconds:6.1} s  {what}"));
+                self.detail(failure);
             }
         }
         result
@@ -73,16 +95,35 @@ impl<'w> Scene<'w> {
         while let Some((what, undo)) = self.undo.pop() {
             if let Err(failure) = undo(self.world) {
                 self.tally.failed += 1;
-                line(&format!("  FAIL           afterwards: {what}"));
-                detail(&failure);
+                self.line(&format!("  FAIL           afterwards: {what}"));
+                self.detail(&failure);
             }
         }
     }
-}
 
-fn detail(failure: &Failure) {
-    for text in failure.to_string().lines() {
-        line(&format!("         {text}"));
+    /// One line of what is told.
+    pub(crate) fn line(&mut self, text: &str) {
+        match &mut self.voice {
+            Voice::Aloud => line(text),
+            Voice::Kept(told) => {
+                told.push_str(text);
+                told.push('\n');
+            }
+        }
+    }
+
+    fn detail(&mut self, failure: &Failure) {
+        for text in failure.to_string().lines() {
+            self.line(&format!("         {text}"));
+        }
+    }
+
+    /// Tells what was kept.
+    pub(crate) fn end(self) -> Tally {
+        if let Voice::Kept(told) = &self.voice {
+            line(told.trim_end_matches('\n'));
+        }
+        self.tally
     }
 }
 
