@@ -13,7 +13,10 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use crate::error::{Error, Tried as _};
 use crate::session::Session;
 
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Between two requests to the kubelet: the first may come before it has heard of the new Secret.
+const HASTE: Duration = Duration::from_secs(2);
 
 /// What the registry says to a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,24 +67,39 @@ impl Door {
         }
     }
 
-    pub(crate) async fn until_in(&self, user: &Credentials, limit: Duration) -> Result<(), Error> {
-        self.until(user, Answer::In, limit).await
+    /// Waits until the registry lets the user in, and hastens it.
+    pub(crate) async fn until_in(
+        &self,
+        session: &Session,
+        user: &Credentials,
+    ) -> Result<(), Error> {
+        self.until(session, user, Answer::In).await
     }
 
-    pub(crate) async fn until_out(&self, user: &Credentials, limit: Duration) -> Result<(), Error> {
-        self.until(user, Answer::Out, limit).await
+    /// Waits until the registry refuses the user, and hastens it.
+    pub(crate) async fn until_out(
+        &self,
+        session: &Session,
+        user: &Credentials,
+    ) -> Result<(), Error> {
+        self.until(session, user, Answer::Out).await
     }
 
     async fn until(
         &self,
+        session: &Session,
         user: &Credentials,
         wanted: Answer,
-        limit: Duration,
     ) -> Result<(), Error> {
+        let limit = session.settings.timeout;
         let begun = Instant::now();
-        // A registry that rereads its file may answer 400 once; only the last word counts.
-        let mut last = self.knock(user).await;
-        while !matches!(&last, Ok(answer) if *answer == wanted) {
+        let mut hastened = None;
+        loop {
+            // A registry that rereads its file may answer 400 once; only the last word counts.
+            let last = self.knock(user).await;
+            if matches!(&last, Ok(answer) if *answer == wanted) {
+                return Ok(());
+            }
             if begun.elapsed() >= limit {
                 let said = match last {
                     Ok(Answer::In) => "it still lets this user in".to_owned(),
@@ -94,22 +112,27 @@ impl Door {
                 ))
                 .help("the kubelet refreshes a mounted Secret within about 90 s; look again with `kreg user check`"));
             }
+            if hastened.is_none_or(|at: Instant| at.elapsed() >= HASTE) {
+                self.refresh(session).await;
+                hastened = Some(Instant::now());
+            }
             tokio::time::sleep(PAUSE).await;
-            last = self.knock(user).await;
         }
-        Ok(())
     }
 
     /// A changed annotation makes the kubelet sync the Pod, and its Secrets with it, now rather
     /// than within a minute. Only haste: without the right to do it, the wait is longer.
-    pub(crate) async fn refresh(&self, session: &Session) {
+    async fn refresh(&self, session: &Session) {
         let pods: Api<Pod> =
             Api::namespaced(session.cluster.client().clone(), session.spec.namespace());
         let selector = names::selector(session.spec.instance());
         let Ok(list) = pods.list(&ListParams::default().labels(&selector)).await else {
             return;
         };
-        let now = time::OffsetDateTime::now_utc().unix_timestamp().to_string();
+        // Two operators in one second are two changes.
+        let now = time::OffsetDateTime::now_utc()
+            .unix_timestamp_nanos()
+            .to_string();
         let patch = serde_json::json!({ "metadata": { "annotations": { "kreg.dev/secrets-refreshed": now } } });
         for pod in list
             .items

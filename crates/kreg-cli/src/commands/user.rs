@@ -151,14 +151,13 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
     }
     step.at("waiting until the registry knows it");
     let written = Instant::now();
-    door.refresh(&session).await;
-    door.until_in(&user, session.settings.timeout).await?;
+    door.until_in(&session, &user).await?;
     let seconds = written.elapsed().as_secs_f64();
     let mut proved = format!("logs in, {seconds:.1} s after the Secret was written");
     if let Some(old) =
         was.filter(|old| old.password().expose_secret() != user.password().expose_secret())
     {
-        door.until_out(&old, session.settings.timeout).await?;
+        door.until_out(&session, &old).await?;
         proved.push_str("; the old password is refused, the pull secret is changed");
     } else if entry == Entry::Known {
         // One entry a user: with the new password in, the old one has no line to match.
@@ -201,8 +200,7 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     .await?;
     step.at("waiting until the registry knows it");
     let written = Instant::now();
-    door.refresh(&session).await;
-    let known = door.until_in(&witness, session.settings.timeout).await;
+    let known = door.until_in(&session, &witness).await;
     let seconds = written.elapsed().as_secs_f64();
     change(&session, &names, |file| file.remove(WITNESS)).await?;
     known?;
