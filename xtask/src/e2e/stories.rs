@@ -1,6 +1,7 @@
 //! What is told, and in which order: what works first, then what must fail well.
 
 mod api_gone;
+mod cert;
 mod default;
 mod disk_full;
 mod foreign;
@@ -12,6 +13,7 @@ mod sshd_gone;
 mod storage;
 mod tutorial;
 mod usage;
+mod user;
 
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::{Scene, Story};
@@ -28,6 +30,16 @@ pub(crate) const ALL: &[Story] = &[
         name: "tutorial",
         proves: "the tutorial's own story holds step for step, and can be undone",
         run: tutorial::run,
+    },
+    Story {
+        name: "user",
+        proves: "users come, change and go without a restart, and the registry says so itself",
+        run: user::run,
+    },
+    Story {
+        name: "cert",
+        proves: "certificates and the CA are renewed, killed at any step, with no node cut off",
+        run: cert::run,
     },
     Story {
         name: "no-kubeconfig",
