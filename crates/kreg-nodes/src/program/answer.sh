@@ -4,8 +4,6 @@ umask 022
 LC_ALL=C
 export LC_ALL
 
-nl='
-'
 state=unchanged
 results=''
 failed_step=''

@@ -119,6 +119,7 @@ make_parents() {
 }
 
 # The hosts file as it will be: the rest as it is, its last line ended, then the block.
+# shellcheck disable=SC2317 # called by name
 new_hosts() {
   tail=$nl eol=''
   [ ! -f "$target" ] || split_hosts "$target"

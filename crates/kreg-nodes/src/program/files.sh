@@ -1,3 +1,6 @@
+nl='
+'
+
 # --- Files --------------------------------------------------------------------------------
 
 # Where not even `sync FILE` is known, everything is written out.
@@ -24,10 +27,12 @@ same() {
 into() {
   into_file=$1
   shift
-  cat >"$into_file" && "$@" | same_as "$into_file" || {
-    printf '%s' "what was written to ${into_file#"$root"} does not read back" >&2
-    return 1
-  }
+  cat >"$into_file" || return 1
+  if "$@" | same_as "$into_file"; then
+    return 0
+  fi
+  printf '%s' "what was written to ${into_file#"$root"} does not read back" >&2
+  return 1
 }
 
 # The name beside PATH that a new version is written to; no runtime reads such a name.
@@ -69,13 +74,13 @@ write_over() {
       mv -f "$entry/over.new" "$entry/over"
   } 2>&1) || no_temp journal "${1#"$root"}" "$message"
   sync_files "$entry"/* "$entry"
-  message=$({ write_at_once "$entry/wide" "$1" && cut_to $((new_size)) "$1"; } 2>&1) &&
-    same "$temp" "$1" || {
+  if ! message=$({ write_at_once "$entry/wide" "$1" && cut_to $((new_size)) "$1"; } 2>&1) ||
+    ! same "$temp" "$1"; then
     # The old bytes still have their room.
-    write_at_once "$entry/under" "$1" 2>/dev/null && cut_to $((old_size)) "$1" 2>/dev/null
+    write_at_once "$entry/under" "$1" >/dev/null 2>&1 && cut_to $((old_size)) "$1" >/dev/null 2>&1
     rm -f "$entry/over" "$entry/under" "$entry/wide"
     no_temp write "${1#"$root"}" "${message:-what was written does not read back}"
-  }
+  fi
   sync_files "$1"
   rm -f "$entry/over" "$entry/under" "$entry/wide" "$temp"
 }
@@ -99,12 +104,12 @@ line_ends() {
 
 # write_at_once FROM TO: by one write, over the first bytes of TO.
 write_at_once() {
-  dd if="$1" of="$2" bs="$(($(wc -c <"$1") + 1))" count=1 conv=notrunc 2>&1
+  dd if="$1" of="$2" bs="$(($(wc -c <"$1") + 1))" count=1 conv=notrunc
 }
 
 # cut_to SIZE FILE
 cut_to() {
-  dd if=/dev/null of="$2" bs=1 seek="$1" count=0 2>&1
+  dd if=/dev/null of="$2" bs=1 seek="$1" count=0
 }
 
 # --- The block in /etc/hosts --------------------------------------------------------------
@@ -114,10 +119,10 @@ begin="# BEGIN kreg $instance"
 end="# END kreg $instance"
 
 # Prints FILE without kreg's block. Sets $block to the block, $blocks to how many there are,
-# $broken to what is wrong with the markers, $tail to what the last line outside ends with,
+# $broken to what is first wrong with the markers, $tail to what the last line outside ends with,
 # $eol to the carriage return of files that have them.
+# shellcheck disable=SC2034 # each program uses its part of these
 split_hosts() {
-  # shellcheck disable=SC2034 # each program uses its part of these
   block='' blocks=0 broken='' tail=$nl eol='' inside=''
   while :; do
     line='' ending=$nl
@@ -125,13 +130,13 @@ split_hosts() {
     [ -n "$line$ending" ] || break
     bare=${line%"$cr"}
     if [ "$bare" = "$begin" ]; then
-      [ -z "$inside" ] || broken="a block begins within a block"
+      [ -z "$inside" ] || broken=${broken:-a block begins within a block}
       inside=yes blocks=$((blocks + 1)) block=''
     fi
     if [ -n "$inside" ]; then
       block=$block$bare$nl
     else
-      [ "$bare" != "$end" ] || broken="a block ends that did not begin"
+      [ "$bare" != "$end" ] || broken=${broken:-a block ends that did not begin}
       printf '%s%s' "$line" "$ending"
       tail=$ending
       eol=''
@@ -140,10 +145,11 @@ split_hosts() {
     [ "$bare" != "$end" ] || inside=''
     [ -n "$ending" ] || break
   done <"$1"
-  [ -z "$inside" ] || broken="a block does not end"
+  [ -z "$inside" ] || broken=${broken:-a block does not end}
 }
 
 # A shell drops zero bytes, so such a file would come out changed.
 is_text() {
+  # shellcheck disable=SC2094 # both only read
   tr -d '\0' <"$1" | same_as "$1"
 }

@@ -20,7 +20,9 @@ pub(super) fn printer(name: &str, content: &str) -> String {
     while content.lines().any(|line| line == mark) {
         mark.push('_');
     }
-    format!("{name}() {{\n  cat <<'{mark}'\n{content}{mark}\n}}\n")
+    format!(
+        "# shellcheck disable=SC2317 # called by name\n{name}() {{\n  cat <<'{mark}'\n{content}{mark}\n}}\n"
+    )
 }
 
 #[cfg(test)]

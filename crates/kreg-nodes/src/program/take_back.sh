@@ -83,6 +83,7 @@ undo_hosts() {
 # Takes the block out. What was there before comes back to the byte, a missing last newline
 # included, unless others have changed the rest: then the rest stays as it is.
 strip_hosts() {
+  # shellcheck disable=SC2094 # what is written is $temp
   message=$({
     cp -p "$target" "$temp" && split_hosts "$target" | into "$temp" split_hosts "$target"
   } 2>&1) || no_temp write "$entry_path" "$message"
