@@ -30,7 +30,10 @@ new_entry() {
       printf '%s\n%s\n%s\n' "$1" "$was" "$2" | cat >"$journal/new/entry" &&
       { [ "$was" = absent ] || cp -p "$root$2" "$journal/new/before"; } &&
       { [ $# -lt 3 ] || "$3" | into "$journal/new/next" "$3"; }
-  } 2>&1) || fail journal "$2" "cannot be noted in ${journal#"$root"}: $message"
+  } 2>&1) || {
+    rm -rf "$journal/new"
+    fail journal "$2" "cannot be noted in ${journal#"$root"}: $message"
+  }
   number=1000
   for entry in "$journal"/[0-9]*; do
     [ ! -d "$entry" ] || number=${entry##*/}
