@@ -2,6 +2,8 @@
 
 mod api_gone;
 mod cert;
+mod cert_forms;
+mod clients;
 mod default;
 mod disk_full;
 mod foreign;
@@ -39,7 +41,17 @@ pub(crate) const ALL: &[Story] = &[
     Story {
         name: "cert",
         proves: "certificates and the CA are renewed, killed at any step, with no node cut off",
-        run: cert::run,
+        run: cert::renewed_and_rotated,
+    },
+    Story {
+        name: "cert-tutorial",
+        proves: "a certificate that vouches for itself is on every node before it is served",
+        run: cert_forms::tutorial,
+    },
+    Story {
+        name: "cert-outside-key",
+        proves: "a CA whose key an operator keeps is renewed and rotated, and its key stays out",
+        run: cert_forms::outside_key,
     },
     Story {
         name: "no-kubeconfig",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::user::{field, service_address};
-use super::{nodes_untouched, report};
+use super::{clients, nodes_untouched, report};
 use crate::e2e::call::Ran;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
@@ -18,7 +18,7 @@ const STEP: Duration = Duration::from_secs(180);
 /// Any more lines than these and something goes round in circles.
 const MOST_LINES: usize = 16;
 
-pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
+pub(super) fn renewed_and_rotated(scene: &mut Scene<'_>) -> Result<()> {
     scene.afterwards("kreg down", |world| {
         world
             .kreg(["down", "--delete-data", "--yes"])
@@ -31,31 +31,19 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     shown(scene)?;
     judged(scene)?;
     scene.afterwards("the clients on the nodes", |world| {
-        stop_clients(world).map(drop)
+        clients::stop(world).map(drop)
     });
-    scene.check("a client on every node starts asking", start_clients)?;
+    scene.check("a client on every node starts asking", clients::start)?;
+    scene.check("such a client would notice another CA", |world| {
+        clients::would_notice(world, world.node(1)?)
+    })?;
     nodes_untouched(scene, renewed)?;
     rotated(scene)?;
     killed_at_every_step(scene)?;
     one_node_out_of_reach(scene)?;
     scene.check(
         "no client ever met a registry that it does not trust",
-        |world| {
-            let told = stop_clients(world)?;
-            let (good, bad): (Vec<_>, Vec<_>) =
-                told.iter().partition(|line| line.contains(" good"));
-            match (good.len() >= world.cluster.nodes.len(), bad.as_slice()) {
-                (true, []) => Ok(()),
-                (false, _) => Err(Failure::new(
-                    "see clients answered on every node",
-                    "some never were",
-                )),
-                (true, bad) => Err(Failure::new(
-                    "see no client that distrusts",
-                    format!("{bad:?}"),
-                )),
-            }
-        },
+        clients::all_trusted,
     )
 }
 
@@ -308,7 +296,7 @@ fn kill_after(world: &World, line: usize) -> Result<Option<String>> {
     }
 }
 
-fn phase_is(ran: &Ran, phase: &str, trusted: usize) -> Result<()> {
+pub(super) fn phase_is(ran: &Ran, phase: &str, trusted: usize) -> Result<()> {
     let document = ran.json()?;
     let now = document["trusted"].as_array().map_or(0, Vec::len);
     match document["phase"] == phase && now == trusted {
@@ -321,12 +309,12 @@ fn phase_is(ran: &Ran, phase: &str, trusted: usize) -> Result<()> {
 }
 
 /// The fingerprint of what the registry serves.
-fn served(world: &World) -> Result<String> {
+pub(super) fn served(world: &World) -> Result<String> {
     let show = world.kreg(["cert", "show", "--output", "json"]).good()?;
     field(&show, "/served/0/fingerprint")
 }
 
-fn same(one: &str, other: &str) -> Result<()> {
+pub(super) fn same(one: &str, other: &str) -> Result<()> {
     match one == other {
         true => Ok(()),
         false => Err(Failure::new(
@@ -354,50 +342,4 @@ fn one_ca_everywhere(world: &World) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// On every node, until told to stop: openssl with the node's own trust, by the Service's address.
-///
-/// While the registry restarts nobody answers there, or somebody else does whom the network around
-/// the cluster leads to; only certificates of kreg's own CAs count.
-fn start_clients(world: &World) -> Result<()> {
-    let address = service_address(world)?;
-    for node in &world.cluster.nodes {
-        let script = format!(
-            "mkdir -p /run/kreg-story\n\
-             cat > /run/kreg-story/ask <<'END'\n\
-             cd /run/kreg-story\n\
-             while [ ! -e stop ]; do\n\
-             told=$(timeout 2 openssl s_client -connect {address}:5000 -verify_ip {address} \
-             -CAfile /etc/containerd/certs.d/docker-registry:5000/ca.crt </dev/null 2>&1)\n\
-             case $told in\n\
-             *'Verify return code: 0 (ok)'*) echo good >> answers ;;\n\
-             *'O = kreg,'*) echo \"$told\" | grep -m 1 -i verify >> answers ;;\n\
-             esac\n\
-             sleep 0.1\n\
-             done\n\
-             END\n\
-             setsid sh /run/kreg-story/ask </dev/null >/dev/null 2>&1 &"
-        );
-        world.on(node, &script).good()?;
-    }
-    Ok(())
-}
-
-/// Stops them and returns, node by node, each kind of answer with how often it came. Harmless if
-/// none runs.
-fn stop_clients(world: &World) -> Result<Vec<String>> {
-    let script = "mkdir -p /run/kreg-story; touch /run/kreg-story/stop; sleep 3\n\
-                  if [ -e /run/kreg-story/answers ]; then sort /run/kreg-story/answers | uniq -c; fi\n\
-                  rm -rf /run/kreg-story";
-    let mut all = Vec::new();
-    for node in &world.cluster.nodes {
-        let answers = world.on(node, script).read()?;
-        all.extend(
-            answers
-                .lines()
-                .map(|line| format!("{}: {}", node.name, line.trim())),
-        );
-    }
-    Ok(all)
 }
