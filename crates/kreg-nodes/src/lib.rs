@@ -1,4 +1,5 @@
 //! What each node must hold to trust a registry: decided from facts, applied, journaled, undone.
+pub mod conformance;
 pub mod containerd;
 pub mod facts;
 mod fleet;

@@ -1,6 +1,27 @@
 # --- Putting in place ---------------------------------------------------------------------
 
 planned=$nl
+begun=''
+
+# As in every program, but a node is left as it was found: what this run began is taken back,
+# the newest first. What it only brought up to date stays for the next run.
+fail() {
+  # Told of already: this is the taking back, which cannot be done either.
+  [ -z "$failed_step" ] || finish
+  failed_step=$1
+  report "$2" failed "$3"
+  # Without the lock all that is there is another run's.
+  [ -n "$locked" ] || finish
+  for number in $begun; do
+    entry=$journal/$number
+    [ ! -f "$entry/entry" ] || undo_entry
+  done
+  for entry in "$journal"/[0-9]*; do
+    [ ! -d "$entry" ] || finish
+  done
+  rm -rf "$journal/new" "$journal/done" "$journal/made"
+  finish
+}
 
 # put_file PATH MODE ADOPT CONTENT: PATH comes to hold what the function CONTENT prints.
 put_file() {

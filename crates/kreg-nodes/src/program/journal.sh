@@ -39,6 +39,7 @@ new_entry() {
     [ ! -d "$entry" ] || number=${entry##*/}
   done
   entry=$journal/$((number + 1))
+  begun="$((number + 1)) $begun"
   sync_files "$journal/new"/* "$journal/new"
   message=$(mv "$journal/new" "$entry" 2>&1) || fail journal "$2" "$message"
   sync_files "$journal"

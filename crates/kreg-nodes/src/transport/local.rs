@@ -1,10 +1,14 @@
 //! A directory as a node.
 
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::error::RUNNING;
 use super::{NodeTransport, OUTPUT_LIMIT, Output, TransportError, TransportErrorKind};
@@ -53,6 +57,8 @@ impl LocalRoot {
             command.env("KREG_ROOT", &self.root);
         }
         command
+            // A group of its own, so that all that the script starts can be ended with it.
+            .process_group(0)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -68,75 +74,91 @@ impl LocalRoot {
 impl NodeTransport for LocalRoot {
     fn run(&self, node: &Node, script: &str, timeout: Duration) -> Result<Output, TransportError> {
         let mut child = self.start(node)?;
-        let started = Instant::now();
         let input = child.stdin.take();
-        let stdout = child.stdout.take();
-        let stderr = child.stderr.take();
-        let (stdout, stderr, status) = thread::scope(|scope| {
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let over = AtomicBool::new(false);
+        let (stdout, stderr, end) = thread::scope(|scope| {
             scope.spawn(move || {
                 // A shell that ends early closes its end; its status tells the story.
                 input.map(|mut input| input.write_all(script.as_bytes()))
             });
-            let stdout = scope.spawn(move || read_limited(stdout));
-            let stderr = scope.spawn(move || read_limited(stderr));
-            let status = wait(&mut child, started, timeout);
-            let join =
-                |handle: thread::ScopedJoinHandle<'_, Vec<u8>>| handle.join().unwrap_or_default();
-            (join(stdout), join(stderr), status)
+            let stdout = scope.spawn(|| read_limited(stdout, &over));
+            let stderr = scope.spawn(|| read_limited(stderr, &over));
+            // What the script left running may hold its outputs open.
+            let read = || stdout.is_finished() && stderr.is_finished();
+            let end = wait(&mut child, &over, &read, timeout);
+            (
+                stdout.join().unwrap_or_default(),
+                stderr.join().unwrap_or_default(),
+                end,
+            )
         });
-        let kind = match status {
-            Ok(Some(_)) if stdout.len().max(stderr.len()) > OUTPUT_LIMIT => {
-                TransportErrorKind::TooMuchOutput {
-                    limit: OUTPUT_LIMIT,
-                }
-            }
-            Ok(Some(status)) => {
-                return Ok(Output {
-                    stdout,
-                    stderr,
-                    status: status.code(),
-                });
-            }
-            Ok(None) => TransportErrorKind::Timeout {
-                during: RUNNING,
-                after: timeout,
-            },
-            Err(e) => TransportErrorKind::Lost {
-                during: RUNNING,
-                detail: e.to_string(),
-            },
-        };
-        Err(TransportError::new(node, kind))
+        match end {
+            Ok(status) => Ok(Output {
+                stdout,
+                stderr,
+                status: status.code(),
+            }),
+            Err(kind) => Err(TransportError::new(node, kind)),
+        }
     }
 }
 
-/// The end of `child`; none, and the child killed, if it did not come in time.
+/// The end of `child` and of its outputs. If it does not come in time, or if there is too much
+/// output, `child` and all that it started are killed.
 fn wait(
     child: &mut Child,
-    started: Instant,
+    over: &AtomicBool,
+    read: &dyn Fn() -> bool,
     timeout: Duration,
-) -> std::io::Result<Option<std::process::ExitStatus>> {
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+) -> Result<ExitStatus, TransportErrorKind> {
+    let started = Instant::now();
+    let mut status = None;
+    let kind = loop {
+        if status.is_none() {
+            match child.try_wait() {
+                Ok(ended) => status = ended,
+                Err(e) => {
+                    break TransportErrorKind::Lost {
+                        during: RUNNING,
+                        detail: e.to_string(),
+                    };
+                }
+            }
         }
-        if started.elapsed() >= timeout {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
+        let read = read();
+        if over.load(Ordering::Relaxed) {
+            break TransportErrorKind::TooMuchOutput {
+                limit: OUTPUT_LIMIT,
+            };
         }
-        thread::sleep(Duration::from_millis(2));
-    }
+        match status {
+            Some(status) if read => return Ok(status),
+            _ if started.elapsed() >= timeout => {
+                break TransportErrorKind::Timeout {
+                    during: RUNNING,
+                    after: timeout,
+                };
+            }
+            _ => thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    // Fails only if nothing of it is left.
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.wait();
+    Err(kind)
 }
 
-/// All of `source`, cut one byte past the limit, so that the caller sees that it was passed.
-fn read_limited(source: Option<impl Read>) -> Vec<u8> {
+/// All of `source`, up to the limit; sets `over` if there is more.
+fn read_limited(source: Option<impl Read>, over: &AtomicBool) -> Vec<u8> {
     let mut bytes = Vec::new();
-    if let Some(mut source) = source {
+    if let Some(source) = source {
         let limit = OUTPUT_LIMIT as u64 + 1;
         // What came before a read error is all there is.
-        let _ = source.by_ref().take(limit).read_to_end(&mut bytes);
-        let _ = std::io::copy(&mut source, &mut std::io::sink());
+        let _ = source.take(limit).read_to_end(&mut bytes);
+        if bytes.len() > OUTPUT_LIMIT {
+            over.store(true, Ordering::Relaxed);
+        }
     }
     bytes
 }

@@ -10,7 +10,7 @@ pub use local::LocalRoot;
 
 use crate::Node;
 
-/// Runs POSIX shell scripts on nodes. Every backend passes [`crate::conformance`].
+/// Runs POSIX shell scripts on nodes. Every backend passes [`crate::conformance::check`].
 ///
 /// Blocking: call it from a thread that may wait. Calls for different nodes come from
 /// several threads at once, calls for one node never do.
