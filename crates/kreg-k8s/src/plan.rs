@@ -176,6 +176,9 @@ async fn step(
     if adopted {
         desired.value_mut()["metadata"]["annotations"][ANNOTATION_ADOPTED] = "true".into();
     }
+    if let Some(node) = live.as_ref().and_then(home_of) {
+        desired.value_mut()["spec"]["nodeName"] = node.into();
+    }
     let reference = desired.reference().clone();
     let (action, taken_from) = match &live {
         None if blind => (Action::Create, Vec::new()),
@@ -351,6 +354,15 @@ fn is_hand_edit(live: &Object, manager: &str) -> bool {
     entries.peek().is_some()
         && entries
             .all(|entry| entry.get("operation").and_then(|name| name.as_str()) == Some("Update"))
+}
+
+/// The node of a bare Pod that runs: its host directory is there and nowhere else, so a Pod that takes its place must
+/// not be scheduled anew.
+fn home_of(live: &Object) -> Option<String> {
+    let stays = live.reference().kind() == Kind::Pod && pod_is_over(live).is_none();
+    live.text("/spec/nodeName")
+        .filter(|_| stays)
+        .map(str::to_owned)
 }
 
 /// A bare Pod that has ended (evicted, or its node is gone) never starts again.

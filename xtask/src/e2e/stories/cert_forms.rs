@@ -32,6 +32,7 @@ pub(super) fn tutorial(scene: &mut Scene<'_>) -> Result<()> {
             }
         },
     )?;
+    let home = scene.check("the Pod's node is noted", home)?;
     let before = scene.check("what is served is noted", served)?;
     scene.check(
         "renew ends with 0, and proves another certificate on every node",
@@ -63,6 +64,28 @@ pub(super) fn tutorial(scene: &mut Scene<'_>) -> Result<()> {
         ];
         report::says_unchanged(&world.kreg(words).good()?)
     })?;
+    scene.check(
+        "its Pod is on the node where the images are, also after an up that replaces it",
+        |world| {
+            same(&home, &self::home(world)?)?;
+            let words = [
+                "up",
+                "--profile",
+                "tutorial",
+                "--skip-verify",
+                "--output",
+                "json",
+            ];
+            let up = world
+                .kreg(words)
+                .args(["--san", "registry.example"])
+                .good()?;
+            if !up.stdout.contains("\"replace\"") {
+                return Err(up.wrong("see the Pod replaced", "no object is"));
+            }
+            same(&home, &self::home(world)?)
+        },
+    )?;
     scene.check("renew --ca ends with 2: there is no CA", |world| {
         world
             .kreg(["cert", "renew", "--ca"])
@@ -70,6 +93,15 @@ pub(super) fn tutorial(scene: &mut Scene<'_>) -> Result<()> {
             .says(&["no CA"])
             .map(drop)
     })
+}
+
+/// Where the tutorial's Pod runs.
+fn home(world: &World) -> Result<String> {
+    let pod = world.get(["pod", "docker-registry-pod", "--namespace", "default"])?;
+    match pod["spec"]["nodeName"].as_str() {
+        Some(node) => Ok(node.to_owned()),
+        None => Err(Failure::new("see the Pod on a node", &pod["status"])),
+    }
 }
 
 /// The CA's key never comes into the cluster; its files are for their owner alone.

@@ -217,17 +217,23 @@ fn rendered(session: &Session, state: &RegistryState, leaf: &Leaf) -> Result<Obj
         .ok_or_else(|| Error::failed(format!("{workload} is not part of this profile")))
 }
 
-/// A bare Pod cannot change in place.
+/// A bare Pod cannot change in place. The new one stays on the old one's node, where the images
+/// are.
 async fn replace(session: &Session, pod: &Object) -> Result<(), kreg_k8s::Error> {
     let cluster = &session.cluster;
+    let mut wanted = pod.value().clone();
     if let Some(live) = cluster.get(pod.reference()).await? {
         if live.annotation(names::ANNOTATION_TLS) == pod.annotation(names::ANNOTATION_TLS) {
             return Ok(());
+        }
+        if let Some(node) = live.text("/spec/nodeName") {
+            wanted["spec"]["nodeName"] = node.into();
         }
         let uid = live.uid().unwrap_or_default();
         cluster.delete(pod.reference(), uid).await?;
         let waiting = wait::Wait::new(session.settings.timeout, &|_| {});
         wait::gone(cluster, pod.reference(), uid, &waiting).await?;
     }
-    cluster.apply(pod, ApplyMode::default()).await.map(drop)
+    let wanted = Object::from_value(wanted)?;
+    cluster.apply(&wanted, ApplyMode::default()).await.map(drop)
 }
