@@ -9,9 +9,11 @@
 
 mod common;
 
+#[cfg(feature = "ssh")]
 use common::sshd::Sshd;
 use common::{SHELLS, Tree, node};
 use kreg_nodes::conformance::{self, Directory};
+#[cfg(feature = "ssh")]
 use kreg_nodes::ssh::Ssh;
 
 #[test]
@@ -32,6 +34,7 @@ fn a_local_root_passes_by_every_shell() {
     }
 }
 
+#[cfg(feature = "ssh")]
 #[test]
 #[ignore = "needs Docker with image kreg.test/sshd:12: run by cargo xtask test"]
 fn ssh_passes_as_root() {
@@ -40,6 +43,7 @@ fn ssh_passes_as_root() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+#[cfg(feature = "ssh")]
 #[test]
 #[ignore = "needs Docker with image kreg.test/sshd:12: run by cargo xtask test"]
 fn ssh_passes_by_sudo() {
