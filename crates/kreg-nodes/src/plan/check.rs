@@ -129,8 +129,8 @@ pub(super) fn node(facts: &NodeFacts, edits: &[Edit]) -> Vec<Refusal> {
             let refusal = Refusal::new(
                 RefusalKind::ReadOnly,
                 format!("{dir} cannot be written to (read-only?), where {place} belongs"),
-                "make it writable, or set this node up by its own means, such as the image that \
-                 it is made from",
+                "make it writable (`lsattr -d` shows whether it is immutable), or set this node up \
+                 by its own means, such as the image that it is made from",
             );
             if refusals
                 .iter()
