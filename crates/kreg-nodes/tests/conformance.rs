@@ -9,6 +9,10 @@
 
 mod common;
 
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
 #[cfg(feature = "ssh")]
 use common::sshd::Sshd;
 use common::{SHELLS, Tree, node};
@@ -32,6 +36,30 @@ fn a_local_root_passes_by_every_shell() {
         let broken = conformance::check(&local, &node(), &Directory::new(tree.path()));
         assert!(broken.is_empty(), "{shell:?}: {broken:#?}");
     }
+}
+
+/// As on systems without the GNU programs, Alpine's kind. Debian's busybox has no `flock`, so
+/// the lock is a directory here.
+#[test]
+#[ignore = "needs busybox: run by cargo xtask test"]
+fn a_local_root_passes_with_nothing_but_busybox() {
+    let programs = tempfile::tempdir().unwrap();
+    let busybox = ["/usr/bin/busybox", "/bin/busybox"];
+    let busybox = busybox
+        .iter()
+        .find(|path| Path::new(path).exists())
+        .expect("busybox");
+    let list = Command::new(busybox).arg("--list").output().unwrap();
+    for name in String::from_utf8(list.stdout).unwrap().lines() {
+        symlink(busybox, programs.path().join(name)).unwrap();
+    }
+    let tree = Tree::new();
+    let local = tree
+        .local()
+        .shell([*busybox, "sh"])
+        .env("PATH", programs.path().display().to_string());
+    let broken = conformance::check(&local, &node(), &Directory::new(tree.path()));
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[cfg(feature = "ssh")]

@@ -25,6 +25,7 @@ use std::time::Duration;
 pub use files::{Directory, NodeFiles, Seen, SeenKind, Tree};
 
 use crate::hosts_file::HOSTS;
+use crate::instance::JOURNALS;
 use crate::{
     Answer, Fleet, InstanceId, NameMode, Node, NodePlan, NodeProgram, NodeTransport, Output,
     Receipt, TransportError, Trust,
@@ -126,11 +127,7 @@ struct Bed<'a> {
 impl Bed<'_> {
     /// The node as before kreg: containerd looks in its usual directory, which is not there.
     fn clean(&self) -> Kept {
-        for path in [
-            "/var/lib/kreg",
-            "/etc/containerd/certs.d",
-            "/etc/docker/certs.d",
-        ] {
+        for path in [JOURNALS, "/etc/containerd/certs.d", "/etc/docker/certs.d"] {
             self.files.remove(path)?;
         }
         self.files.write(CONFIG, CONFIG_TEXT.as_bytes())?;
@@ -184,7 +181,7 @@ impl Bed<'_> {
     /// Everything that kreg could have touched.
     fn look(&self) -> Result<Tree, Instead> {
         let mut tree = self.files.tree("/etc")?;
-        tree.extend(self.files.tree("/var/lib/kreg")?);
+        tree.extend(self.files.tree(JOURNALS)?);
         Ok(tree)
     }
 }
@@ -212,15 +209,19 @@ fn one<T>(mut all: Vec<T>) -> Result<T, Instead> {
 
 /// The paths that differ between two looks, and how; `times` says whether mtimes count.
 fn difference(before: &Tree, after: &Tree, times: bool) -> Vec<String> {
-    let same = |a: &Seen, b: &Seen| {
-        let times = !times || a.modified == b.modified;
-        (a.kind, a.mode, &a.sha256) == (b.kind, b.mode, &b.sha256) && times
+    let same = |path: &str, a: &Seen, b: &Seen| {
+        // The lock may be made there and removed again.
+        let times = times && path != JOURNALS;
+        (a.kind, a.mode, &a.sha256) == (b.kind, b.mode, &b.sha256)
+            && (!times || a.modified == b.modified)
     };
     let mut found = Vec::new();
     for (path, old) in before {
         match after.get(path) {
             None => found.push(format!("{path} is gone")),
-            Some(new) if !same(old, new) => found.push(format!("{path}: {old:?} became {new:?}")),
+            Some(new) if !same(path, old, new) => {
+                found.push(format!("{path}: {old:?} became {new:?}"))
+            }
             Some(_) => {}
         }
     }

@@ -5,6 +5,7 @@ use super::{
     trust_in,
 };
 use crate::hosts_file::HOSTS;
+use crate::instance::JOURNALS;
 use crate::{FileStatus, State};
 
 pub(super) const PROMISES: &[Promise] = &[
@@ -65,7 +66,7 @@ fn dirty(bed: &Bed<'_>) -> Kept {
     })?;
     bed.files.remove(HOSTS_TOML)?;
     let receipt = bed.undo()?;
-    let left = bed.files.tree("/var/lib/kreg")?;
+    let left = bed.files.tree(JOURNALS)?;
     ensure(receipt.is_ok() && left.is_empty(), || {
         format!("{receipt}; left: {left:?}")
     })
