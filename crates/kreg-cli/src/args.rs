@@ -327,12 +327,16 @@ pub(crate) struct UserPasswordArgs {
     /// The user's name
     pub(crate) user: String,
 
-    /// Where the password comes from: `-` (stdin), `file:PATH`, `env:NAME` or `prompt`
-    #[arg(long, value_name = "SOURCE")]
-    pub(crate) password: Option<kreg_auth::PasswordSource>,
+    /// File with the user's password [default: it is asked for on the terminal]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Read the user's password from stdin
+    #[arg(long, conflicts_with = "password_file")]
+    pub(crate) password_stdin: bool,
 
     /// Make a password, and print it on stdout
-    #[arg(long, conflicts_with = "password")]
+    #[arg(long, conflicts_with_all = ["password_file", "password_stdin"])]
     pub(crate) generate: bool,
 
     #[command(flatten)]

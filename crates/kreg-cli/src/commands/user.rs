@@ -291,14 +291,14 @@ fn credentials(app: &App, args: &UserPasswordArgs) -> Result<Credentials, Error>
         return Credentials::generate(&args.user).map_err(invalid);
     }
     kreg_auth::check_username(&args.user).map_err(invalid)?;
-    let source = match &args.password {
-        Some(source) => source.clone(),
+    let source = match &args.password_file {
+        Some(file) => PasswordSource::File(file.clone()),
+        None if args.password_stdin => PasswordSource::Stdin,
         None if std::io::stdin().is_terminal() && !app.global.yes => PasswordSource::PromptTwice,
         None => {
             return Err(
-                Error::usage(format!("no password was given for user {}", args.user)).help(
-                    "use --password -, --password file:PATH or --password env:NAME, or --generate",
-                ),
+                Error::usage(format!("no password was given for user {}", args.user))
+                    .help("use --password-stdin, --password-file FILE or --generate"),
             );
         }
     };

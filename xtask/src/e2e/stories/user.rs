@@ -141,8 +141,8 @@ fn the_one_who_pulls(scene: &mut Scene<'_>) -> Result<()> {
 fn with_password<const N: usize>(world: &World, words: [&str; N], password: &str) -> Call {
     world
         .kreg(words)
-        .args(["--password", "env:STORY_PASSWORD", "--output", "json"])
-        .env("STORY_PASSWORD", password)
+        .args(["--password-stdin", "--output", "json"])
+        .input(password)
 }
 
 /// It ends well, and the registry knew within the time that a kubelet needs.
