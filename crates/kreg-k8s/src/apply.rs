@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     cluster::{ApplyMode, Cluster},
     error::Error,
-    inventory::{Entry, Inventory},
+    inventory::{Declared, Entry, Inventory},
     kind::Kind,
     manifests::Manifests,
     names::Names,
@@ -95,6 +95,8 @@ fn intent(manifests: &Manifests, plan: &Plan) -> Inventory {
         .clone()
         .unwrap_or_else(|| Inventory::new(manifests.spec()));
     inventory.profile = manifests.spec().profile();
+    inventory.port = Some(manifests.spec().port());
+    inventory.declared = Some(Declared::from(manifests.spec()));
     for step in &plan.steps {
         if let Some(desired) = &step.desired {
             note_address(desired, &mut inventory);

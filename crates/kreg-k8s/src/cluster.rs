@@ -103,6 +103,14 @@ pub trait Cluster: Send + Sync {
         mode: ApplyMode,
     ) -> BoxFuture<'a, Result<Object, Error>>;
 
+    /// Writes an object that was read and changed: the whole of it, and only if nobody wrote meanwhile
+    /// (`metadata.resourceVersion`). For objects of others, of which kreg changes a part.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with code 409 if somebody did write meanwhile, with 404 if it is gone; otherwise why it was
+    /// refused.
+    fn replace<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>>;
+
     /// Deletes the object, dependents in the background, if its uid is the one given.
     ///
     /// # Errors

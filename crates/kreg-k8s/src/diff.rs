@@ -103,7 +103,7 @@ fn keys<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> Vec<&'a
 }
 
 /// `.key`, or `["kreg.dev/key"]` where a dot would mislead.
-fn step(key: &str) -> String {
+pub(crate) fn step(key: &str) -> String {
     if key.contains(['.', '/']) {
         format!("[{key:?}]")
     } else {

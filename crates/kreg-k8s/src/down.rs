@@ -12,6 +12,7 @@ use crate::{
     kind::Kind,
     names::{ANNOTATION_ADOPTED, Names, is_ours, selector},
     object::{Object, ObjectRef},
+    pull,
     spec::RegistrySpec,
     wait::{Wait, gone},
 };
@@ -61,6 +62,9 @@ pub struct Removal {
     pub delete: Vec<ObjectRef>,
     /// Objects that stay.
     pub keep: Vec<Kept>,
+    /// Service accounts that the pull secret is taken off (or was).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub detach: Vec<ObjectRef>,
     /// Directories on nodes whose files stay: nothing in Kubernetes removes them.
     #[serde(rename = "filesLeft")]
     pub files_left: Vec<NodeDirectory>,
@@ -85,6 +89,11 @@ pub async fn plan_down(
     let inventory = inventory.filter(|live| is_ours(live, spec.instance()));
     let known = inventory.as_ref().map(Inventory::from_object).transpose()?;
     let mut candidates = labelled(cluster, spec).await?;
+    let copies = pull::copies(cluster, spec).await?;
+    candidates.extend(copies.iter().cloned());
+    // It lies in another namespace, and another registry's is left alone.
+    let hosting = cluster.get(&names.local_hosting).await?;
+    candidates.extend(hosting.filter(|live| is_ours(live, spec.instance())));
     for entry in known.iter().flat_map(|known| &known.entries) {
         if !candidates
             .iter()
@@ -101,12 +110,12 @@ pub async fn plan_down(
         )
     });
 
-    let mut removal = Removal {
-        delete: Vec::new(),
-        keep: Vec::new(),
-        files_left: Vec::new(),
-        uids: Vec::new(),
-    };
+    let mut removal = Removal::default();
+    let attached = pull::attached(cluster, spec, &copies).await?;
+    removal.detach = attached
+        .iter()
+        .map(|account| account.reference().clone())
+        .collect();
     for live in candidates {
         let entry = known
             .as_ref()
@@ -145,6 +154,9 @@ pub async fn down(
 ) -> Result<Removal, Error> {
     let mut removal = plan_down(cluster, spec, options).await?;
     let wait = Wait::new(options.timeout, watcher);
+    for account in &removal.detach {
+        pull::detach_from(cluster, spec, account).await?;
+    }
     let mut deleted = Vec::new();
     for (object, uid) in removal.delete.iter().zip(&removal.uids) {
         match cluster.delete(object, uid).await? {

@@ -10,7 +10,8 @@ use crate::{
     kind::Kind,
     names::{Names, labels},
     object::{Object, ObjectRef},
-    spec::{Profile, RegistrySpec},
+    spec::{Profile, RegistrySpec, Resources},
+    storage::Storage,
 };
 
 /// Version of the document, as in all of kreg's JSON.
@@ -49,9 +50,48 @@ pub struct Inventory {
     /// Last known address of the Service, asked for again if the Service has to be made anew.
     #[serde(rename = "clusterIP", skip_serializing_if = "Option::is_none")]
     pub cluster_ip: Option<IpAddr>,
+    /// What the last apply was asked to make; `None` in an inventory of a kreg that did not note it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Declared>,
     /// The objects, in the order of their making.
     #[serde(rename = "objects")]
     pub entries: Vec<Entry>,
+}
+
+/// The settings of a registry that its name and place do not tell; nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Declared {
+    /// Name of the Service.
+    pub service: String,
+    /// The registry's own image.
+    pub image: String,
+    /// Where images are stored.
+    pub storage: Storage,
+    /// Processor and memory.
+    pub resources: Resources,
+    /// DNS domain of the cluster.
+    pub cluster_domain: String,
+    /// Whether there is a NetworkPolicy.
+    #[serde(default)]
+    pub network_policy: bool,
+    /// Whether development tools are told of the registry.
+    #[serde(default)]
+    pub local_hosting: bool,
+}
+
+impl From<&RegistrySpec> for Declared {
+    fn from(spec: &RegistrySpec) -> Self {
+        Declared {
+            service: spec.service().to_owned(),
+            image: spec.image().to_owned(),
+            storage: spec.storage().clone(),
+            resources: spec.resources().clone(),
+            cluster_domain: spec.cluster_domain().to_owned(),
+            network_policy: spec.network_policy(),
+            local_hosting: spec.local_hosting(),
+        }
+    }
 }
 
 impl Inventory {
@@ -64,6 +104,7 @@ impl Inventory {
             profile: spec.profile(),
             port: Some(spec.port()),
             cluster_ip: None,
+            declared: Some(Declared::from(spec)),
             entries: Vec::new(),
         }
     }
@@ -146,6 +187,7 @@ impl Inventory {
             profile: stored.profile,
             port: stored.port,
             cluster_ip: stored.cluster_ip,
+            declared: stored.declared,
             entries,
         })
     }
@@ -159,6 +201,7 @@ struct Stored {
     port: Option<u16>,
     #[serde(rename = "clusterIP")]
     cluster_ip: Option<IpAddr>,
+    declared: Option<Declared>,
     objects: Vec<StoredEntry>,
 }
 

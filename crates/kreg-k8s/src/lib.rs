@@ -10,6 +10,7 @@
 //! | what is there already | [`RegistryState::read`] |
 //! | what would change | [`plan()`] |
 //! | change it | [`apply::apply`]: [`Manifests::foundation`], then [`Manifests::full`] |
+//! | has somebody edited it | [`drift()`] |
 //! | wait | [`wait::storage_ready`], [`wait::registry_ready`] |
 //! | take it away | [`down::plan_down`], [`down::down`] |
 //!
@@ -42,6 +43,7 @@ mod cluster;
 mod diagnose;
 mod diff;
 pub mod down;
+mod drift;
 mod error;
 mod facts;
 mod inventory;
@@ -52,6 +54,7 @@ mod material;
 pub mod names;
 mod object;
 mod plan;
+pub mod pull;
 mod retry;
 mod rules;
 pub mod secret;
@@ -65,9 +68,10 @@ pub use cluster::{ApplyMode, Cluster, Deleted, FIELD_MANAGER, Query};
 pub use diagnose::{Cause, PodState, explain, pod_state, warnings};
 pub use diff::{FieldDiff, diff};
 pub use down::{DownOptions, Kept, NodeDirectory, Removal};
+pub use drift::{Drift, Edit, blame, drift};
 pub use error::{Error, FieldConflict, ForeignObject};
 pub use facts::{ClusterFacts, NodeFact, StorageClassFact};
-pub use inventory::{Entry, Inventory, SCHEMA};
+pub use inventory::{Declared, Entry, Inventory, SCHEMA};
 pub use kind::{Kind, Scope};
 pub use live::{Connection, LiveCluster};
 pub use manifests::{Manifests, REGISTRY_UID, Stage};

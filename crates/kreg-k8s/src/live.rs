@@ -6,8 +6,8 @@ use futures::{FutureExt as _, future::BoxFuture};
 use kube::{
     Api, Client, Config,
     api::{
-        DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams, Preconditions,
-        ValidationDirective,
+        DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams, PostParams,
+        Preconditions, ValidationDirective,
     },
     config::{KubeConfigOptions, Kubeconfig},
 };
@@ -192,6 +192,45 @@ impl Cluster for LiveCluster {
                         Err(kube::Error::Api(status)) if pinned && status.code == 409 => {
                             Ok(Err(Error::Refused {
                                 action: "apply",
+                                object: reference.to_string(),
+                                code: status.code,
+                                reason: status.reason,
+                                message: status.message,
+                            }))
+                        }
+                        Err(error) => Err(error),
+                    }
+                })
+                .await?;
+            wrap(reference.kind(), outcome?)
+        }
+        .boxed()
+    }
+
+    fn replace<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>> {
+        async move {
+            let reference = object.reference();
+            let api = self.api_of(reference);
+            let parameters = PostParams {
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                ..PostParams::default()
+            };
+            let body: DynamicObject =
+                serde_json::from_value(object.value().clone()).map_err(|error| {
+                    Error::Malformed {
+                        what: reference.to_string(),
+                        problem: error.to_string(),
+                    }
+                })?;
+            let outcome = self
+                .retry
+                .run("replace", &reference.to_string(), || async {
+                    match api.replace(reference.name(), &parameters, &body).await {
+                        Ok(replaced) => Ok(Ok(replaced)),
+                        // The same request can never succeed later; the caller reads again.
+                        Err(kube::Error::Api(status)) if status.code == 409 => {
+                            Ok(Err(Error::Refused {
+                                action: "replace",
                                 object: reference.to_string(),
                                 code: status.code,
                                 reason: status.reason,

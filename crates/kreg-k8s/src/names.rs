@@ -50,6 +50,10 @@ pub struct Names {
     pub volume: ObjectRef,
     /// ConfigMap with the inventory.
     pub inventory: ObjectRef,
+    /// NetworkPolicy, where one is asked for.
+    pub network_policy: Option<ObjectRef>,
+    /// KEP-1755's ConfigMap, the one of its name in the cluster, where the registry is to be announced by it.
+    pub local_hosting: ObjectRef,
 }
 
 impl Names {
@@ -63,12 +67,15 @@ impl Names {
             ObjectRef::new(Kind::Namespace, "", namespace),
             named(Kind::Service, spec.service()),
             suffixed(Kind::ConfigMap, "inventory"),
+            ObjectRef::new(Kind::ConfigMap, "kube-public", "local-registry-hosting"),
         );
         match spec.profile() {
             Profile::Default => Names {
                 namespace: shared.0,
                 service: shared.1,
                 inventory: shared.2,
+                local_hosting: shared.3,
+                network_policy: Some(named(Kind::NetworkPolicy, instance)),
                 workload: named(Kind::Deployment, instance),
                 tls: suffixed(Kind::Secret, "tls"),
                 htpasswd: suffixed(Kind::Secret, "htpasswd"),
@@ -88,6 +95,8 @@ impl Names {
                 namespace: shared.0,
                 service: shared.1,
                 inventory: shared.2,
+                local_hosting: shared.3,
+                network_policy: None,
                 workload: named(Kind::Pod, "docker-registry-pod"),
                 tls: named(Kind::Secret, "certs-secret"),
                 htpasswd: named(Kind::Secret, "auth-secret"),

@@ -11,6 +11,7 @@ use crate::{
     manifests::{Manifests, Stage},
     names::{ANNOTATION_ADOPTED, ANNOTATION_TLS, LABEL_INSTANCE, LABEL_MANAGED_BY, Names, is_ours},
     object::{Object, ObjectRef},
+    pull::is_copy,
 };
 
 /// What an apply may do beyond the plain case.
@@ -122,7 +123,10 @@ pub async fn plan(
             refuse_terminating(live)?;
             if !is_ours(live, spec.instance()) {
                 // A namespace of somebody else is used as it is.
-                if live.reference().kind() == Kind::Namespace {
+                // So is another registry's announcement, of which a cluster has one.
+                if live.reference().kind() == Kind::Namespace
+                    || live.reference() == &names.local_hosting
+                {
                     continue;
                 }
                 foreign.push(foreign_object(live));
@@ -285,7 +289,11 @@ async fn prunable(
             .objects()
             .iter()
             .any(|object| object.reference() == &entry.object);
-        if wanted || !entry.created || entry.object.kind().holds_data() {
+        if wanted
+            || is_copy(&entry.object, manifests.spec())
+            || !entry.created
+            || entry.object.kind().holds_data()
+        {
             continue;
         }
         let Some(live) = cluster.get(&entry.object).await? else {

@@ -20,7 +20,8 @@ pub enum Profile {
 }
 
 /// Processor and memory for the registry's container, as Kubernetes quantities.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Resources {
     /// `requests.cpu`.
     pub cpu_request: String,
@@ -66,6 +67,8 @@ pub struct RegistrySpec {
     cluster_ip: Option<IpAddr>,
     cluster_domain: String,
     resources: Resources,
+    network_policy: bool,
+    local_hosting: bool,
 }
 
 impl RegistrySpec {
@@ -106,6 +109,8 @@ impl RegistrySpec {
             cluster_ip: None,
             cluster_domain: "cluster.local".to_owned(),
             resources: Resources::default(),
+            network_policy: false,
+            local_hosting: false,
         }
     }
 
@@ -198,6 +203,36 @@ impl RegistrySpec {
         rules::quantity("resources.memory_limit", &resources.memory_limit)?;
         self.resources = resources;
         Ok(self)
+    }
+
+    /// Adds a NetworkPolicy: in to the registry's port only, out to nowhere. The tutorial profile has none.
+    ///
+    /// It does not say from where: pulls come from the nodes themselves, whose addresses a policy cannot name reliably,
+    /// and a policy that names Pods alone cuts off every node but the registry's own.
+    #[must_use]
+    pub fn with_network_policy(mut self, wanted: bool) -> Self {
+        self.network_policy = wanted;
+        self
+    }
+
+    /// Announces the registry to development tools by KEP-1755's ConfigMap `kube-public/local-registry-hosting`.
+    /// A cluster has one such announcement at most.
+    #[must_use]
+    pub fn with_local_hosting(mut self, wanted: bool) -> Self {
+        self.local_hosting = wanted;
+        self
+    }
+
+    /// Whether there is a NetworkPolicy.
+    #[must_use]
+    pub fn network_policy(&self) -> bool {
+        self.network_policy
+    }
+
+    /// Whether the registry is announced to development tools.
+    #[must_use]
+    pub fn local_hosting(&self) -> bool {
+        self.local_hosting
     }
 
     /// Profile.

@@ -79,7 +79,7 @@ pub(super) fn deployment(spec: &RegistrySpec, names: &Names, material: &Material
 }
 
 /// Labels that the Service and the Deployment find the registry's Pods by, and no other Pod of the instance.
-fn selector(spec: &RegistrySpec) -> Value {
+pub(super) fn selector(spec: &RegistrySpec) -> Value {
     json!({ LABEL_INSTANCE: spec.instance(), LABEL_COMPONENT: "registry" })
 }
 

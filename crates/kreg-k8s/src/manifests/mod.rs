@@ -3,6 +3,7 @@
 mod hardened;
 mod registry_config;
 mod secrets;
+mod surroundings;
 mod tutorial;
 mod volumes;
 
@@ -66,8 +67,11 @@ impl Manifests {
         objects.extend(secrets::objects(spec, &names, material));
         match spec.profile() {
             Profile::Default => {
+                objects.extend(surroundings::network_policy(spec, &names));
                 objects.extend(hardened::config_map(spec, &names));
                 objects.push(hardened::deployment(spec, &names, material));
+                // Last: tools that read it may push at once.
+                objects.extend(surroundings::local_hosting(spec, &names));
             }
             Profile::Tutorial => objects.push(tutorial::pod(spec, &names, material)),
         }

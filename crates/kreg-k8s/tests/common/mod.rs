@@ -249,6 +249,13 @@ impl Cluster for Mortal<'_> {
         })
     }
 
+    fn replace<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>> {
+        Box::pin(async move {
+            self.spend()?;
+            self.inner.replace(object).await
+        })
+    }
+
     fn delete<'a>(
         &'a self,
         object: &'a ObjectRef,

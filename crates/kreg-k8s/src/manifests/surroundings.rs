@@ -1,0 +1,53 @@
+//! What stands around the registry, if asked for: a NetworkPolicy, and the announcement to development tools.
+
+use serde_json::{Value, json};
+
+use super::hardened::selector;
+use crate::{
+    names::{Names, labels},
+    object::Object,
+    spec::{Profile, RegistrySpec},
+};
+
+/// In: the registry's port, from anywhere, because pulls come from the nodes. Out: nothing, because it needs nothing.
+pub(super) fn network_policy(spec: &RegistrySpec, names: &Names) -> Option<Object> {
+    let name = names.network_policy.clone()?;
+    spec.network_policy().then(|| {
+        Object::build(
+            name,
+            &labels(spec.instance()),
+            Value::Null,
+            json!({ "spec": {
+                "podSelector": { "matchLabels": selector(spec) },
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{ "ports": [{ "port": RegistrySpec::CONTAINER_PORT, "protocol": "TCP" }] }],
+            } }),
+        )
+    })
+}
+
+/// Source: KEP-1755, "Communicating a local registry", `LocalRegistryHostingV1`.
+pub(super) fn local_hosting(spec: &RegistrySpec, names: &Names) -> Option<Object> {
+    let wanted = spec.local_hosting() && spec.profile() == Profile::Default;
+    let registry = spec.registry_name();
+    let inside = format!(
+        "{}.{}.svc.{}:{}",
+        spec.service(),
+        spec.namespace(),
+        spec.cluster_domain(),
+        spec.port()
+    );
+    // Every value is made of DNS labels and digits, so plain quotes are enough.
+    let text = format!(
+        "host: \"{registry}\"\nhostFromContainerRuntime: \"{registry}\"\nhostFromClusterNetwork: \"{inside}\"\n\
+         help: \"kreg: images are named {registry}/NAME:TAG; it asks for a password\"\n"
+    );
+    wanted.then(|| {
+        Object::build(
+            names.local_hosting.clone(),
+            &labels(spec.instance()),
+            Value::Null,
+            json!({ "data": { "localRegistryHosting.v1": text } }),
+        )
+    })
+}

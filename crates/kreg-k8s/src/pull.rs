@@ -1,0 +1,491 @@
+//! The pull secret in other namespaces, and on service accounts, without ever losing an entry that is not ours.
+//!
+//! A Secret is copied under the same name, with the instance's labels. A service account gets one more entry in
+//! `imagePullSecrets` and the label [`label`], both in one guarded write, so that what kreg added can be told from what
+//! was there. `imagePullSecrets` is one value to server-side apply and to patches (`listType=atomic`): whoever sends a
+//! list replaces the list. So it is read, changed and put back under its `resourceVersion`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{ApplyMode, Cluster, Query},
+    error::{Error, ForeignObject},
+    inventory::{Entry, Inventory},
+    kind::Kind,
+    names::{LABEL_COMPONENT, Names, is_ours, labels, selector},
+    object::{Object, ObjectRef},
+    spec::RegistrySpec,
+};
+
+/// Value of the label `app.kubernetes.io/component` on copies.
+pub const COMPONENT: &str = "pull-secret";
+/// How often a write that lost a race is tried again.
+const TRIES: u32 = 40;
+/// How long a new namespace may take to get its service account `default`.
+const ACCOUNT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Which namespaces are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// These.
+    Named(Vec<String>),
+    /// Those whose labels match, in Kubernetes' syntax; empty selects all. Namespaces that are being deleted are left
+    /// out, and so are `kube-system`, `kube-public` and `kube-node-lease`.
+    Labelled(String),
+}
+
+/// What was done to one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// A Secret or a service account.
+    pub object: ObjectRef,
+    /// What happened to it.
+    pub state: State,
+}
+
+/// See [`Outcome`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum State {
+    /// It was written.
+    Changed,
+    /// It was so already.
+    Unchanged,
+    /// It is gone.
+    Removed,
+}
+
+/// The label that marks service accounts kreg added its entry to: `pull.kreg.dev/<instance>`.
+#[must_use]
+pub fn label(instance: &str) -> String {
+    format!("pull.kreg.dev/{instance}")
+}
+
+/// The namespaces that are meant, by name.
+///
+/// # Errors
+/// [`Error::Unfit`] naming those that do not exist; otherwise what the server says.
+pub async fn namespaces(
+    cluster: &dyn Cluster,
+    selection: &Selection,
+) -> Result<Vec<String>, Error> {
+    const SYSTEM: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+    match selection {
+        Selection::Named(names) => {
+            let mut absent = Vec::new();
+            for name in names {
+                let reference = ObjectRef::new(Kind::Namespace, "", name);
+                let live = cluster.get(&reference).await?;
+                if live.is_none_or(|live| live.is_terminating()) {
+                    absent.push(name.as_str());
+                }
+            }
+            match absent.as_slice() {
+                [] => Ok(names.clone()),
+                absent => Err(Error::Unfit {
+                    what: format!("there is no namespace {}", absent.join(", ")),
+                    advice: "make it first (`kubectl create namespace`); nothing was changed"
+                        .to_owned(),
+                }),
+            }
+        }
+        Selection::Labelled(labels) => {
+            let query = Query::all(Kind::Namespace).labelled(labels.clone());
+            let found = cluster.list(&query).await?;
+            let mut names: Vec<String> = found
+                .iter()
+                .filter(|namespace| !namespace.is_terminating())
+                .map(|namespace| namespace.reference().name().to_owned())
+                .filter(|name| !SYSTEM.contains(&name.as_str()))
+                .collect();
+            names.sort();
+            Ok(names)
+        }
+    }
+}
+
+/// Puts the pull secret into these namespaces and attaches it to these service accounts in each.
+///
+/// Foreign Secrets of that name are looked for in every namespace before anything is written anywhere. Safe to repeat.
+///
+/// # Errors
+/// [`Error::Foreign`]; [`Error::Unfit`] if the registry has no pull secret or an account does not exist; otherwise what
+/// the server says.
+pub async fn attach(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    namespaces: &[String],
+    accounts: &[String],
+) -> Result<Vec<Outcome>, Error> {
+    let source = source(cluster, spec).await?;
+    let elsewhere: Vec<ObjectRef> = namespaces
+        .iter()
+        .filter(|namespace| *namespace != spec.namespace())
+        .map(|namespace| copy_in(spec, namespace))
+        .collect();
+    let mut foreign = Vec::new();
+    for copy in &elsewhere {
+        if let Some(live) = cluster.get(copy).await?
+            && !is_ours(&live, spec.instance())
+        {
+            foreign.push(ForeignObject {
+                object: copy.clone(),
+                owner: "of somebody else".to_owned(),
+            });
+        }
+    }
+    if !foreign.is_empty() {
+        return Err(Error::Foreign { objects: foreign });
+    }
+    remember(cluster, spec, |inventory| {
+        for copy in &elsewhere {
+            inventory.record(Entry {
+                object: copy.clone(),
+                uid: None,
+                created: true,
+            });
+        }
+    })
+    .await?;
+    let mut done = Vec::new();
+    for copy in elsewhere {
+        let state = write_copy(cluster, spec, &source, &copy).await?;
+        done.push(Outcome {
+            object: copy,
+            state,
+        });
+    }
+    for namespace in namespaces {
+        for account in accounts {
+            let object = ObjectRef::new(Kind::ServiceAccount, namespace, account);
+            let state = attach_to(cluster, spec, &object).await?;
+            done.push(Outcome { object, state });
+        }
+    }
+    Ok(done)
+}
+
+/// Brings every copy to what the pull secret holds now.
+///
+/// # Errors
+/// What the server says.
+pub async fn refresh(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Outcome>, Error> {
+    let copies = copies(cluster, spec).await?;
+    if copies.is_empty() {
+        return Ok(Vec::new());
+    }
+    let source = source(cluster, spec).await?;
+    let mut done = Vec::new();
+    for copy in copies {
+        let object = copy.reference().clone();
+        let state = write_copy(cluster, spec, &source, &object).await?;
+        done.push(Outcome { object, state });
+    }
+    Ok(done)
+}
+
+/// Takes the pull secret out of these namespaces (`None`: out of all), service accounts first. The registry's own stays.
+///
+/// # Errors
+/// What the server says.
+pub async fn detach(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    namespaces: Option<&[String]>,
+) -> Result<Vec<Outcome>, Error> {
+    let meant = |object: &ObjectRef| {
+        namespaces.is_none_or(|named| {
+            named
+                .iter()
+                .any(|name| Some(name.as_str()) == object.namespace())
+        })
+    };
+    let copies = copies(cluster, spec).await?;
+    let mut done = Vec::new();
+    for account in attached(cluster, spec, &copies).await? {
+        let object = account.reference().clone();
+        if meant(&object) && detach_from(cluster, spec, &object).await? {
+            done.push(Outcome {
+                object,
+                state: State::Removed,
+            });
+        }
+    }
+    let mut gone = Vec::new();
+    for copy in copies.iter().filter(|copy| meant(copy.reference())) {
+        let object = copy.reference().clone();
+        cluster.delete(&object, copy.uid().unwrap_or("")).await?;
+        gone.push(object.clone());
+        done.push(Outcome {
+            object,
+            state: State::Removed,
+        });
+    }
+    if !gone.is_empty() {
+        remember(cluster, spec, |inventory| {
+            gone.iter().for_each(|copy| inventory.forget(copy));
+        })
+        .await?;
+    }
+    Ok(done)
+}
+
+/// Every copy: by label in the whole cluster, or, without the right to look there, by the inventory.
+pub(crate) async fn copies(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+) -> Result<Vec<Object>, Error> {
+    let query = Query::all(Kind::Secret).labelled(format!(
+        "{},{LABEL_COMPONENT}={COMPONENT}",
+        selector(spec.instance())
+    ));
+    match cluster.list(&query).await {
+        Err(Error::Denied { .. }) => {}
+        other => return other,
+    }
+    let inventory = inventory(cluster, spec).await?;
+    let mut found = Vec::new();
+    for entry in inventory.iter().flat_map(|(known, _)| &known.entries) {
+        if is_copy(&entry.object, spec)
+            && let Some(live) = cluster.get(&entry.object).await?
+            && is_ours(&live, spec.instance())
+        {
+            found.push(live);
+        }
+    }
+    Ok(found)
+}
+
+/// Service accounts that kreg added its entry to.
+pub(crate) async fn attached(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    copies: &[Object],
+) -> Result<Vec<Object>, Error> {
+    let query = Query::all(Kind::ServiceAccount).labelled(label(spec.instance()));
+    match cluster.list(&query).await {
+        Err(Error::Denied { .. }) => {}
+        other => return other,
+    }
+    let mut namespaces: Vec<&str> = copies
+        .iter()
+        .filter_map(|copy| copy.reference().namespace())
+        .chain([spec.namespace()])
+        .collect();
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    let mut found = Vec::new();
+    for namespace in namespaces {
+        found.extend(cluster.list(&query.clone().within(namespace)).await?);
+    }
+    Ok(found)
+}
+
+/// Whether an inventory's entry is such a copy; it is none of an apply's business.
+pub(crate) fn is_copy(object: &ObjectRef, spec: &RegistrySpec) -> bool {
+    object.kind() == Kind::Secret && object.namespace() != Some(spec.namespace())
+}
+
+/// Takes our entry and our label off a service account. Returns whether there was anything to take.
+pub(crate) async fn detach_from(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    account: &ObjectRef,
+) -> Result<bool, Error> {
+    let (key, secret) = (label(spec.instance()), Names::of(spec).pull_secret);
+    let edit = |value: &mut Value| {
+        let Some(labels) = value
+            .pointer_mut("/metadata/labels")
+            .and_then(Value::as_object_mut)
+        else {
+            return false;
+        };
+        if labels.remove(&key).is_none() {
+            return false;
+        }
+        let bare = labels.is_empty();
+        if bare && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("labels");
+        }
+        if let Some(list) = value
+            .get_mut("imagePullSecrets")
+            .and_then(Value::as_array_mut)
+        {
+            list.retain(|entry| entry.get("name").and_then(Value::as_str) != Some(secret.name()));
+            if list.is_empty()
+                && let Some(map) = value.as_object_mut()
+            {
+                map.remove("imagePullSecrets");
+            }
+        }
+        true
+    };
+    Ok(edit_account(cluster, account, edit).await? == Some(true))
+}
+
+async fn attach_to(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    account: &ObjectRef,
+) -> Result<State, Error> {
+    let (key, secret) = (label(spec.instance()), Names::of(spec).pull_secret);
+    let edit = |value: &mut Value| {
+        let listed = value
+            .get("imagePullSecrets")
+            .and_then(Value::as_array)
+            .is_some_and(|list| {
+                list.iter()
+                    .any(|entry| entry.get("name").and_then(Value::as_str) == Some(secret.name()))
+            });
+        // Listed without our label: somebody else put it there, and it stays when kreg goes.
+        if listed {
+            return false;
+        }
+        match value
+            .get_mut("imagePullSecrets")
+            .and_then(Value::as_array_mut)
+        {
+            Some(list) => list.push(json!({ "name": secret.name() })),
+            None => value["imagePullSecrets"] = json!([{ "name": secret.name() }]),
+        }
+        value["metadata"]["labels"][&key] = "attached".into();
+        true
+    };
+    let begun = std::time::Instant::now();
+    loop {
+        match edit_account(cluster, account, edit).await? {
+            Some(true) => return Ok(State::Changed),
+            Some(false) => return Ok(State::Unchanged),
+            // A controller makes `default` a moment after the namespace.
+            None if account.name() == "default" && begun.elapsed() < ACCOUNT_PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            None => {
+                return Err(Error::Unfit {
+                    what: format!("there is no {account}"),
+                    advice: "make it, or name others with --service-account; then run this again"
+                        .to_owned(),
+                });
+            }
+        }
+    }
+}
+
+/// `None` if the account does not exist; else whether `edit` changed it.
+async fn edit_account(
+    cluster: &dyn Cluster,
+    account: &ObjectRef,
+    edit: impl Fn(&mut Value) -> bool,
+) -> Result<Option<bool>, Error> {
+    let mut lost = 0;
+    loop {
+        let Some(mut live) = cluster.get(account).await? else {
+            return Ok(None);
+        };
+        if !edit(live.value_mut()) {
+            return Ok(Some(false));
+        }
+        match cluster.replace(&live).await {
+            Ok(_) => return Ok(Some(true)),
+            Err(Error::Refused { code: 404, .. }) => return Ok(None),
+            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(pause(lost)).await;
+    }
+}
+
+/// Grows, and differs between writers: the clock's nanoseconds are as good as dice here.
+fn pause(lost: u32) -> Duration {
+    let dice = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos());
+    Duration::from_millis(u64::from(dice % (10 * lost.min(20) + 1)))
+}
+
+fn copy_in(spec: &RegistrySpec, namespace: &str) -> ObjectRef {
+    ObjectRef::new(Kind::Secret, namespace, Names::of(spec).pull_secret.name())
+}
+
+async fn source(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Object, Error> {
+    let secret = Names::of(spec).pull_secret;
+    let live = cluster.get(&secret).await?;
+    live.filter(|live| is_ours(live, spec.instance()))
+        .ok_or_else(|| Error::Unfit {
+            what: format!("there is no {secret} of this registry's"),
+            advice: "run `kreg up`, which makes it".to_owned(),
+        })
+}
+
+async fn write_copy(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    source: &Object,
+    copy: &ObjectRef,
+) -> Result<State, Error> {
+    let mut labels = labels(spec.instance());
+    labels[LABEL_COMPONENT] = COMPONENT.into();
+    let body = json!({ "type": "kubernetes.io/dockerconfigjson", "data": source.value()["data"] });
+    let desired = Object::build(copy.clone(), &labels, Value::Null, body);
+    if let Some(live) = cluster.get(copy).await? {
+        let same = live.value()["data"] == desired.value()["data"]
+            && live.label(LABEL_COMPONENT) == Some(COMPONENT);
+        if same && is_ours(&live, spec.instance()) {
+            return Ok(State::Unchanged);
+        }
+    }
+    let mode = ApplyMode {
+        dry_run: false,
+        force: true,
+    };
+    cluster.apply(&desired, mode).await?;
+    Ok(State::Changed)
+}
+
+async fn inventory(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+) -> Result<Option<(Inventory, Object)>, Error> {
+    let live = cluster.get(&Names::of(spec).inventory).await?;
+    live.filter(|live| is_ours(live, spec.instance()))
+        .map(|live| Ok((Inventory::from_object(&live)?, live)))
+        .transpose()
+}
+
+/// Changes the inventory; two who do it at the same time lose nothing.
+async fn remember(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    change: impl Fn(&mut Inventory),
+) -> Result<(), Error> {
+    let mut lost = 0;
+    loop {
+        // A registry without an inventory is found by its labels.
+        let Some((known, live)) = inventory(cluster, spec).await? else {
+            return Ok(());
+        };
+        let mut changed = known.clone();
+        change(&mut changed);
+        if changed == known {
+            return Ok(());
+        }
+        let mut object = changed.to_object(spec);
+        if let Some(version) = live.text("/metadata/resourceVersion") {
+            object.value_mut()["metadata"]["resourceVersion"] = version.into();
+        }
+        let mode = ApplyMode {
+            dry_run: false,
+            force: true,
+        };
+        match cluster.apply(&object, mode).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(pause(lost)).await;
+    }
+}
