@@ -129,16 +129,20 @@ fn real_parts(cluster: &ClusterHandle) -> Result<()> {
     let mut cargo = cargo_command("test", &[EVERYTHING, &arguments].concat());
     cargo.env("KUBECONFIG", &cluster.kubeconfig);
     let start = Instant::now();
-    let ran = cargo
-        .output()
+    let why = || "keep what cargo test prints".to_owned();
+    let kept = tempfile::NamedTempFile::new().tried(why)?;
+    // One file for both, so that results stand below the names of the programs they are of.
+    let status = cargo
+        .stdout(kept.as_file().try_clone().tried(why)?)
+        .stderr(kept.as_file().try_clone().tried(why)?)
+        .status()
         .tried(|| "start cargo test --ignored".to_owned())?;
-    e2e::print(&String::from_utf8_lossy(&ran.stderr));
-    e2e::print(&String::from_utf8_lossy(&ran.stdout));
+    e2e::print(&std::fs::read_to_string(kept.path()).tried(why)?);
     let took = start.elapsed().as_secs_f64();
     say(format!("tests with real parts: {took:.1} s"));
-    match ran.status.success() {
+    match status.success() {
         true => Ok(()),
-        false => Err(Failure::new("pass the tests with real parts", ran.status)
+        false => Err(Failure::new("pass the tests with real parts", status)
             .next("look for `failures:` above")),
     }
 }
