@@ -102,7 +102,7 @@ pub async fn down_with_data(cluster: &dyn Cluster, spec: &RegistrySpec) -> kreg_
     down::down(cluster, spec, options, &quiet).await.unwrap()
 }
 
-/// Everything in a namespace (and the namespace) as text, without what changes by itself.
+/// Everything in a namespace (and the namespace) as text, without what comes or changes by itself.
 pub async fn contents(cluster: &dyn Cluster, namespace: &str) -> Vec<String> {
     let mut found = Vec::new();
     for kind in Kind::ALL.iter().copied() {
@@ -114,6 +114,9 @@ pub async fn contents(cluster: &dyn Cluster, namespace: &str) -> Vec<String> {
             .await
             .unwrap()
         {
+            if made_by_controllers(object.reference()) {
+                continue;
+            }
             let mut value = object.value().clone();
             for key in ["resourceVersion", "managedFields"] {
                 value["metadata"].as_object_mut().unwrap().remove(key);
@@ -127,6 +130,17 @@ pub async fn contents(cluster: &dyn Cluster, namespace: &str) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+/// What the controller manager puts into every namespace, some time after it was made.
+fn made_by_controllers(reference: &ObjectRef) -> bool {
+    match reference.kind() {
+        Kind::ServiceAccount => reference.name() == "default",
+        Kind::ConfigMap => reference.name() == "kube-root-ca.crt",
+        // Before Kubernetes 1.24.
+        Kind::Secret => reference.name().starts_with("default-token-"),
+        _ => false,
+    }
 }
 
 /// uid and resourceVersion of every object of the instance: any write at all shows.
