@@ -38,12 +38,10 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         .check(&spec)
         .tried("the cluster is not fit for this registry")?;
     let state = session.state().await?;
+    let pinned = spec.cluster_ip().or(state.cluster_ip);
     // Before the first `up` nobody knows the address; what depends on it is shown with 0.0.0.0.
-    let address = spec
-        .cluster_ip()
-        .or(state.cluster_ip)
-        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let spec = spec.with_cluster_ip(spec_pin(&session, state.cluster_ip));
+    let address = pinned.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let spec = spec.with_cluster_ip(pinned);
     let decision =
         tokio::task::block_in_place(|| intent.propose(&session, &spec, address, &state))?;
     let options = ApplyOptions {
@@ -114,11 +112,6 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
     } else {
         Ending::Done
     })
-}
-
-/// A pinned address of the configuration, else the one the Service has.
-fn spec_pin(session: &Session, held: Option<IpAddr>) -> Option<IpAddr> {
-    session.spec.cluster_ip().or(held)
 }
 
 /// `    .spec.replicas: 1 → 2`.
