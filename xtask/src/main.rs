@@ -15,6 +15,7 @@ mod packages;
 mod parts;
 mod process;
 mod progress;
+mod real_parts;
 mod stages;
 mod test;
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use crate::cluster::{self, ClusterHandle};
 use crate::e2e::world::World;
@@ -14,6 +13,7 @@ use crate::needs;
 use crate::packages;
 use crate::process::Run;
 use crate::progress::say;
+use crate::real_parts::{self, cargo_program};
 use crate::stages::Stages;
 
 /// One selection of packages and features for every stage, so that each dependency is built once.
@@ -109,10 +109,11 @@ const CLUSTERS: [&str; 2] = ["kreg", "kreg-stories"];
 /// there; then both share what stories are left.
 fn side_by_side(first: ClusterHandle, second: &cluster::Options) -> Result<()> {
     let kreg = built_kreg()?;
+    let tests = real_parts::programs(&built_tests()?);
     let telling = Telling::of_all();
     let (tests, stories) = std::thread::scope(|scope| {
         let beside = scope.spawn(|| telling.on(World::new(cluster::up(second)?, kreg.clone())?));
-        let tests = real_parts(&first);
+        let tests = real_parts::run(tests, &first);
         let stories = World::new(first, kreg.clone()).and_then(|world| telling.on(world));
         let beside = beside
             .join()
@@ -121,30 +122,6 @@ fn side_by_side(first: ClusterHandle, second: &cluster::Options) -> Result<()> {
     });
     let told = telling.end();
     tests.and(stories).and(told)
-}
-
-/// What it prints is kept and shown at once, so that stories told beside it can be read.
-fn real_parts(cluster: &ClusterHandle) -> Result<()> {
-    let arguments = ["--no-fail-fast", "--", "--ignored"];
-    let mut cargo = cargo_command("test", &[EVERYTHING, &arguments].concat());
-    cargo.env("KUBECONFIG", &cluster.kubeconfig);
-    let start = Instant::now();
-    let why = || "keep what cargo test prints".to_owned();
-    let kept = tempfile::NamedTempFile::new().tried(why)?;
-    // One file for both, so that results stand below the names of the programs they are of.
-    let status = cargo
-        .stdout(kept.as_file().try_clone().tried(why)?)
-        .stderr(kept.as_file().try_clone().tried(why)?)
-        .status()
-        .tried(|| "start cargo test --ignored".to_owned())?;
-    e2e::print(&std::fs::read_to_string(kept.path()).tried(why)?);
-    let took = start.elapsed().as_secs_f64();
-    say(format!("tests with real parts: {took:.1} s"));
-    match status.success() {
-        true => Ok(()),
-        false => Err(Failure::new("pass the tests with real parts", status)
-            .next("look for `failures:` above")),
-    }
 }
 
 fn cargo(command: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
@@ -180,6 +157,17 @@ fn built_kreg() -> Result<PathBuf> {
         .cwd(workspace())
         .read()?;
     e2e::world::executable(&told, "kreg")
+}
+
+/// What cargo says of the programs of tests, all of them built.
+fn built_tests() -> Result<String> {
+    Run::new(cargo_program())
+        .arg("test")
+        .args(EVERYTHING)
+        .args(["--no-run", "--message-format=json", "--quiet"])
+        .env("OPENSSL_NO_VENDOR", "1")
+        .cwd(workspace())
+        .read()
 }
 
 fn shell_scripts() -> Result<()> {
@@ -220,10 +208,6 @@ fn nothing_left(before: &BTreeSet<String>, leftovers: &[String]) -> Result<()> {
                 .next("docker inspect ID says what each is; remove it, and mend what left it"),
         ),
     }
-}
-
-fn cargo_program() -> std::ffi::OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 fn workspace() -> PathBuf {

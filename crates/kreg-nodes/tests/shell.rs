@@ -144,7 +144,7 @@ fn apply_and_the_plan_agree_on_the_hosts_file() {
 #[ignore = "needs dash, busybox and bash: run by cargo xtask test"]
 fn every_shell_agrees_on_the_hosts_file() {
     for shell in SHELLS {
-        agree_on_hosts(shell, 48);
+        agree_on_hosts(shell, 16);
     }
 }
 

@@ -19,17 +19,40 @@ const STEP: Duration = Duration::from_secs(180);
 const MOST_LINES: usize = 16;
 
 pub(super) fn renewed_and_rotated(scene: &mut Scene<'_>) -> Result<()> {
+    up(scene)?;
+    shown(scene)?;
+    judged(scene)?;
+    while_clients_ask(scene, |scene| {
+        nodes_untouched(scene, renewed)?;
+        rotated(scene)?;
+        one_node_out_of_reach(scene)
+    })
+}
+
+pub(super) fn killed_and_taken_up(scene: &mut Scene<'_>) -> Result<()> {
+    up(scene)?;
+    while_clients_ask(scene, killed_at_every_step)
+}
+
+fn up(scene: &mut Scene<'_>) -> Result<()> {
     scene.afterwards("kreg down", |world| {
         world
             .kreg(["down", "--delete-data", "--yes"])
             .good()
             .map(drop)
     });
-    scene.check("kreg up ends with 0", |world| {
-        world.kreg(["up", "--skip-verify"]).good()
-    })?;
-    shown(scene)?;
-    judged(scene)?;
+    scene
+        .check("kreg up ends with 0", |world| {
+            world.kreg(["up", "--skip-verify"]).good()
+        })
+        .map(drop)
+}
+
+/// `part`, with a client on every node that trusts what its node trusts.
+fn while_clients_ask(
+    scene: &mut Scene<'_>,
+    part: impl FnOnce(&mut Scene<'_>) -> Result<()>,
+) -> Result<()> {
     scene.afterwards("the clients on the nodes", |world| {
         clients::stop(world).map(drop)
     });
@@ -37,10 +60,7 @@ pub(super) fn renewed_and_rotated(scene: &mut Scene<'_>) -> Result<()> {
     scene.check("such a client would notice another CA", |world| {
         clients::would_notice(world, world.node(1)?)
     })?;
-    nodes_untouched(scene, renewed)?;
-    rotated(scene)?;
-    killed_at_every_step(scene)?;
-    one_node_out_of_reach(scene)?;
+    part(scene)?;
     scene.check(
         "no client ever met a registry that it does not trust",
         clients::all_trusted,

@@ -1,0 +1,154 @@
+//! The tests that are left out of a plain `cargo test`: with real programs, containers, a cluster.
+//!
+//! `cargo test` runs one test program after the other. Most of these wait, so those that need the
+//! cluster run in one lane, and all others in a second one beside it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::cluster::ClusterHandle;
+use crate::e2e;
+use crate::failure::{Failure, Result, Tried as _};
+use crate::progress::say;
+
+/// Crates whose tests make objects in the cluster: these see each other's.
+const ON_THE_CLUSTER: [&str; 2] = ["kreg-k8s", "kreg-verify"];
+
+/// A program of tests, as cargo built it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TestProgram {
+    file: PathBuf,
+    /// The folder of its crate, where cargo would run it.
+    folder: PathBuf,
+    target: String,
+}
+
+impl TestProgram {
+    /// `kreg-nodes kill`.
+    fn name(&self) -> String {
+        format!("{} {}", self.package(), self.target)
+    }
+
+    fn package(&self) -> String {
+        let name = self.folder.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+}
+
+/// The programs of tests among the messages of `cargo test --no-run --message-format=json`.
+pub(crate) fn programs(messages: &str) -> Vec<TestProgram> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["profile"]["test"] == Value::Bool(true))
+        .filter_map(|message| {
+            let manifest = Path::new(message["manifest_path"].as_str()?);
+            Some(TestProgram {
+                file: message["executable"].as_str()?.into(),
+                folder: manifest.parent()?.to_path_buf(),
+                target: message["target"]["name"].as_str()?.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// Runs the ignored tests of all of these; what each prints stays together.
+pub(crate) fn run(programs: Vec<TestProgram>, cluster: &ClusterHandle) -> Result<()> {
+    if programs.is_empty() {
+        return Err(Failure::new(
+            "run the tests with real parts",
+            "cargo named no program of tests",
+        ));
+    }
+    let (on_cluster, others): (Vec<_>, Vec<_>) = programs
+        .into_iter()
+        .partition(|program| ON_THE_CLUSTER.contains(&program.package().as_str()));
+    let lane = |programs: Vec<TestProgram>| {
+        let failed = programs
+            .iter()
+            .filter_map(|program| ignored_tests(program, cluster).err());
+        failed.collect::<Vec<_>>()
+    };
+    let start = Instant::now();
+    let mut failed = std::thread::scope(|scope| {
+        let beside = scope.spawn(|| lane(others));
+        let mut failed = lane(on_cluster);
+        match beside.join() {
+            Ok(more) => failed.extend(more),
+            Err(_) => failed.push(Failure::new("run tests", "a lane of them panicked")),
+        }
+        failed
+    });
+    say(format!(
+        "tests with real parts: {:.1} s",
+        start.elapsed().as_secs_f64()
+    ));
+    match failed.len() {
+        0 => Ok(()),
+        1 => Err(failed.remove(0)),
+        _ => {
+            let all: Vec<_> = failed.iter().map(ToString::to_string).collect();
+            Err(Failure::new(
+                "pass the tests with real parts",
+                all.join("\n"),
+            ))
+        }
+    }
+}
+
+fn ignored_tests(program: &TestProgram, cluster: &ClusterHandle) -> Result<()> {
+    let name = program.name();
+    let start = Instant::now();
+    let why = || format!("run the tests of {name}");
+    let kept = tempfile::NamedTempFile::new().tried(why)?;
+    // One file for both, so that a panic stands where it happened.
+    let status = Command::new(&program.file)
+        .arg("--ignored")
+        .current_dir(&program.folder)
+        .env("CARGO_MANIFEST_DIR", &program.folder)
+        .env("CARGO", cargo_program())
+        .env("KUBECONFIG", &cluster.kubeconfig)
+        .stdin(Stdio::null())
+        .stdout(kept.as_file().try_clone().tried(why)?)
+        .stderr(kept.as_file().try_clone().tried(why)?)
+        .status()
+        .tried(why)?;
+    let told = std::fs::read_to_string(kept.path()).tried(why)?;
+    if !told.contains("\nrunning 0 tests\n") {
+        let seconds = start.elapsed().as_secs_f64();
+        e2e::print(&format!("{name}, {seconds:.1} s:\n{}", told.trim()));
+    }
+    match status.success() {
+        true => Ok(()),
+        false => {
+            Err(Failure::new(why(), status)
+                .next(format!("look for `failures:` above, below `{name}`")))
+        }
+    }
+}
+
+pub(crate) fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_cargo_built_only_programs_of_tests_are_run() {
+        let messages = r#"{"reason":"compiler-artifact","manifest_path":"/w/crates/kreg-nodes/Cargo.toml","target":{"name":"kill"},"profile":{"test":true},"executable":"/t/kill-1"}
+{"reason":"compiler-artifact","manifest_path":"/w/crates/kreg-nodes/Cargo.toml","target":{"name":"ssh_nodes"},"profile":{"test":false},"executable":"/t/ssh_nodes"}
+{"reason":"compiler-artifact","manifest_path":"/w/crates/kreg-nodes/Cargo.toml","target":{"name":"kreg_nodes"},"profile":{"test":true},"executable":null}
+{"reason":"build-finished","success":true}
+not JSON"#;
+        let found = programs(messages);
+        let names: Vec<_> = found.iter().map(TestProgram::name).collect();
+        assert_eq!(names, ["kreg-nodes kill"]);
+        assert_eq!(found[0].folder, Path::new("/w/crates/kreg-nodes"));
+    }
+}
