@@ -19,6 +19,7 @@ mod user;
 
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::{Scene, Story};
+use crate::e2e::world::World;
 use crate::failure::Result;
 
 /// Every story.
@@ -125,6 +126,14 @@ pub(crate) const ALL: &[Story] = &[
         run: killed::run,
     },
 ];
+
+/// The registry, its data and what is on the nodes go.
+fn down(world: &World) -> Result<()> {
+    world
+        .kreg(["down", "--delete-data", "--yes"])
+        .good()
+        .map(drop)
+}
 
 /// Tells a part of a story during which no file of any node may change.
 fn nodes_untouched(

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 
 use serde_json::Value;
 
-use super::report;
+use super::{down, report};
 use crate::e2e::proxy::CuttingProxy;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
@@ -33,13 +33,6 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         let up = world.kreg(["up", "--output", "json"]).good()?;
         report::proves_every_node(&up, world)
     })
-}
-
-fn down(world: &World) -> Result<()> {
-    world
-        .kreg(["down", "--delete-data", "--yes"])
-        .good()
-        .map(drop)
 }
 
 /// Halves the interval of budgets until a cut leaves the first object made and the last one not.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::user::{field, service_address};
-use super::{clients, nodes_untouched, report};
+use super::{clients, down, nodes_untouched, report};
 use crate::e2e::call::Ran;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
@@ -35,12 +35,7 @@ pub(super) fn killed_and_taken_up(scene: &mut Scene<'_>) -> Result<()> {
 }
 
 fn up(scene: &mut Scene<'_>) -> Result<()> {
-    scene.afterwards("kreg down", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    });
+    scene.afterwards("kreg down", down);
     scene
         .check("kreg up ends with 0", |world| {
             world.kreg(["up", "--skip-verify"]).good()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::cert::{phase_is, same, served};
 use super::user::field;
-use super::{clients, report};
+use super::{clients, down, report};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
 use crate::failure::{Failure, Result, Tried as _};
@@ -108,10 +108,7 @@ fn home(world: &World) -> Result<String> {
 pub(super) fn outside_key(scene: &mut Scene<'_>) -> Result<()> {
     let file = scene.world.file("ca.key");
     let key = file.display().to_string();
-    scene.afterwards("kreg down", |world| {
-        let down = ["down", "--delete-data", "--yes"];
-        world.kreg(down).good().map(drop)
-    });
+    scene.afterwards("kreg down", down);
     scene.check("kreg up --ca-key FILE ends with 0", |world| {
         world.kreg(["up", "--skip-verify", "--ca-key", &key]).good()
     })?;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::report;
+use super::{down, report};
 use crate::e2e::image::{self, Pushed};
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
@@ -20,12 +20,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         "every node's files and every API object are noted",
         Snapshot::take,
     )?;
-    scene.afterwards("kreg down", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    });
+    scene.afterwards("kreg down", down);
 
     let up = scene.check("kreg up ends with 0", |world| {
         world.kreg(["up", "--output", "json"]).good()
@@ -61,18 +56,13 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
 
     own_pods(scene)?;
 
-    scene.check("kreg down --delete-data ends with 0", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    })?;
+    scene.check("kreg down --delete-data ends with 0", down)?;
     scene.check(
         "files and objects are as before the first up, byte for byte",
         |world| before.await_return(world),
     )?;
     scene.check("kreg down again ends with 0 and changes nothing", |world| {
-        world.kreg(["down", "--delete-data", "--yes"]).good()?;
+        down(world)?;
         before.same(&Snapshot::take(world)?)
     })
 }

@@ -1,6 +1,6 @@
 //! A node that has no room where kreg writes.
 
-use super::report;
+use super::{down, report};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
 use crate::failure::Result;
@@ -10,12 +10,7 @@ const PLACES: &[&str] = &["/var/lib/kreg", "/etc/containerd/certs.d"];
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     let node = scene.world.node(1)?;
-    scene.afterwards("kreg down", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    });
+    scene.afterwards("kreg down", down);
     for place in PLACES {
         scene.afterwards(&format!("room in {place}"), |world| make_room(world, place));
         let before = scene.check(&format!("{place} on {} is full", node.name), |world| {
@@ -52,9 +47,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             let up = world.kreg(["up", "--output", "json"]).good()?;
             report::proves_every_node(&up, world)
         })?;
-        scene.check("kreg down ends with 0", |world| {
-            world.kreg(["down", "--delete-data", "--yes"]).good()
-        })?;
+        scene.check("kreg down ends with 0", down)?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::down;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
 use crate::failure::Result;
@@ -19,12 +20,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         ];
         world.kubectl(arguments).good().map(drop)
     });
-    scene.afterwards("kreg down", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    });
+    scene.afterwards("kreg down", down);
     scene.check("somebody's Service docker-registry is in the namespace", |world| {
         world.create(&json!({
             "apiVersion": "v1", "kind": "List", "items": [
@@ -67,7 +63,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         |world| before.same(&Snapshot::take(world)?),
     )?;
     scene.check("kreg down leaves it alone, too", |world| {
-        world.kreg(["down", "--delete-data", "--yes"]).good()?;
+        down(world)?;
         before.same(&Snapshot::take(world)?)
     })
 }

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::report;
+use super::{down, report};
 use crate::cluster::Node;
 use crate::e2e::story::Scene;
-use crate::e2e::world::World;
 use crate::failure::{Failure, Result};
 use crate::process::Run;
 
@@ -97,13 +96,6 @@ pub(super) fn changed(scene: &mut Scene<'_>) -> Result<()> {
         })?;
     }
     scene.check("known_hosts is as it was", |_| unchanged(&file, &text))
-}
-
-fn down(world: &World) -> Result<()> {
-    world
-        .kreg(["down", "--delete-data", "--yes"])
-        .good()
-        .map(drop)
 }
 
 /// The lines of known_hosts for this node, and all others.

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::report;
+use super::{down, report};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
 use crate::failure::{Failure, Result};
@@ -47,13 +47,6 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         down(world)
     })?;
     scene.check("nothing with kreg's label is left", nothing_left)
-}
-
-fn down(world: &World) -> Result<()> {
-    world
-        .kreg(["down", "--delete-data", "--yes"])
-        .good()
-        .map(drop)
 }
 
 /// Kills it as soon as it has told of so many steps; returns the last line told.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::nodes_untouched;
+use super::{down, nodes_untouched};
 use crate::e2e::story::Scene;
 use crate::failure::Result;
 
@@ -13,12 +13,7 @@ const PATIENCE: &str = "5m";
 const EARLY: Duration = Duration::from_secs(90);
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
-    scene.afterwards("kreg down", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    });
+    scene.afterwards("kreg down", down);
     nodes_untouched(scene, |scene| {
         scene.check(
             "kreg up ends with 1 long before its timeout, in the kubelet's words",

@@ -1,18 +1,13 @@
 //! A node whose sshd does not run.
 
-use super::report;
+use super::{down, report};
 use crate::e2e::story::Scene;
 use crate::failure::Result;
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     let node = scene.world.node(2)?;
     let address = &node.address;
-    scene.afterwards("kreg down", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    });
+    scene.afterwards("kreg down", down);
     scene.afterwards("sshd", |world| {
         world
             .on(world.node(2)?, "systemctl start ssh")

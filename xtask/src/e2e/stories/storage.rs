@@ -2,19 +2,14 @@
 
 use serde_json::json;
 
-use super::nodes_untouched;
+use super::{down, nodes_untouched};
 use crate::e2e::story::Scene;
 use crate::failure::Result;
 
 const CLASS: &str = "kreg-e2e-nobody-provides";
 
 pub(super) fn no_class(scene: &mut Scene<'_>) -> Result<()> {
-    scene.afterwards("kreg down", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    });
+    scene.afterwards("kreg down", down);
     nodes_untouched(scene, |scene| {
         scene.check(
             "kreg up ends with 1, names the class and the flag",
@@ -36,12 +31,7 @@ pub(super) fn pending(scene: &mut Scene<'_>) -> Result<()> {
             .good()
             .map(drop)
     });
-    scene.afterwards("kreg down", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    });
+    scene.afterwards("kreg down", down);
     scene.check(
         "a StorageClass is there whose provisioner is not",
         |world| {

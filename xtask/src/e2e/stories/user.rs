@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::report;
+use super::{down, report};
 use crate::e2e::call::{Call, Ran};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
@@ -14,12 +14,7 @@ use crate::failure::{Failure, Result};
 const KUBELET: f64 = 90.0;
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
-    scene.afterwards("kreg down", |world| {
-        world
-            .kreg(["down", "--delete-data", "--yes"])
-            .good()
-            .map(drop)
-    });
+    scene.afterwards("kreg down", down);
     scene.check("kreg up ends with 0", |world| {
         world.kreg(["up", "--skip-verify"]).good()
     })?;
