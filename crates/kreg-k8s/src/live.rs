@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     kind::Kind,
     object::{Object, ObjectRef},
-    retry::{Retry, field_conflicts, is_precondition},
+    retry::{Retry, classify, field_conflicts, is_precondition},
 };
 
 /// Which cluster to speak to.
@@ -189,15 +189,9 @@ impl Cluster for LiveCluster {
                             }))
                         }
                         // Whoever named a version meant that one: the same request can never succeed later.
-                        Err(kube::Error::Api(status)) if pinned && status.code == 409 => {
-                            Ok(Err(Error::Refused {
-                                action: "apply",
-                                object: reference.to_string(),
-                                code: status.code,
-                                reason: status.reason,
-                                message: status.message,
-                            }))
-                        }
+                        Err(kube::Error::Api(status)) if pinned && status.code == 409 => Ok(Err(
+                            classify("apply", &reference.to_string(), kube::Error::Api(status)),
+                        )),
                         Err(error) => Err(error),
                     }
                 })
@@ -228,15 +222,11 @@ impl Cluster for LiveCluster {
                     match api.replace(reference.name(), &parameters, &body).await {
                         Ok(replaced) => Ok(Ok(replaced)),
                         // The same request can never succeed later; the caller reads again.
-                        Err(kube::Error::Api(status)) if status.code == 409 => {
-                            Ok(Err(Error::Refused {
-                                action: "replace",
-                                object: reference.to_string(),
-                                code: status.code,
-                                reason: status.reason,
-                                message: status.message,
-                            }))
-                        }
+                        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Err(classify(
+                            "replace",
+                            &reference.to_string(),
+                            kube::Error::Api(status),
+                        ))),
                         Err(error) => Err(error),
                     }
                 })

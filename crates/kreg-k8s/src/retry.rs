@@ -122,7 +122,8 @@ pub(crate) fn field_conflicts(status: &kube::core::Status) -> Vec<FieldConflict>
         .collect()
 }
 
-fn classify(action: &'static str, object: &str, error: kube::Error) -> Error {
+/// What an answer that is final means to the caller.
+pub(crate) fn classify(action: &'static str, object: &str, error: kube::Error) -> Error {
     match error {
         // 403 is also what admission plugins and quotas answer; only the authorizer speaks of a User.
         kube::Error::Api(status)
