@@ -157,15 +157,23 @@ pub(crate) fn judge(receipts: &[Receipt], what: &str) -> Result<(), Error> {
     } else {
         Ending::Partial
     };
-    let lines: Vec<_> = bad.iter().map(|receipt| format!("- {receipt}")).collect();
     Err(Error::new(
         ending,
         format!(
             "{} of {} {what}:\n{}",
             bad.len(),
             count(receipts.len(), "node"),
-            lines.join("\n")
+            listed(bad)
         ),
     )
     .told())
+}
+
+/// One line a receipt: node, step, why and what to do.
+pub(crate) fn listed<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> String {
+    let lines: Vec<_> = receipts
+        .into_iter()
+        .map(|receipt| format!("- {receipt}"))
+        .collect();
+    lines.join("\n")
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 use kreg_auth::{Cost, ExposeSecret as _, PasswordSource as Source, SecretString};
 use kreg_k8s::{RegistrySpec, RegistryState};
 use kreg_nodes::Trust;
-use kreg_pki::{Authority, AuthorityRequest, San};
+use kreg_pki::{Authority, AuthorityRequest};
 use time::OffsetDateTime;
 
 use crate::app::App;
-use crate::args::{ProfileArg, SpecArgs};
+use crate::args::SpecArgs;
 use crate::error::{Error, Tried as _};
 use crate::fleet;
 use crate::material::{self, CaKey, Decision, Held, Request};
@@ -97,11 +97,13 @@ impl Intent {
             Some(path) => CaKey::Outside(read_key(path)?),
             None => CaKey::InCluster,
         };
+        let mut sans = spec::endpoints(settings, spec, Some(address))?;
+        sans.extend(self.wanted.sans.iter().cloned());
         let request = Request {
             profile: settings.profile,
             instance: spec.instance(),
             host: &host,
-            sans: self.sans(settings, spec, address)?,
+            sans,
             leaf_days: self.wanted.leaf_days,
             ca_days: self.wanted.ca_days,
             user: self.wanted.user.as_deref(),
@@ -111,31 +113,6 @@ impl Intent {
             now: OffsetDateTime::now_utc(),
         };
         material::decide(request, &held(state))
-    }
-
-    /// Every name that a client may use; the tutorial's certificate has the one only.
-    fn sans(
-        &self,
-        settings: &Settings,
-        spec: &RegistrySpec,
-        address: IpAddr,
-    ) -> Result<Vec<San>, Error> {
-        let names = match settings.profile {
-            ProfileArg::Default => spec.dns_names(),
-            ProfileArg::Tutorial => vec![settings.name.clone()],
-        };
-        let mut sans = names
-            .iter()
-            .map(|name| {
-                name.parse()
-                    .tried(format!("`{name}` cannot stand in a certificate"))
-            })
-            .collect::<Result<Vec<San>, Error>>()?;
-        if settings.profile == ProfileArg::Default {
-            sans.push(San::Ip(address));
-        }
-        sans.extend(self.wanted.sans.iter().cloned());
-        Ok(sans)
     }
 }
 

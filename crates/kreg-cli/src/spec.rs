@@ -1,9 +1,12 @@
 //! From settings to the registry as kreg-k8s knows it.
 
+use std::net::IpAddr;
+
 use kreg_k8s::{Profile, RegistrySpec, SpecError, Storage};
+use kreg_pki::San;
 
 use crate::args::ProfileArg;
-use crate::error::Error;
+use crate::error::{Error, Tried as _};
 use crate::settings::{Settings, Wanted};
 
 /// What names the registry; enough to find it again.
@@ -71,6 +74,27 @@ fn storage(text: &str, size: &str) -> Result<Storage, Error> {
             ),
         ),
     }
+}
+
+/// What clients reach the registry by, for its certificate: the Service's names and address; the
+/// tutorial's has its one name only.
+pub(crate) fn endpoints(
+    settings: &Settings,
+    spec: &RegistrySpec,
+    address: Option<IpAddr>,
+) -> Result<Vec<San>, Error> {
+    let (names, address) = match settings.profile {
+        ProfileArg::Default => (spec.dns_names(), address),
+        ProfileArg::Tutorial => (vec![settings.name.clone()], None),
+    };
+    names
+        .iter()
+        .map(|name| {
+            name.parse()
+                .tried(format!("`{name}` cannot stand in a certificate"))
+        })
+        .chain(address.map(|address| Ok(San::Ip(address))))
+        .collect()
 }
 
 #[cfg(test)]

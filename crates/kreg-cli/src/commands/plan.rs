@@ -94,16 +94,12 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
     };
     output::print(app.global.output, "Plan", &outcome, text)?;
     if !refused.is_empty() {
-        let lines: Vec<_> = refused
-            .iter()
-            .map(|receipt| format!("- {receipt}"))
-            .collect();
         return Err(Error::new(
             Ending::Partial,
             format!(
                 "{} cannot be planned:\n{}",
                 count(refused.len(), "node"),
-                lines.join("\n")
+                fleet::listed(&refused)
             ),
         ));
     }

@@ -104,11 +104,8 @@ fn preflight(app: &App, session: &Session, state: &RegistryState) -> Result<Node
         return Ok(nodes);
     }
     step.failed(summary);
-    let why: Vec<_> = refusals
-        .iter()
-        .map(|refusal| format!("- {refusal}"))
-        .collect();
-    Err(Error::failed(format!("no node can be made to trust the registry; nothing was changed:\n{}", why.join("\n")))
+    let why = fleet::listed(&refusals);
+    Err(Error::failed(format!("no node can be made to trust the registry; nothing was changed:\n{why}"))
         .help("see the flags --ssh-user, --ssh-identity and --ssh-known-hosts, or [nodes.ssh] in kreg.toml"))
 }
 

@@ -187,16 +187,12 @@ impl Issue<'_> {
         let nodes = Nodes::new(&session.settings, &session.facts, &[])?;
         let behind = self.tell(&nodes, "trust in both on the nodes", &old.union(&new))?;
         if !behind.is_empty() {
-            let lines: Vec<_> = behind
-                .iter()
-                .map(|receipt| format!("- {receipt}"))
-                .collect();
             return Err(Error::new(
                 Ending::Partial,
                 format!(
                     "not every node trusts the new certificate, so the registry keeps the one it \
                      has; every node goes on pulling:\n{}",
-                    lines.join("\n")
+                    fleet::listed(&behind)
                 ),
             )
             .help(

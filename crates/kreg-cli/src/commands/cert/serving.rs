@@ -14,9 +14,9 @@ use kreg_verify::registry::{roots_of_pem, served_chain};
 use kube::api::{Api, Patch, PatchParams};
 
 use crate::app::App;
-use crate::args::ProfileArg;
 use crate::error::{Error, Tried as _};
 use crate::session::Session;
+use crate::spec;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -92,21 +92,9 @@ pub(super) fn names(
     Ok(sans)
 }
 
-/// What clients use: the Service's names and address; the tutorial's one name.
+/// What clients use.
 pub(super) fn required(session: &Session, state: &RegistryState) -> Result<Vec<San>, Error> {
-    let (names, address) = match session.settings.profile {
-        ProfileArg::Default => (session.spec.dns_names(), state.cluster_ip),
-        ProfileArg::Tutorial => (vec![session.settings.name.clone()], None),
-    };
-    let mut sans = names
-        .iter()
-        .map(|name| {
-            name.parse()
-                .tried(format!("`{name}` cannot stand in a certificate"))
-        })
-        .collect::<Result<Vec<San>, Error>>()?;
-    sans.extend(address.map(San::Ip));
-    Ok(sans)
+    spec::endpoints(&session.settings, &session.spec, state.cluster_ip)
 }
 
 /// Has the registry serve this leaf, and sees that it does. Safe to repeat.
