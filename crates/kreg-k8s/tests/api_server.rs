@@ -22,6 +22,9 @@ use kreg_k8s::{
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+/// Kubelets make it, and nobody removes it: not the one that a registry on this cluster might use.
+const TEST_DIRECTORY: &str = "/tmp/kreg-k8s-tests";
+
 #[tokio::test]
 #[ignore = "needs a cluster: run by cargo xtask test"]
 async fn up_twice_writes_nothing_the_second_time_and_down_leaves_nothing() {
@@ -372,7 +375,7 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
     let cluster = cluster().await;
     let node = cluster_node(&cluster).await;
     let storage = Storage::HostPath {
-        path: "/tmp/repository".into(),
+        path: TEST_DIRECTORY.into(),
         node,
         size: "1Gi".into(),
     };
@@ -422,7 +425,7 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
     let removal = down_with_data(&cluster, &spec).await;
     assert!(removal.keep.is_empty(), "{:?}", removal.keep);
     assert!(
-        removal.files_left[0].path == "/tmp/repository" && removal.files_left[0].node.is_some(),
+        removal.files_left[0].path == TEST_DIRECTORY && removal.files_left[0].node.is_some(),
         "{:?}",
         removal.files_left
     );
@@ -436,7 +439,7 @@ async fn a_volume_that_remembers_an_older_claim_is_told_apart() {
     let node = cluster_node(&cluster).await;
     let spec = spec("released")
         .with_storage(Storage::HostPath {
-            path: "/tmp/repository".into(),
+            path: TEST_DIRECTORY.into(),
             node,
             size: "1Gi".into(),
         })
@@ -617,6 +620,13 @@ async fn the_tutorials_objects_are_all_taken_and_all_undone() {
     let cluster = cluster().await;
     let spec = RegistrySpec::new(Profile::Tutorial)
         .with_image("kreg.test/registry:2.8.2")
+        .and_then(|spec| {
+            spec.with_storage(Storage::HostPath {
+                path: TEST_DIRECTORY.into(),
+                node: None,
+                size: "1Gi".into(),
+            })
+        })
         .unwrap();
     let names = Names::of(&spec);
     for reference in [
@@ -669,7 +679,7 @@ async fn the_tutorials_objects_are_all_taken_and_all_undone() {
     assert_eq!(
         removal.files_left,
         [NodeDirectory {
-            path: "/tmp/repository".to_owned(),
+            path: TEST_DIRECTORY.to_owned(),
             node: None
         }]
     );
