@@ -278,7 +278,7 @@ fn a_kill_leaves_old_or_new(
     #[values(Story::First, Story::Again, Story::Undo)] story: Story,
     #[values(false, true)] busy: bool,
 ) {
-    killed_at_steps(story, false, busy, 1, 13);
+    killed_at_steps(story, false, busy, 1, 26);
 }
 
 // With the hosts file a mount point, as in containers: the other files are renamed over even so.

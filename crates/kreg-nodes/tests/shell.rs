@@ -137,7 +137,7 @@ fn agree_on_hosts(shell: &[&str], cases: u32) {
 
 #[test]
 fn apply_and_the_plan_agree_on_the_hosts_file() {
-    agree_on_hosts(&["sh"], 48);
+    agree_on_hosts(&["sh"], 24);
 }
 
 #[test]

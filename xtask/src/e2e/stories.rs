@@ -29,7 +29,12 @@ pub(crate) const ALL: &[Story] = &[
         proves: "up, status, verify, up again and down do what they say, byte for byte",
         run: default::run,
     },
-    // The longest: told early, so that no cluster waits for it at the end.
+    // The longest: told early, so that no cluster waits for them at the end.
+    Story {
+        name: "killed",
+        proves: "an `up` that was killed at any step is completed by the next one",
+        run: killed::run,
+    },
     Story {
         name: "cert-killed",
         proves: "a renewal of the CA, killed at any step, is taken up with no node cut off",
@@ -119,11 +124,6 @@ pub(crate) const ALL: &[Story] = &[
         name: "disk-full",
         proves: "a node without room is named with the step, and is left as it was",
         run: disk_full::run,
-    },
-    Story {
-        name: "killed",
-        proves: "an `up` that was killed at any step is completed by the next one",
-        run: killed::run,
     },
 ];
 

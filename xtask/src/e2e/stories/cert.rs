@@ -227,9 +227,16 @@ fn rotated(scene: &mut Scene<'_>) -> Result<()> {
     )
 }
 
-/// Killed after each line that it tells, then taken up by the next run.
+/// Killed after lines that it tells, then taken up by the next run. By default every second line:
+/// there is one as each step begins and one as it ends. KREG_KILL_EVERY=1 takes them all.
 fn killed_at_every_step(scene: &mut Scene<'_>) -> Result<()> {
-    for line in 1..MOST_LINES {
+    let every = match std::env::var("KREG_KILL_EVERY") {
+        Ok(number) => number
+            .parse()
+            .map_err(|e| Failure::new(format!("read KREG_KILL_EVERY={number}"), e))?,
+        Err(_) => 2,
+    };
+    for line in (1..MOST_LINES).step_by(every) {
         let told = scene.check(
             &format!("renew --ca is killed after line {line}"),
             |world| kill_after(world, line),
