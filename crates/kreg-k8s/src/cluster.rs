@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 
-use crate::{error::Error, kind::Kind, object::Object, object::ObjectRef};
+use crate::{error::Error, kind::Kind, object::Object, object::ObjectRef, rights::Right};
 
 /// Field manager of every write (`metadata.managedFields[].manager`).
 pub const FIELD_MANAGER: &str = "kreg";
@@ -134,6 +134,15 @@ pub trait Cluster: Send + Sync {
     ) -> BoxFuture<'a, Result<String, Error>> {
         let _ = (pod, container, previous, lines);
         Box::pin(async { Ok(String::new()) })
+    }
+
+    /// Whether the one who asks has this right, as far as the backend tells.
+    ///
+    /// # Errors
+    /// If the backend cannot be asked.
+    fn may<'a>(&'a self, right: &'a Right) -> BoxFuture<'a, Result<bool, Error>> {
+        let _ = right;
+        Box::pin(async { Ok(true) })
     }
 
     /// The server's version, such as `v1.34.4`; `None` where there is no server.

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{diagnose::Cause, object::ObjectRef};
+use crate::{diagnose::Cause, object::ObjectRef, rights::Right};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -132,6 +132,16 @@ pub enum Error {
         advice: String,
     },
 
+    /// The one who asks may not do all that is needed.
+    #[error(
+        "missing rights: {}\nhave an administrator apply what `kreg export rbac` prints, and bind it to you",
+        lines(missing)
+    )]
+    Rights {
+        /// All of them.
+        missing: Vec<Right>,
+    },
+
     /// Something read back from the cluster is not what kreg wrote.
     #[error("{what} cannot be understood: {problem}")]
     Malformed {
@@ -178,6 +188,13 @@ fn list(conflicts: &[FieldConflict]) -> impl fmt::Display {
         .map(|conflict| format!("{:?} ({})", conflict.manager, conflict.field))
         .collect();
     parts.join(", ")
+}
+
+fn lines(rights: &[Right]) -> String {
+    rights
+        .iter()
+        .map(|right| format!("\n  - {right}"))
+        .collect()
 }
 
 fn foreign(objects: &[ForeignObject]) -> impl fmt::Display {

@@ -2,16 +2,19 @@
 //!
 //! The middle of this crate is pure: a [`RegistrySpec`] (always valid) and a [`Material`] (certificates and passwords)
 //! become [`Manifests`], which can be printed, compared and tested without a cluster. The rim is one narrow trait,
-//! [`Cluster`], with a backend for real API servers, [`LiveCluster`].
+//! [`Cluster`], with a backend for real API servers, [`LiveCluster`], and one for folders of YAML, [`FolderCluster`];
+//! [`conformance`] says what any other must do.
 //!
 //! | step | what does it |
 //! |---|---|
 //! | is the cluster fit | [`ClusterFacts::read`], [`ClusterFacts::check`] |
 //! | what is there already | [`RegistryState::read`] |
+//! | may we do it | [`rights::check`]; [`rights::manifests`] as RBAC |
 //! | what would change | [`plan()`] |
 //! | change it | [`apply::apply`]: [`Manifests::foundation`], then [`Manifests::full`] |
 //! | has somebody edited it | [`drift()`] |
 //! | wait | [`wait::storage_ready`], [`wait::registry_ready`] |
+//! | pulls in other namespaces | [`pull::attach`], [`pull::refresh`], [`pull::detach`] |
 //! | take it away | [`down::plan_down`], [`down::down`] |
 //!
 //! ```no_run
@@ -40,12 +43,14 @@
 pub mod apply;
 mod claim;
 mod cluster;
+pub mod conformance;
 mod diagnose;
 mod diff;
 pub mod down;
 mod drift;
 mod error;
 mod facts;
+mod folder;
 mod inventory;
 mod kind;
 mod live;
@@ -56,6 +61,7 @@ mod object;
 mod plan;
 pub mod pull;
 mod retry;
+pub mod rights;
 mod rules;
 pub mod secret;
 mod spec;
@@ -71,6 +77,7 @@ pub use down::{DownOptions, Kept, NodeDirectory, Removal};
 pub use drift::{Drift, Edit, blame, drift};
 pub use error::{Error, FieldConflict, ForeignObject};
 pub use facts::{ClusterFacts, NodeFact, StorageClassFact};
+pub use folder::FolderCluster;
 pub use inventory::{Declared, Entry, Inventory, SCHEMA};
 pub use kind::{Kind, Scope};
 pub use live::{Connection, LiveCluster};

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReviewSpec};
 use kube::{
     Api, Client, Config,
     api::{
@@ -19,6 +20,7 @@ use crate::{
     kind::Kind,
     object::{Object, ObjectRef},
     retry::{Retry, classify, field_conflicts, is_precondition},
+    rights::Right,
 };
 
 /// Which cluster to speak to.
@@ -287,6 +289,38 @@ impl Cluster for LiveCluster {
                     api.logs(pod.name(), &parameters)
                 })
                 .await
+        }
+        .boxed()
+    }
+
+    fn may<'a>(&'a self, right: &'a Right) -> BoxFuture<'a, Result<bool, Error>> {
+        use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
+        async move {
+            let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            let review = SelfSubjectAccessReview {
+                spec: SelfSubjectAccessReviewSpec {
+                    resource_attributes: Some(ResourceAttributes {
+                        namespace: right.namespace.clone(),
+                        group: text(right.group),
+                        resource: text(right.resource),
+                        subresource: text(right.subresource),
+                        name: right.name.clone(),
+                        verb: text(right.verb),
+                        ..ResourceAttributes::default()
+                    }),
+                    ..SelfSubjectAccessReviewSpec::default()
+                },
+                ..SelfSubjectAccessReview::default()
+            };
+            let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+            let parameters = PostParams::default();
+            let answer = self
+                .retry
+                .run("ask about", &format!("the right to {right}"), || {
+                    api.create(&parameters, &review)
+                })
+                .await?;
+            Ok(answer.status.is_some_and(|status| status.allowed))
         }
         .boxed()
     }

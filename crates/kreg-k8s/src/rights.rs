@@ -1,0 +1,306 @@
+//! The least rights that `kreg up`, `status`, `verify` and `down` need, as values: printed as RBAC, and asked for before
+//! anything is changed.
+
+use futures::stream::{StreamExt as _, TryStreamExt as _};
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::Cluster,
+    error::Error,
+    kind::{Kind, Scope},
+    manifests::Manifests,
+    names::Names,
+    object::ObjectRef,
+    spec::RegistrySpec,
+};
+
+/// One thing that may be done to one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Right {
+    /// Namespace; `None` for cluster-scoped resources.
+    pub namespace: Option<String>,
+    /// API group, empty for the core group.
+    pub group: &'static str,
+    /// Plural.
+    pub resource: &'static str,
+    /// Such as `log`; empty for the resource itself.
+    pub subresource: &'static str,
+    /// Only the object of this name.
+    pub name: Option<String>,
+    /// RBAC verb.
+    pub verb: &'static str,
+}
+
+impl std::fmt::Display for Right {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        if !self.subresource.is_empty() {
+            write!(f, "/{}", self.subresource)?;
+        }
+        if let Some(name) = &self.name {
+            write!(f, " {name}")?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace}"),
+            None => write!(f, " in the cluster"),
+        }
+    }
+}
+
+const READ: &[&str] = &["get", "list"];
+const OWN: &[&str] = &["get", "list", "create", "patch", "delete"];
+
+/// Everything that a registry of this spec needs, its namespace being there. One that is not there needs
+/// `create namespaces` besides.
+#[must_use]
+pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
+    let names = Names::of(spec);
+    let mut rights = Rights::default();
+    // Facts of the cluster.
+    rights.add(None, Kind::Node, "", None, &["list"]);
+    rights.add(None, Kind::StorageClass, "", None, READ);
+    rights.add(None, Kind::ServiceCIDR, "", None, &["list"]);
+    rights.add(Some("kube-system"), Kind::Pod, "", None, &["list"]);
+    rights.add(
+        Some("kube-system"),
+        Kind::ConfigMap,
+        "",
+        Some("coredns"),
+        &["get"],
+    );
+    // What is not in a namespace.
+    rights.add(None, Kind::Namespace, "", None, &["list"]);
+    if spec.namespace() != "default" {
+        let name = Some(spec.namespace());
+        rights.add(None, Kind::Namespace, "", name, &["get", "patch"]);
+    }
+    rights.add(None, Kind::PersistentVolume, "", None, &["list"]);
+    let volume = names.volume.name();
+    let verbs = &["get", "create", "patch", "delete"];
+    rights.add(None, Kind::PersistentVolume, "", Some(volume), verbs);
+    let hosting = Some(names.local_hosting.name());
+    let public = names.local_hosting.namespace();
+    rights.add(public, Kind::ConfigMap, "", hosting, &["get"]);
+    if spec.local_hosting() {
+        rights.add(
+            public,
+            Kind::ConfigMap,
+            "",
+            hosting,
+            &["create", "patch", "delete"],
+        );
+    }
+    // The registry's own namespace. What else lies in it is looked at before it is deleted.
+    let own = Some(spec.namespace());
+    for kind in Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| kind.scope() == Scope::Namespaced)
+    {
+        let verbs: &[&str] = match kind {
+            Kind::Service | Kind::ConfigMap | Kind::Secret | Kind::PersistentVolumeClaim => OWN,
+            Kind::Deployment | Kind::NetworkPolicy | Kind::Pod => OWN,
+            Kind::ServiceAccount => &["get", "list", "update"],
+            Kind::ReplicaSet => READ,
+            _ => &["list"],
+        };
+        rights.add(own, kind, "", None, verbs);
+    }
+    // The proof follows each of its Pods.
+    rights.add(own, Kind::Pod, "", None, &["watch"]);
+    rights.add(own, Kind::Pod, "log", None, &["get"]);
+    // `get` is what the upgrade to a web socket counts as, `create` what newer servers ask for as well.
+    rights.add(own, Kind::Pod, "portforward", None, &["get", "create"]);
+    rights.0
+}
+
+/// Those rights of [`needed`] that the server says are missing, and `create namespaces` if there is no namespace yet.
+///
+/// # Errors
+/// If the server cannot be asked.
+pub async fn missing(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Right>, Error> {
+    let mut rights = needed(spec);
+    let namespace = ObjectRef::new(Kind::Namespace, "", spec.namespace());
+    match cluster.get(&namespace).await {
+        Ok(Some(_)) | Err(Error::Denied { .. }) => {}
+        Ok(None) => rights.push(Right {
+            namespace: None,
+            group: "",
+            resource: "namespaces",
+            subresource: "",
+            name: None,
+            verb: "create",
+        }),
+        Err(error) => return Err(error),
+    }
+    let asked = futures::stream::iter(rights.into_iter().map(|right| async move {
+        Ok::<_, Error>((!cluster.may(&right).await?).then_some(right))
+    }));
+    let mut missing: Vec<Right> = asked
+        .buffered(8)
+        .try_filter_map(|right| async move { Ok(right) })
+        .try_collect()
+        .await?;
+    missing.sort();
+    Ok(missing)
+}
+
+/// Fails with every missing right at once.
+///
+/// # Errors
+/// [`Error::Rights`] naming them; otherwise what the server says.
+pub async fn check(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<(), Error> {
+    let missing = missing(cluster, spec).await?;
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Rights { missing }),
+    }
+}
+
+/// RBAC objects that give a service account `account` in the registry's namespace exactly these rights: the namespace,
+/// the account, a ClusterRole, a Role in each namespace, and their bindings.
+#[must_use]
+pub fn manifests(spec: &RegistrySpec, account: &str) -> Vec<Value> {
+    let subject =
+        json!([{ "kind": "ServiceAccount", "name": account, "namespace": spec.namespace() }]);
+    let name = format!("kreg-{}", spec.instance());
+    let mut objects: Vec<Value> = Manifests::foundation(spec)
+        .objects()
+        .iter()
+        .filter(|object| object.reference().kind() == Kind::Namespace)
+        .map(|object| object.value().clone())
+        .collect();
+    objects.push(json!({ "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": { "name": account, "namespace": spec.namespace() } }));
+    let rights = needed(spec);
+    let mut places: Vec<Option<String>> =
+        rights.iter().map(|right| right.namespace.clone()).collect();
+    places.sort();
+    places.dedup();
+    for place in places {
+        let (role, binding) = match place {
+            None => ("ClusterRole", "ClusterRoleBinding"),
+            Some(_) => ("Role", "RoleBinding"),
+        };
+        let mut metadata = json!({ "name": name });
+        if let Some(namespace) = &place {
+            metadata["namespace"] = namespace.as_str().into();
+        }
+        let api = "rbac.authorization.k8s.io/v1";
+        let rules = rules(rights.iter().filter(|right| right.namespace == place));
+        objects
+            .push(json!({ "apiVersion": api, "kind": role, "metadata": metadata, "rules": rules }));
+        objects.push(
+            json!({ "apiVersion": api, "kind": binding, "metadata": metadata, "subjects": subject,
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": name } }),
+        );
+    }
+    objects
+}
+
+/// One rule for each resource and name.
+fn rules<'a>(rights: impl Iterator<Item = &'a Right>) -> Vec<Value> {
+    let mut rules: Vec<(Value, Vec<&str>)> = Vec::new();
+    for right in rights {
+        let resource = match right.subresource {
+            "" => right.resource.to_owned(),
+            sub => format!("{}/{sub}", right.resource),
+        };
+        let mut rule = json!({ "apiGroups": [right.group], "resources": [resource] });
+        if let Some(name) = &right.name {
+            rule["resourceNames"] = json!([name]);
+        }
+        match rules.iter_mut().find(|(known, _)| known == &rule) {
+            Some((_, verbs)) => verbs.push(right.verb),
+            None => rules.push((rule, vec![right.verb])),
+        }
+    }
+    rules
+        .into_iter()
+        .map(|(mut rule, verbs)| {
+            rule["verbs"] = verbs.into();
+            rule
+        })
+        .collect()
+}
+
+#[derive(Default)]
+struct Rights(Vec<Right>);
+
+impl Rights {
+    fn add(
+        &mut self,
+        namespace: Option<&str>,
+        kind: Kind,
+        subresource: &'static str,
+        name: Option<&str>,
+        verbs: &[&'static str],
+    ) {
+        for verb in verbs {
+            self.0.push(Right {
+                namespace: namespace.map(str::to_owned),
+                group: kind.group(),
+                resource: kind.plural(),
+                subresource,
+                name: name.map(str::to_owned),
+                verb,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Profile;
+
+    #[test]
+    fn nothing_is_asked_for_that_would_give_more_than_the_registry() {
+        for profile in [Profile::Default, Profile::Tutorial] {
+            let spec = RegistrySpec::new(profile).with_local_hosting(true);
+            for right in needed(&spec) {
+                let own = right.namespace.as_deref() == Some(spec.namespace());
+                let text = right.to_string();
+                assert!(
+                    right.verb != "*" && right.resource != "*" && right.group != "*",
+                    "{text}"
+                );
+                assert!(right.resource != "secrets" || own, "{text}");
+                assert!(
+                    !right.resource.contains("role") || right.verb == "list",
+                    "{text}"
+                );
+                // What is written elsewhere is written by name.
+                let read = ["get", "list"].contains(&right.verb);
+                assert!(own || read || right.name.is_some(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_right_is_in_a_role_of_its_namespace_and_the_account_is_bound_to_each() {
+        let spec = RegistrySpec::new(Profile::Default).with_local_hosting(true);
+        let objects = manifests(&spec, "robot");
+        let of = |kind: &str| {
+            objects
+                .iter()
+                .filter(|object| object["kind"] == kind)
+                .collect::<Vec<_>>()
+        };
+        let granted: usize = ["Role", "ClusterRole"]
+            .iter()
+            .flat_map(|kind| of(kind))
+            .flat_map(|role| role["rules"].as_array().unwrap())
+            .map(|rule| rule["verbs"].as_array().unwrap().len())
+            .sum();
+        assert_eq!(granted, needed(&spec).len());
+        assert_eq!(of("Role").len(), of("RoleBinding").len());
+        assert_eq!(of("ClusterRole").len(), of("ClusterRoleBinding").len());
+        for binding in of("RoleBinding") {
+            assert_eq!(binding["subjects"][0]["name"], "robot");
+        }
+    }
+}
