@@ -103,6 +103,12 @@ pub(crate) enum Command {
     /// Who may log in
     #[command(subcommand)]
     User(UserCommand),
+    /// The pull secret in other namespaces and on their service accounts
+    #[command(subcommand)]
+    Secret(crate::commands::secret::SecretCommand),
+    /// Manifests for GitOps, or the least rights that kreg needs
+    #[command(subcommand)]
+    Export(crate::commands::export::ExportCommand),
     /// Completions for your shell, on stdout
     Completions {
         /// Which shell
@@ -210,6 +216,14 @@ pub(crate) struct SpecArgs {
     /// Keep the CA's private key in this file, not in the cluster
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_key: Option<PathBuf>,
+
+    /// Add a NetworkPolicy: in to the registry's port only, out to nowhere
+    #[arg(long)]
+    pub(crate) network_policy: bool,
+
+    /// Do not announce the registry to development tools (KEP-1755, kube-public/local-registry-hosting)
+    #[arg(long)]
+    pub(crate) no_local_hosting: bool,
 
     /// Take over objects of the same name that kreg did not make
     #[arg(long)]

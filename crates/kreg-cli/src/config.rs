@@ -36,6 +36,8 @@ pub(crate) struct Registry {
     pub(crate) image: Option<String>,
     pub(crate) cluster_ip: Option<IpAddr>,
     pub(crate) cluster_domain: Option<String>,
+    pub(crate) network_policy: Option<bool>,
+    pub(crate) local_hosting: Option<bool>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -41,6 +41,8 @@ pub(crate) struct Wanted {
     pub(crate) ca_key: Option<PathBuf>,
     pub(crate) leaf_days: Option<u32>,
     pub(crate) ca_days: Option<u32>,
+    pub(crate) network_policy: bool,
+    pub(crate) local_hosting: bool,
     pub(crate) adopt: bool,
 }
 
@@ -189,6 +191,10 @@ impl Wanted {
             ca_key: args.ca_key.clone().or_else(|| config.tls.ca_key.clone()),
             leaf_days: config.tls.leaf_days,
             ca_days: config.tls.ca_days,
+            network_policy: args.network_policy || config.registry.network_policy.unwrap_or(false),
+            local_hosting: profile == ProfileArg::Default
+                && !args.no_local_hosting
+                && config.registry.local_hosting.unwrap_or(true),
             adopt: args.adopt,
         })
     }

@@ -21,6 +21,8 @@ pub(crate) fn wanted(settings: &Settings, wanted: &Wanted) -> Result<RegistrySpe
         Ok(build(settings)?
             .with_image(&wanted.image)?
             .with_storage(storage)?
+            .with_network_policy(wanted.network_policy)
+            .with_local_hosting(wanted.local_hosting)
             .with_cluster_ip(wanted.cluster_ip))
     };
     apply().map_err(|cause| invalid(&cause))

@@ -3,9 +3,11 @@
 pub(crate) mod cert;
 pub(crate) mod docs;
 mod down;
+pub(crate) mod export;
 pub(crate) mod init;
 mod nodes;
 mod plan;
+pub(crate) mod secret;
 mod status;
 mod up;
 mod user;
@@ -25,6 +27,8 @@ pub(crate) async fn dispatch(app: &App, command: Command) -> Result<Ending, Erro
         Command::Nodes(command) => nodes::run(app, &command).await,
         Command::Cert(command) => cert::run(app, &command).await,
         Command::User(command) => user::run(app, &command).await,
+        Command::Secret(command) => secret::run(app, &command).await,
+        Command::Export(command) => export::run(app, &command).await,
         Command::Init(args) => init::run(&args),
         Command::Completions { shell } => docs::completions(shell),
         Command::Man => docs::man(),

@@ -1,7 +1,7 @@
 //! `kreg status`: the registry, its certificates and users, and which nodes trust it.
 
 use kreg_auth::{ExposeSecret as _, Htpasswd, User};
-use kreg_k8s::{RegistryState, WorkloadState};
+use kreg_k8s::{Drift, RegistryState, WorkloadState};
 use kreg_nodes::{Receipt, State};
 use kreg_pki::TrustBundle;
 use serde::Serialize;
@@ -26,6 +26,9 @@ struct Outcome {
     workload: WorkloadState,
     certificates: Vec<CertificateRow>,
     users: Vec<UserRow>,
+    /// What was changed by hand; none if it could not be looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<Vec<Drift>>,
     nodes: Vec<Receipt>,
 }
 
@@ -60,6 +63,7 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         }
         _ => Vec::new(),
     };
+    let drift = drift(app, &session, &state).await?;
     let outcome = Outcome {
         registry: session.spec.registry_name(),
         namespace: session.spec.namespace().to_owned(),
@@ -67,6 +71,7 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         certificates: certificates(&state, OffsetDateTime::now_utc())?,
         users: users(&state),
         workload: state.workload,
+        drift,
         nodes,
     };
     output::print(app.global.output, "Status", &outcome, text)?;
@@ -74,13 +79,49 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
     let drift = outcome
         .nodes
         .iter()
-        .any(|receipt| receipt.state == State::Changed);
+        .any(|receipt| receipt.state == State::Changed)
+        || outcome
+            .drift
+            .as_ref()
+            .is_some_and(|found| !found.is_empty());
     let ready = matches!(outcome.workload, WorkloadState::Ready { .. });
     Ok(match (ready, drift) {
         (false, _) => Ending::Failed,
         (true, true) => Ending::Pending,
         (true, false) => Ending::Done,
     })
+}
+
+/// Every object against what the last `up` made of it. A registry whose inventory does not say is
+/// not judged, nor is one that the user may not write to: the server is asked by a dry run.
+async fn drift(
+    app: &App,
+    session: &Session,
+    state: &RegistryState,
+) -> Result<Option<Vec<Drift>>, Error> {
+    let Some(inventory) = &state.inventory else {
+        return Ok(None);
+    };
+    let spec = session
+        .spec
+        .clone()
+        .recalled(inventory)
+        .tried("cannot tell what this registry should be")?;
+    let Some(spec) = spec else {
+        app.progress
+            .note("drift is not looked for: an older kreg put this registry up");
+        return Ok(None);
+    };
+    match kreg_k8s::drift(&session.cluster, &spec, state).await {
+        Err(kreg_k8s::Error::Denied { message, .. }) => {
+            app.progress
+                .note(format!("drift is not looked for: {message}"));
+            Ok(None)
+        }
+        other => other
+            .tried("cannot compare the registry with what `up` made")
+            .map(Some),
+    }
 }
 
 fn certificates(state: &RegistryState, now: OffsetDateTime) -> Result<Vec<CertificateRow>, Error> {
@@ -146,8 +187,44 @@ fn text(outcome: &Outcome) -> String {
             ]
         }),
     ));
+    let changed = outcome
+        .drift
+        .iter()
+        .flatten()
+        .map(drifted)
+        .collect::<Vec<_>>();
+    if !changed.is_empty() {
+        parts.push(format!(
+            "CHANGED BY HAND (`kreg up` mends it)\n{}",
+            changed.join("\n")
+        ));
+    }
     if !outcome.nodes.is_empty() {
         parts.push(nodes::table(&outcome.nodes, nodes::found));
     }
     parts.join("\n\n")
+}
+
+fn drifted(one: &Drift) -> String {
+    let value = |value: &Option<serde_json::Value>| {
+        value
+            .as_ref()
+            .map_or("unset".to_owned(), ToString::to_string)
+    };
+    match one {
+        Drift::Missing { object } => format!("{object} is gone"),
+        Drift::Foreign { object } => format!("{} is {}", object.object, object.owner),
+        Drift::Field { object, field, by } => {
+            let who = by.as_ref().map_or_else(
+                || "by a hand that left no trace".to_owned(),
+                |edit| match &edit.time {
+                    Some(time) => format!("by {} at {time}", edit.manager),
+                    None => format!("by {}", edit.manager),
+                },
+            );
+            let (now, then) = (value(&field.before), value(&field.after));
+            format!("{object} {}: {now}, should be {then}, {who}", field.path)
+        }
+        _ => "something else".to_owned(),
+    }
 }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use kreg_k8s::{
-    ApplyOptions, Change, Manifests, Progress as Event, RegistrySpec, RegistryState, apply, wait,
+    ApplyOptions, Change, Manifests, Progress as Event, RegistrySpec, RegistryState, apply, rights,
+    wait,
 };
 use kreg_nodes::Receipt;
 use serde::Serialize;
@@ -42,6 +43,9 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
         .facts
         .check(&spec)
         .tried("the cluster is not fit for this registry; nothing was changed")?;
+    rights::check(&session.cluster, &spec)
+        .await
+        .tried("this user may not do all that is needed; nothing was changed")?;
     let state = session.state().await?;
     let nodes = if args.skip_nodes {
         None
@@ -175,6 +179,10 @@ async fn cluster(
     )
     .await
     .tried("the registry does not come up")?;
+    // Before anybody pulls with the new password.
+    kreg_k8s::pull::refresh(cluster, &spec)
+        .await
+        .tried("cannot renew the pull secret in other namespaces")?;
     step.done(format!("{}, ready", changed(&second.changes)));
     Ok(Running {
         spec,

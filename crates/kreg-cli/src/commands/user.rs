@@ -7,7 +7,7 @@ use std::time::Instant;
 use kreg_auth::{
     Cost, Credentials, ExposeSecret as _, Htpasswd, PasswordSource, PullSecret, SecretString,
 };
-use kreg_k8s::{Names, secret};
+use kreg_k8s::{Names, pull, secret};
 use serde::Serialize;
 
 use crate::app::App;
@@ -141,13 +141,16 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
             &names.pull_secret,
             PullSecret::DATA_KEY,
             |json| {
-                let mut pull = PullSecret::parse(json.expose_secret().as_bytes())
+                let mut known = PullSecret::parse(json.expose_secret().as_bytes())
                     .tried(format!("cannot read {}", names.pull_secret))?;
-                pull.insert(&host, &user);
-                Ok::<_, Error>(pull.to_json())
+                known.insert(&host, &user);
+                Ok::<_, Error>(known.to_json())
             },
         )
         .await?;
+        pull::refresh(&session.cluster, &session.spec)
+            .await
+            .tried("cannot renew the pull secret in other namespaces")?;
     }
     step.at("waiting until the registry knows it");
     let written = Instant::now();

@@ -1,0 +1,157 @@
+//! `kreg export`: the registry that is up as manifests for GitOps, without its secrets; and the least rights.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use kreg_k8s::{ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, rights};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::args::TargetArgs;
+use crate::error::{Ending, Error, Tried as _};
+use crate::output;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::spec;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Plain YAML, one file an object; of Secrets the names of their keys only
+    Plain(FolderArgs),
+    /// The same with a kustomization.yaml, for `kubectl apply -k`
+    Kustomize(FolderArgs),
+    /// The least rights for up, status, verify and down, as RBAC, on stdout
+    Rbac(RbacArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FolderArgs {
+    /// The folder, made if it is not there
+    pub(crate) folder: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RbacArgs {
+    /// Name of the service account, in the registry's namespace, that gets them
+    #[arg(long, default_value = "kreg")]
+    pub(crate) service_account: String,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Outcome {
+    folder: PathBuf,
+    files: Vec<String>,
+    secrets: Vec<String>,
+}
+
+pub(crate) async fn run(app: &App, command: &ExportCommand) -> Result<Ending, Error> {
+    match command {
+        ExportCommand::Plain(args) => folder(app, args, false).await,
+        ExportCommand::Kustomize(args) => folder(app, args, true).await,
+        ExportCommand::Rbac(args) => rbac(app, args),
+    }
+}
+
+/// Without a cluster: whoever prints this has no rights yet.
+fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
+    let settings = Settings::new(&app.global, &app.config, &args.target)?;
+    let hosting = settings.profile == crate::args::ProfileArg::Default;
+    let spec = spec::located(&settings)?.with_local_hosting(hosting);
+    let mut documents = Vec::new();
+    for object in rights::manifests(&spec, &args.service_account) {
+        documents.push(serde_saphyr::to_string(&object).tried("cannot write the rights as YAML")?);
+    }
+    output::line(documents.join("---\n").trim_end())?;
+    Ok(Ending::Done)
+}
+
+async fn folder(app: &App, args: &FolderArgs, kustomize: bool) -> Result<Ending, Error> {
+    let session = Session::open(app, &args.target, true).await?;
+    let state = session.existing().await?;
+    let recalled = match &state.inventory {
+        Some(inventory) => session
+            .spec
+            .clone()
+            .recalled(inventory)
+            .tried("cannot tell what this registry should be")?,
+        None => None,
+    };
+    let spec = recalled.ok_or_else(|| {
+        Error::failed("the cluster does not say what this registry should be")
+            .help("run `kreg up` once more, which notes it")
+    })?;
+    let spec = spec.with_cluster_ip(state.cluster_ip);
+    let target = FolderCluster::open(&args.folder).tried("cannot export")?;
+    let mut outcome = Outcome {
+        folder: args.folder.clone(),
+        files: Vec::new(),
+        secrets: Vec::new(),
+    };
+    let mut notes = NOTES.to_owned();
+    for object in Manifests::full(&spec, &state.material()).objects() {
+        let reference = object.reference();
+        target
+            .apply(object, ApplyMode::default())
+            .await
+            .tried("cannot export")?;
+        let file = target.file(reference);
+        let name = file
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        if reference.kind() == Kind::Secret {
+            notes.push_str(&format!(
+                "\n## {}\n\nkubectl get secret -n {} {} -o yaml | kubeseal -o yaml > sealedsecret-{}.yaml\n",
+                reference.name(),
+                spec.namespace(),
+                reference.name(),
+                reference.name(),
+            ));
+            outcome.secrets.push(name);
+        } else {
+            outcome.files.push(name);
+        }
+    }
+    target
+        .write_text("SECRETS.md", &notes)
+        .tried("cannot export")?;
+    if kustomize {
+        let resources = outcome
+            .files
+            .iter()
+            .map(|file| format!("  - {file}\n"))
+            .collect::<String>();
+        let text = format!(
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{resources}"
+        );
+        target
+            .write_text("kustomization.yaml", &text)
+            .tried("cannot export")?;
+    }
+    output::print(app.global.output, "Export", &outcome, text)?;
+    Ok(Ending::Done)
+}
+
+const NOTES: &str = "
+The registry needs the Secrets below, and no file here holds what is in them. The `.example.yaml` files say which keys
+each has; do not apply them. Secrets that are in the cluster already are left alone by what is exported here.
+
+To keep them in Git, seal each (sealed-secrets, below), or let external-secrets fill a Secret of the same name, type and
+keys from your vault. A new `tls.crt` takes effect only when the Pods restart: change the annotation
+`kreg.dev/tls-checksum` of the Deployment's template with it. Keep the CA's key out of Git altogether.
+";
+
+fn text(outcome: &Outcome) -> String {
+    format!(
+        "{} files in {}; {} Secrets are not among them: see SECRETS.md there",
+        outcome.files.len(),
+        outcome.folder.display(),
+        outcome.secrets.len()
+    )
+}
