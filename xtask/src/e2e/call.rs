@@ -219,13 +219,21 @@ impl Ran {
 
     /// Fails, showing everything, unless standard error has each of these texts.
     pub(crate) fn says(self, needles: &[&str]) -> Result<Self> {
-        match needles
-            .iter()
-            .find(|needle| !self.stderr.contains(**needle))
-        {
+        match absent(&self.stderr, needles) {
             None => Ok(self),
             Some(missing) => {
                 let why = "standard error does not have it";
+                Err(self.wrong(format!("read `{missing}`"), why))
+            }
+        }
+    }
+
+    /// Fails, showing everything, unless standard output has each of these texts.
+    pub(crate) fn shows(self, needles: &[&str]) -> Result<Self> {
+        match absent(&self.stdout, needles) {
+            None => Ok(self),
+            Some(missing) => {
+                let why = "standard output does not have it";
                 Err(self.wrong(format!("read `{missing}`"), why))
             }
         }
@@ -282,6 +290,13 @@ fn collect(
         }
         all
     })
+}
+
+fn absent<'a>(text: &str, needles: &[&'a str]) -> Option<&'a str> {
+    needles
+        .iter()
+        .copied()
+        .find(|needle| !text.contains(needle))
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ mod cert_forms;
 mod clients;
 mod default;
 mod disk_full;
+mod elsewhere;
 mod foreign;
 mod host_keys;
 mod killed;
 mod registry_image;
 mod report;
+mod rights;
 mod sshd_gone;
 mod storage;
 mod tutorial;
@@ -64,6 +66,16 @@ pub(crate) const ALL: &[Story] = &[
         name: "cert-outside-key",
         proves: "a CA whose key an operator keeps is renewed and rotated, and its key stays out",
         run: cert_forms::outside_key,
+    },
+    Story {
+        name: "elsewhere",
+        proves: "other namespaces pull, edits by hand are told and mended, an export makes the same",
+        run: elsewhere::run,
+    },
+    Story {
+        name: "rights",
+        proves: "the rights that are exported are enough, and what lacks is told at once",
+        run: rights::run,
     },
     Story {
         name: "no-kubeconfig",

@@ -1,0 +1,99 @@
+//! The least rights that `kreg export rbac` prints are enough; what lacks is told at once, in full.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{down, report};
+use crate::e2e::call::Call;
+use crate::e2e::snapshot::Snapshot;
+use crate::e2e::story::Scene;
+use crate::e2e::world::World;
+use crate::failure::Result;
+
+const NAMESPACE: &str = "kreg-system";
+const ROLE: &str = "kreg-docker-registry";
+const RBAC: &str = "rbac.yaml";
+
+pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
+    scene.afterwards("the rights", |world| {
+        let file = world.file(RBAC).display().to_string();
+        let words = ["delete", "--ignore-not-found", "--wait", "-f", &file];
+        world.kubectl(words).good().map(drop)
+    });
+    scene.afterwards("kreg down", down);
+    scene.check(
+        "kreg export rbac needs no cluster; kubectl takes it",
+        |world| {
+            let rbac = world.kreg_bare(["export", "rbac"]).read()?;
+            let file = world.write(RBAC, &rbac)?.display().to_string();
+            world.kubectl(["apply", "-f", &file]).good()
+        },
+    )?;
+    let limited = scene.check("a kubeconfig with these rights alone is made", kubeconfig)?;
+    let limited = limited.display().to_string();
+    let kreg = |world: &World, words: &[&str]| -> Call {
+        world.kreg(words).args(["--kubeconfig", &limited])
+    };
+    scene.check(
+        "they are not more: Secrets elsewhere are not seen",
+        |world| {
+            let words = ["get", "secrets", "--namespace", "kube-system"];
+            world
+                .kubectl(words)
+                .args(["--kubeconfig", &limited])
+                .ends_with(1)?
+                .says(&["forbidden"])
+        },
+    )?;
+    scene.check("kreg up ends with 0 and proves every node", |world| {
+        let up = kreg(world, &["up", "--output", "json"]).good()?;
+        report::proves_every_node(&up, world)
+    })?;
+    scene.check("kreg plan, status and up again: nothing to do", |world| {
+        kreg(world, &["plan", "--exit-code"]).good()?;
+        kreg(world, &["status"]).good()?;
+        report::says_unchanged(&kreg(world, &["up", "--skip-verify", "--output", "json"]).good()?)
+    })?;
+    scene.check("kreg down ends with 0", |world| {
+        kreg(world, &["down", "--delete-data", "--yes"]).good()
+    })?;
+    scene.check("two of the rights are taken away", |world| {
+        let mut role = world.get(["role", ROLE, "--namespace", NAMESPACE])?;
+        if let Some(rules) = role["rules"].as_array_mut() {
+            rules.retain(|rule| {
+                let resource = &rule["resources"][0];
+                resource != "deployments" && resource != "pods/portforward"
+            });
+        }
+        world
+            .kubectl(["replace", "-f", "-"])
+            .input(role.to_string())
+            .good()
+    })?;
+    let before = scene.check("every file and object is noted", Snapshot::take)?;
+    scene.check(
+        "kreg up ends with 1 and names both and the way out",
+        |world| {
+            kreg(world, &["up"]).ends_with(1)?.says(&[
+                "create deployments.apps in namespace kreg-system",
+                "create pods/portforward in namespace kreg-system",
+                "kreg export rbac",
+            ])
+        },
+    )?;
+    scene.check("nothing was changed", |world| {
+        before.same(&Snapshot::take(world)?)
+    })
+}
+
+/// The cluster's own, with a token of the service account instead of the administrator.
+fn kubeconfig(world: &World) -> Result<PathBuf> {
+    let token = world
+        .kubectl(["create", "token", "kreg", "--namespace", NAMESPACE])
+        .read()?;
+    let view = ["config", "view", "--minify", "--raw", "-o", "json"];
+    let mut config: Value = world.kubectl(view).good()?.json()?;
+    config["users"][0]["user"] = json!({ "token": token });
+    world.write("limited.json", &config.to_string())
+}
