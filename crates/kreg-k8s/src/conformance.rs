@@ -68,7 +68,7 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
         "text of many lines survives",
     )?;
 
-    let version = |object: &Object| object.text("/metadata/resourceVersion").map(str::to_owned);
+    let version = |object: &Object| object.version().map(str::to_owned);
     ok(cluster.apply(&first, write).await)?;
     that(
         version(&there(cluster, &one).await?) == version(&read),

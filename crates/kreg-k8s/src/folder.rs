@@ -82,7 +82,7 @@ impl FolderCluster {
 
     fn put(&self, object: &Object, live: Option<&Object>, dry_run: bool) -> Result<Object, Error> {
         let path = self.file(object.reference());
-        let version = |object: &Object| object.text("/metadata/resourceVersion").map(str::to_owned);
+        let version = |object: &Object| object.version().map(str::to_owned);
         if let Some(meant) = version(object)
             && live.and_then(version) != Some(meant)
         {

@@ -178,7 +178,7 @@ impl Cluster for LiveCluster {
                 field_validation: Some(ValidationDirective::Strict),
             };
             let patch = Patch::Apply(object.value());
-            let pinned = object.text("/metadata/resourceVersion").is_some();
+            let pinned = object.version().is_some();
             let outcome = self
                 .retry
                 .run("apply", &reference.to_string(), || async {

@@ -189,6 +189,12 @@ impl Object {
         self.text("/metadata/uid")
     }
 
+    /// `metadata.resourceVersion`: another one after every write.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.text("/metadata/resourceVersion")
+    }
+
     /// A label's value.
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&str> {

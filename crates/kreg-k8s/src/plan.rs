@@ -190,7 +190,7 @@ async fn step(
             dry_run(cluster, &desired, false).await?;
             (Action::Create, Vec::new())
         }
-        Some(live) => compare(cluster, &desired, live, options).await?,
+        Some(live) => compare_at_rest(cluster, &desired, live, options).await?,
     };
     Ok(Step {
         force: !taken_from.is_empty(),
@@ -203,6 +203,30 @@ async fn step(
         live_uid: live.as_ref().and_then(Object::uid).map(str::to_owned),
         adopted,
     })
+}
+
+/// Compares with the version that the server answered from. A controller may write between the read and the dry run
+/// (a Deployment's first revision, say): what it wrote would look like a change that kreg makes.
+async fn compare_at_rest(
+    cluster: &dyn Cluster,
+    desired: &Object,
+    live: &Object,
+    options: ApplyOptions,
+) -> Result<(Action, Vec<FieldConflict>), Error> {
+    const TRIES: usize = 5;
+    let mut live = live.clone();
+    for _ in 1..TRIES {
+        let outcome = compare(cluster, desired, &live, options).await?;
+        if !matches!(outcome.0, Action::Update { .. } | Action::Replace { .. }) {
+            return Ok(outcome);
+        }
+        match cluster.get(desired.reference()).await? {
+            Some(now) if now.version() != live.version() => live = now,
+            // Gone meanwhile: applying it makes it again.
+            _ => return Ok(outcome),
+        }
+    }
+    compare(cluster, desired, &live, options).await
 }
 
 async fn compare(

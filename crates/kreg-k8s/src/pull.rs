@@ -474,7 +474,7 @@ async fn remember(
             return Ok(());
         }
         let mut object = changed.to_object(spec);
-        if let Some(version) = live.text("/metadata/resourceVersion") {
+        if let Some(version) = live.version() {
             object.value_mut()["metadata"]["resourceVersion"] = version.into();
         }
         let mode = ApplyMode {

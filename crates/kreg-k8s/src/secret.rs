@@ -120,7 +120,7 @@ pub async fn edit_all<E: From<Error>>(
             return Ok(false);
         }
         let kind = live.text("/type").unwrap_or("Opaque");
-        let version = live.text("/metadata/resourceVersion");
+        let version = live.version();
         let object = declared(secret, spec, kind, &after, version);
         match cluster.apply(&object, WRITE).await {
             Ok(_) => return Ok(true),

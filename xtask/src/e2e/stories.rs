@@ -139,6 +139,16 @@ pub(crate) const ALL: &[Story] = &[
     },
 ];
 
+/// Waits for what controllers put into every new namespace: a ConfigMap and a service account.
+fn namespace_complete(world: &World, namespace: &str) -> Result<()> {
+    world
+        .kubectl(["wait", "--for=create", "--timeout=30s"])
+        .args(["--namespace", namespace])
+        .args(["serviceaccount/default", "configmap/kube-root-ca.crt"])
+        .good()
+        .map(drop)
+}
+
 /// The registry, its data and what is on the nodes go.
 fn down(world: &World) -> Result<()> {
     world

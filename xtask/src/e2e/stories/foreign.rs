@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::down;
+use super::{down, namespace_complete};
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
 use crate::failure::Result;
@@ -33,19 +33,8 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             ],
         }))
     })?;
-    // The controllers put a ConfigMap and a service account into every new namespace.
     scene.check("the namespace is complete", |world| {
-        let what = [
-            "wait",
-            "--for=create",
-            "--timeout=30s",
-            "--namespace",
-            NAMESPACE,
-        ];
-        world
-            .kubectl(what)
-            .args(["serviceaccount/default", "configmap/kube-root-ca.crt"])
-            .good()
+        namespace_complete(world, NAMESPACE)
     })?;
     let before = scene.check("every file and object is noted", Snapshot::take)?;
     scene.check(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{down, report};
+use super::{down, namespace_complete, report};
 use crate::e2e::call::Call;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
@@ -27,11 +27,13 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         |world| {
             let rbac = world.kreg_bare(["export", "rbac"]).read()?;
             let file = world.write(RBAC, &rbac)?.display().to_string();
-            world.kubectl(["apply", "-f", &file]).good()
+            world.kubectl(["apply", "-f", &file]).good()?;
+            namespace_complete(world, NAMESPACE)
         },
     )?;
     let limited = scene.check("a kubeconfig with these rights alone is made", kubeconfig)?;
     let limited = limited.display().to_string();
+    let whole = scene.check("every file and object is noted", Snapshot::take)?;
     let kreg = |world: &World, words: &[&str]| -> Call {
         world.kreg(words).args(["--kubeconfig", &limited])
     };
@@ -55,8 +57,10 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         kreg(world, &["status"]).good()?;
         report::says_unchanged(&kreg(world, &["up", "--skip-verify", "--output", "json"]).good()?)
     })?;
-    scene.check("kreg down ends with 0", |world| {
-        kreg(world, &["down", "--delete-data", "--yes"]).good()
+    scene.check("kreg down ends with 0, and all is as before", |world| {
+        kreg(world, &["down", "--delete-data", "--yes"]).good()?;
+        // A volume's own deletion is its provisioner's and comes later.
+        whole.await_return(world)
     })?;
     scene.check("two of the rights are taken away", |world| {
         let mut role = world.get(["role", ROLE, "--namespace", NAMESPACE])?;
@@ -71,7 +75,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             .input(role.to_string())
             .good()
     })?;
-    let before = scene.check("every file and object is noted", Snapshot::take)?;
+    let before = scene.check("they are noted, too", Snapshot::take)?;
     scene.check(
         "kreg up ends with 1 and names both and the way out",
         |world| {
