@@ -185,13 +185,18 @@ pub(crate) struct SpecArgs {
     pub(crate) image: Option<String>,
 
     /// Where images are kept: `class`, `class:NAME`, `claim:NAME`, `hostpath:/DIR`,
-    /// `hostpath:/DIR@NODE` or `emptydir` [default: the default StorageClass]
+    /// `hostpath:/DIR@NODE`, `emptydir` or `s3:BUCKET` (see [storage.s3] in kreg.toml) [default: the
+    /// default StorageClass]
     #[arg(long)]
     pub(crate) storage: Option<String>,
 
     /// Size of the claim, e.g. 20Gi [default: 10Gi; tutorial profile: 1Gi]
     #[arg(long)]
     pub(crate) size: Option<String>,
+
+    /// How many Pods serve; more than one need S3 or a ReadWriteMany claim [default: 1]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) replicas: Option<u32>,
 
     /// Fixed ClusterIP of the Service [default: the cluster chooses, then it is kept]
     #[arg(long, value_name = "IP")]

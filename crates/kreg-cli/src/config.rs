@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::args::ProfileArg;
 use crate::error::Error;
+use crate::s3::S3Settings;
 
 /// Found in the working directory when `--config` names none.
 const DEFAULT_FILE: &str = "kreg.toml";
@@ -34,6 +35,7 @@ pub(crate) struct Registry {
     pub(crate) namespace: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) image: Option<String>,
+    pub(crate) replicas: Option<u32>,
     pub(crate) cluster_ip: Option<IpAddr>,
     pub(crate) cluster_domain: Option<String>,
     pub(crate) network_policy: Option<bool>,
@@ -45,6 +47,7 @@ pub(crate) struct Registry {
 pub(crate) struct Storage {
     pub(crate) kind: Option<String>,
     pub(crate) size: Option<String>,
+    pub(crate) s3: S3Settings,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -133,6 +136,8 @@ impl Config {
     /// Relative paths in the file are relative to the file, not to the caller.
     fn resolve(&mut self, base: &Path) {
         for path in [
+            &mut self.storage.s3.ca_file,
+            &mut self.storage.s3.credentials_file,
             &mut self.auth.password_file,
             &mut self.tls.ca_key,
             &mut self.cluster.kubeconfig,

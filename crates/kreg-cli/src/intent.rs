@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use kreg_auth::{Cost, ExposeSecret as _, PasswordSource as Source, SecretString};
-use kreg_k8s::{RegistrySpec, RegistryState};
+use kreg_k8s::{RegistrySpec, RegistryState, S3Keys};
 use kreg_nodes::Trust;
 use kreg_pki::{Authority, AuthorityRequest};
 use time::OffsetDateTime;
@@ -14,6 +14,7 @@ use crate::args::SpecArgs;
 use crate::error::{Error, Tried as _};
 use crate::fleet;
 use crate::material::{self, CaKey, Decision, Held, Request};
+use crate::s3;
 use crate::session::Session;
 use crate::settings::{PASSWORD_VARIABLE, PasswordSource, Settings, Wanted};
 use crate::spec;
@@ -23,13 +24,18 @@ pub(crate) struct Intent {
     wanted: Wanted,
     password: Option<SecretString>,
     cost: Cost,
+    s3: Option<S3Keys>,
 }
 
 impl Intent {
     pub(crate) fn read(app: &App, args: &SpecArgs) -> Result<Self, Error> {
         let settings = Settings::new(&app.global, &app.config, &args.target)?;
         let wanted = Wanted::new(&app.config, settings.profile, args)?;
-        spec::wanted(&settings, &wanted)?;
+        let spec = spec::wanted(&settings, &wanted)?;
+        let s3 = match spec.storage().bucket() {
+            Some(_) => wanted.s3.keys()?,
+            None => None,
+        };
         let cost = match wanted.bcrypt_cost {
             Some(cost) => Cost::new(cost)
                 .map_err(|cause| Error::usage("auth.bcrypt_cost is not usable").because(&cause))?,
@@ -57,7 +63,23 @@ impl Intent {
             wanted,
             password,
             cost,
+            s3,
         })
+    }
+
+    /// Whether what the registry stores its images on can be used at all.
+    pub(crate) async fn check_storage(
+        &self,
+        session: &Session,
+        spec: &RegistrySpec,
+        state: &RegistryState,
+    ) -> Result<(), Error> {
+        if spec.storage().bucket().is_some() && self.s3.is_none() && state.s3.is_none() {
+            return Err(s3::missing());
+        }
+        kreg_k8s::claim::check(&session.cluster, spec)
+            .await
+            .tried("the registry cannot store its images there; nothing was changed")
     }
 
     pub(crate) fn adopt(&self) -> bool {
@@ -110,6 +132,7 @@ impl Intent {
             password: self.password.clone(),
             cost: self.cost,
             ca_key,
+            s3: self.s3.clone(),
             now: OffsetDateTime::now_utc(),
         };
         material::decide(request, &held(state))
@@ -140,6 +163,7 @@ fn held(state: &RegistryState) -> Held {
         htpasswd: state.htpasswd.clone(),
         http_secret: state.http_secret.clone(),
         docker_config_json: state.docker_config_json.clone(),
+        s3: state.s3.clone(),
     }
 }
 

@@ -25,37 +25,53 @@ pub(crate) enum Answer {
     Out,
 }
 
-/// The way in.
+/// The way in, by each of the registry's Pods: each reads the users by itself.
 pub(crate) struct Door {
     pub(crate) state: RegistryState,
-    client: RegistryClient,
+    bundle_pem: String,
 }
 
 impl Door {
     pub(crate) async fn of(session: &Session) -> Result<Self, Error> {
         let state = session.existing().await?;
-        let Some(bundle) = &state.ca_bundle_pem else {
+        let Some(bundle_pem) = state.ca_bundle_pem.clone() else {
             return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
         };
-        let spec = &session.spec;
-        let dial: Arc<dyn Dial> = Arc::new(PodDial::new(
-            session.cluster.client().clone(),
-            spec.namespace(),
-            spec.service(),
-            spec.port(),
-        ));
-        let transport =
-            Transport::trusting(bundle).tried("cannot use the CA that the cluster holds")?;
-        Ok(Self {
-            client: RegistryClient::new(session.settings.host()?, dial, transport),
-            state,
-        })
+        Ok(Self { state, bundle_pem })
     }
 
-    pub(crate) async fn knock(&self, user: &Credentials) -> Result<Answer, Error> {
-        let answer = self
-            .client
-            .clone()
+    /// What every one of the Pods says; `None` if they do not agree.
+    pub(crate) async fn knock(
+        &self,
+        session: &Session,
+        user: &Credentials,
+    ) -> Result<Option<Answer>, Error> {
+        let spec = &session.spec;
+        let client = session.cluster.client().clone();
+        let ways = PodDial::new(client, spec.namespace(), spec.service(), spec.port())
+            .each()
+            .await
+            .tried("cannot ask the registry")?;
+        let mut answers = Vec::new();
+        for way in ways {
+            let answer = self.ask(session, Arc::new(way), user).await?;
+            if answers.last().is_some_and(|last| *last != answer) {
+                return Ok(None);
+            }
+            answers.push(answer);
+        }
+        Ok(answers.pop())
+    }
+
+    async fn ask(
+        &self,
+        session: &Session,
+        way: Arc<dyn Dial>,
+        user: &Credentials,
+    ) -> Result<Answer, Error> {
+        let transport = Transport::trusting(&self.bundle_pem)
+            .tried("cannot use the CA that the cluster holds")?;
+        let answer = RegistryClient::new(session.settings.host()?, way, transport)
             .with_credentials(user)
             .ping()
             .await
@@ -96,14 +112,15 @@ impl Door {
         let mut hastened = None;
         loop {
             // A registry that rereads its file may answer 400 once; only the last word counts.
-            let last = self.knock(user).await;
-            if matches!(&last, Ok(answer) if *answer == wanted) {
+            let last = self.knock(session, user).await;
+            if matches!(&last, Ok(Some(answer)) if *answer == wanted) {
                 return Ok(());
             }
             if begun.elapsed() >= limit {
                 let said = match last {
-                    Ok(Answer::In) => "it still lets this user in".to_owned(),
-                    Ok(Answer::Out) => "it still refuses this user".to_owned(),
+                    Ok(Some(Answer::In)) => "it still lets this user in".to_owned(),
+                    Ok(Some(Answer::Out)) => "it still refuses this user".to_owned(),
+                    Ok(None) => "some of its Pods let this user in, others do not".to_owned(),
                     Err(error) => error.to_string(),
                 };
                 return Err(Error::failed(format!(

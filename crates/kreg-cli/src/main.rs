@@ -13,6 +13,7 @@ mod material;
 mod output;
 mod progress;
 mod proof;
+mod s3;
 mod session;
 mod settings;
 mod spec;

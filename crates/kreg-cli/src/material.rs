@@ -4,7 +4,7 @@
 use kreg_auth::{
     Cost, Credentials, ExposeSecret as _, Htpasswd, PullSecret, RegistryHost, SecretString,
 };
-use kreg_k8s::Material;
+use kreg_k8s::{Material, S3Keys};
 use kreg_pki::{Authority, AuthorityRequest, Issuer as _, Leaf, LeafRequest, San, SelfSigned};
 use time::OffsetDateTime;
 
@@ -21,6 +21,7 @@ pub(crate) struct Held {
     pub(crate) htpasswd: Option<SecretString>,
     pub(crate) http_secret: Option<SecretString>,
     pub(crate) docker_config_json: Option<SecretString>,
+    pub(crate) s3: Option<S3Keys>,
 }
 
 /// What is asked for.
@@ -38,6 +39,8 @@ pub(crate) struct Request<'a> {
     pub(crate) cost: Cost,
     /// Where the CA's key is kept, if not in the cluster.
     pub(crate) ca_key: CaKey,
+    /// Keys of the S3 server that are given now.
+    pub(crate) s3: Option<S3Keys>,
     pub(crate) now: OffsetDateTime,
 }
 
@@ -74,6 +77,7 @@ pub(crate) fn decide(request: Request<'_>, held: &Held) -> Result<Decision, Erro
             .password()
             .clone(),
     };
+    let s3 = request.s3.or_else(|| held.s3.clone());
     Ok(Decision {
         material: Material {
             tls_chain_pem: tls.leaf.chain_pem(),
@@ -83,6 +87,7 @@ pub(crate) fn decide(request: Request<'_>, held: &Held) -> Result<Decision, Erro
             htpasswd,
             http_secret,
             docker_config_json,
+            s3,
         },
         credentials,
         new_ca_key: tls.new_ca_key,

@@ -24,6 +24,7 @@ fn request<'a>(host: &'a RegistryHost, profile: ProfileArg) -> Request<'a> {
         password: None,
         cost: Cost::MIN,
         ca_key: CaKey::InCluster,
+        s3: None,
         now: NOW,
     }
 }
@@ -38,6 +39,7 @@ fn held(decision: &Decision) -> Held {
         htpasswd: Some(material.htpasswd.clone()),
         http_secret: Some(material.http_secret.clone()),
         docker_config_json: Some(material.docker_config_json.clone()),
+        s3: material.s3.clone(),
     }
 }
 

@@ -11,6 +11,7 @@ use kreg_pki::San;
 use crate::args::{Global, ProfileArg, SpecArgs, SshArgs, TargetArgs};
 use crate::config::Config;
 use crate::error::Error;
+use crate::s3::S3Settings;
 
 /// Everything that names one registry in one cluster, and how its nodes are reached.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub(crate) struct Wanted {
     pub(crate) image: String,
     pub(crate) storage: String,
     pub(crate) size: String,
+    pub(crate) s3: S3Settings,
+    pub(crate) replicas: u32,
     pub(crate) cluster_ip: Option<IpAddr>,
     pub(crate) sans: Vec<San>,
     pub(crate) user: Option<String>,
@@ -183,6 +186,8 @@ impl Wanted {
                 .clone()
                 .or_else(|| config.storage.size.clone())
                 .unwrap_or_else(|| profile.size().to_owned()),
+            s3: config.storage.s3.clone(),
+            replicas: args.replicas.or(config.registry.replicas).unwrap_or(1),
             cluster_ip: args.cluster_ip.or(config.registry.cluster_ip),
             sans,
             user: args.user.clone().or_else(|| config.auth.user.clone()),

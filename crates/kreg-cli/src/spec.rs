@@ -7,6 +7,7 @@ use kreg_pki::San;
 
 use crate::args::ProfileArg;
 use crate::error::{Error, Tried as _};
+use crate::s3::S3Settings;
 use crate::settings::{Settings, Wanted};
 
 /// What names the registry; enough to find it again.
@@ -16,11 +17,12 @@ pub(crate) fn located(settings: &Settings) -> Result<RegistrySpec, Error> {
 
 /// The whole registry as it is asked for.
 pub(crate) fn wanted(settings: &Settings, wanted: &Wanted) -> Result<RegistrySpec, Error> {
-    let storage = storage(&wanted.storage, &wanted.size)?;
+    let storage = storage(&wanted.storage, &wanted.size, &wanted.s3)?;
     let apply = || -> Result<RegistrySpec, SpecError> {
         Ok(build(settings)?
             .with_image(&wanted.image)?
             .with_storage(storage)?
+            .with_replicas(wanted.replicas)?
             .with_network_policy(wanted.network_policy)
             .with_local_hosting(wanted.local_hosting)
             .with_cluster_ip(wanted.cluster_ip))
@@ -45,8 +47,8 @@ fn invalid(cause: &SpecError) -> Error {
     Error::usage("the registry cannot be made as asked").because(cause)
 }
 
-/// `class`, `class:NAME`, `claim:NAME`, `hostpath:/DIR`, `hostpath:/DIR@NODE`, `emptydir`.
-fn storage(text: &str, size: &str) -> Result<Storage, Error> {
+/// `class`, `class:NAME`, `claim:NAME`, `hostpath:/DIR`, `hostpath:/DIR@NODE`, `emptydir`, `s3:BUCKET`.
+fn storage(text: &str, size: &str, s3: &S3Settings) -> Result<Storage, Error> {
     let size = size.to_owned();
     let (kind, rest) = text
         .split_once(':')
@@ -60,6 +62,7 @@ fn storage(text: &str, size: &str) -> Result<Storage, Error> {
             name: name.to_owned(),
         }),
         ("emptydir", None) => Ok(Storage::EmptyDir),
+        ("s3", Some(bucket)) => s3.bucket(bucket).map(Storage::S3),
         ("hostpath", Some(place)) => {
             let (path, node) = place
                 .split_once('@')
@@ -72,7 +75,7 @@ fn storage(text: &str, size: &str) -> Result<Storage, Error> {
         }
         _ => Err(
             Error::usage(format!("--storage `{text}` is not understood")).help(
-                "use class, class:NAME, claim:NAME, hostpath:/DIR, hostpath:/DIR@NODE or emptydir",
+                "use class, class:NAME, claim:NAME, hostpath:/DIR, hostpath:/DIR@NODE, emptydir or s3:BUCKET",
             ),
         ),
     }
@@ -106,7 +109,8 @@ mod tests {
     #[test]
     fn storage_words() {
         let size = || "1Gi".to_owned();
-        let parse = |text| storage(text, "1Gi").expect(text);
+        let s3 = S3Settings::default();
+        let parse = |text| storage(text, "1Gi", &s3).expect(text);
         assert_eq!(
             parse("class"),
             Storage::StorageClass {
@@ -136,8 +140,21 @@ mod tests {
                 size: size()
             }
         );
-        for bad in ["", "claim", "claim:", "hostpath:", "emptydir:x", "nfs:/x"] {
-            assert!(storage(bad, "1Gi").is_err(), "{bad}");
+        let Storage::S3(bucket) = parse("s3:images") else {
+            panic!("no bucket")
+        };
+        assert_eq!(bucket.to_string(), "s3://images in us-east-1");
+        for bad in [
+            "",
+            "claim",
+            "claim:",
+            "hostpath:",
+            "emptydir:x",
+            "nfs:/x",
+            "s3",
+            "s3:",
+        ] {
+            assert!(storage(bad, "1Gi", &s3).is_err(), "{bad}");
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum ClaimState {
 /// The claim the registry's Pod mounts, if its storage has one.
 pub(crate) fn used_by(spec: &RegistrySpec) -> Option<ObjectRef> {
     match spec.storage() {
-        Storage::EmptyDir => None,
+        Storage::EmptyDir | Storage::S3(_) => None,
         Storage::ExistingClaim { name } => Some(ObjectRef::new(
             Kind::PersistentVolumeClaim,
             spec.namespace(),
@@ -29,6 +29,40 @@ pub(crate) fn used_by(spec: &RegistrySpec) -> Option<ObjectRef> {
         )),
         Storage::StorageClass { .. } | Storage::HostPath { .. } => Some(Names::of(spec).claim),
     }
+}
+
+/// Whether a claim of somebody else is there, and may be mounted by as many Pods as there are to be.
+///
+/// # Errors
+/// [`Error::Unfit`] if not; otherwise what the server says.
+pub async fn check(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<(), Error> {
+    let Storage::ExistingClaim { name } = spec.storage() else {
+        return Ok(());
+    };
+    let claim = ObjectRef::new(Kind::PersistentVolumeClaim, spec.namespace(), name);
+    let Some(live) = cluster.get(&claim).await? else {
+        return Err(Error::Unfit {
+            what: format!("there is no {claim}"),
+            advice: "make it, or choose other storage with --storage".to_owned(),
+        });
+    };
+    let modes: Vec<&str> = live
+        .items("/spec/accessModes")
+        .iter()
+        .filter_map(serde_json::Value::as_str)
+        .collect();
+    if spec.replicas() > 1 && !modes.contains(&"ReadWriteMany") {
+        return Err(Error::Unfit {
+            what: format!(
+                "{claim} is {}, so {} Pods on different nodes cannot all write to it",
+                modes.join(" and "),
+                spec.replicas()
+            ),
+            advice: "have one Pod (--replicas 1), a claim that is ReadWriteMany, or an S3 bucket"
+                .to_owned(),
+        });
+    }
+    Ok(())
 }
 
 pub(crate) async fn state(cluster: &dyn Cluster, claim: &Object) -> Result<ClaimState, Error> {

@@ -68,6 +68,9 @@ pub struct Removal {
     /// Directories on nodes whose files stay: nothing in Kubernetes removes them.
     #[serde(rename = "filesLeft")]
     pub files_left: Vec<NodeDirectory>,
+    /// The bucket whose images stay: kreg never deletes from S3.
+    #[serde(rename = "bucketLeft", skip_serializing_if = "Option::is_none")]
+    pub bucket_left: Option<String>,
     #[serde(skip)]
     uids: Vec<String>,
 }
@@ -110,7 +113,12 @@ pub async fn plan_down(
         )
     });
 
-    let mut removal = Removal::default();
+    let declared = known.as_ref().and_then(|known| known.declared.as_ref());
+    let bucket = declared.and_then(|declared| declared.storage.bucket());
+    let mut removal = Removal {
+        bucket_left: bucket.map(ToString::to_string),
+        ..Removal::default()
+    };
     let attached = pull::attached(cluster, spec, &copies).await?;
     removal.detach = attached
         .iter()

@@ -73,6 +73,7 @@ impl RegistrySpec {
                 .with_port(inventory.port.unwrap_or(5000))?
                 .with_image(&noted.image)?
                 .with_storage(noted.storage.clone())?
+                .with_replicas(noted.replicas)?
                 .with_resources(noted.resources.clone())?
                 .with_network_policy(noted.network_policy)
                 .with_local_hosting(noted.local_hosting)
@@ -156,6 +157,7 @@ impl RegistryState {
             htpasswd: self.htpasswd.clone().unwrap_or_default(),
             http_secret: self.http_secret.clone().unwrap_or_default(),
             docker_config_json: self.docker_config_json.clone().unwrap_or_default(),
+            s3: self.s3.clone(),
         }
     }
 }

@@ -68,6 +68,9 @@ pub struct Declared {
     pub image: String,
     /// Where images are stored.
     pub storage: Storage,
+    /// How many Pods serve.
+    #[serde(default = "one")]
+    pub replicas: u32,
     /// Processor and memory.
     pub resources: Resources,
     /// DNS domain of the cluster.
@@ -80,12 +83,17 @@ pub struct Declared {
     pub local_hosting: bool,
 }
 
+fn one() -> u32 {
+    1
+}
+
 impl From<&RegistrySpec> for Declared {
     fn from(spec: &RegistrySpec) -> Self {
         Declared {
             service: spec.service().to_owned(),
             image: spec.image().to_owned(),
             storage: spec.storage().clone(),
+            replicas: spec.replicas(),
             resources: spec.resources().clone(),
             cluster_domain: spec.cluster_domain().to_owned(),
             network_policy: spec.network_policy(),

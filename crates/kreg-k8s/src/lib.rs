@@ -7,7 +7,7 @@
 //!
 //! | step | what does it |
 //! |---|---|
-//! | is the cluster fit | [`ClusterFacts::read`], [`ClusterFacts::check`] |
+//! | is the cluster fit | [`ClusterFacts::read`], [`ClusterFacts::check`], [`claim::check`] |
 //! | what is there already | [`RegistryState::read`] |
 //! | may we do it | [`rights::check`]; [`rights::manifests`] as RBAC |
 //! | what would change | [`plan()`] |
@@ -41,7 +41,7 @@
 //! ```
 
 pub mod apply;
-mod claim;
+pub mod claim;
 mod cluster;
 pub mod conformance;
 mod diagnose;
@@ -63,6 +63,7 @@ pub mod pull;
 mod retry;
 pub mod rights;
 mod rules;
+mod s3;
 pub mod secret;
 mod spec;
 mod state;
@@ -82,12 +83,13 @@ pub use inventory::{Declared, Entry, Inventory, SCHEMA};
 pub use kind::{Kind, Scope};
 pub use live::{Connection, LiveCluster};
 pub use manifests::{Manifests, REGISTRY_UID, Stage};
-pub use material::Material;
+pub use material::{Material, S3Keys};
 pub use names::Names;
 pub use object::{Object, ObjectRef};
 pub use plan::{Action, ApplyOptions, Change, Plan, plan};
 pub use retry::Retry;
 pub use rules::SpecError;
+pub use s3::S3Bucket;
 pub use spec::{Profile, RegistrySpec, Resources};
 pub use state::{RegistryState, WorkloadState};
 pub use storage::{HostDirectory, Storage};

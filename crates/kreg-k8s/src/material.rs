@@ -1,6 +1,6 @@
 //! The certificates, keys and passwords that go into the registry's Secrets.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// What the Secrets hold. `Debug` shows nothing secret.
 #[derive(Debug, Clone)]
@@ -20,4 +20,23 @@ pub struct Material {
     pub http_secret: SecretString,
     /// Text of the `.dockerconfigjson` for pulls.
     pub docker_config_json: SecretString,
+    /// Keys of the S3 server; needed for [`crate::Storage::S3`], else not used.
+    pub s3: Option<S3Keys>,
+}
+
+/// Access key and secret key of an S3 server, which let in to the bucket and nothing more.
+#[derive(Debug, Clone)]
+pub struct S3Keys {
+    /// `AWS_ACCESS_KEY_ID`; a name, not a secret.
+    pub access_key: String,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_key: SecretString,
+}
+
+impl S3Keys {
+    /// Hex SHA-256 of both; a Pod reads them at its start only. The secret key is random and long, so this tells nothing.
+    pub(crate) fn checksum(&self) -> String {
+        let text = format!("{}\n{}", self.access_key, self.secret_key.expose_secret());
+        crate::manifests::sha256_hex(text.as_bytes())
+    }
 }

@@ -18,8 +18,10 @@ pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 pub const ANNOTATION_ADOPTED: &str = "kreg.dev/adopted";
 /// Annotation on the Pod template: hex SHA-256 of the certificate chain, because distribution loads it only at start.
 pub const ANNOTATION_TLS: &str = "kreg.dev/tls-checksum";
-/// Annotation on the Pod template: hex SHA-256 of `config.yml`.
+/// Annotation on the Pod template: hex SHA-256 of `config.yml` and of what lies beside it.
 pub const ANNOTATION_CONFIG: &str = "kreg.dev/config-checksum";
+/// Annotation on the Pod template: hex SHA-256 of the S3 keys.
+pub const ANNOTATION_S3: &str = "kreg.dev/s3-keys-checksum";
 
 /// References to every object a registry may consist of.
 ///
@@ -40,6 +42,8 @@ pub struct Names {
     pub pull_secret: ObjectRef,
     /// Secret with the registry's `http.secret`.
     pub http_secret: Option<ObjectRef>,
+    /// Secret with `access-key` and `secret-key` of an S3 server, where images lie in one.
+    pub s3: Option<ObjectRef>,
     /// Secret with `ca.crt` and, unless it is kept elsewhere, `ca.key`. No Pod mounts it.
     pub ca: Option<ObjectRef>,
     /// ConfigMap with `config.yml`.
@@ -81,6 +85,7 @@ impl Names {
                 htpasswd: suffixed(Kind::Secret, "htpasswd"),
                 pull_secret: suffixed(Kind::Secret, "pull"),
                 http_secret: Some(suffixed(Kind::Secret, "http")),
+                s3: Some(suffixed(Kind::Secret, "s3")),
                 ca: Some(suffixed(Kind::Secret, "ca")),
                 config: Some(suffixed(Kind::ConfigMap, "config")),
                 claim: suffixed(Kind::PersistentVolumeClaim, "data"),
@@ -102,6 +107,7 @@ impl Names {
                 htpasswd: named(Kind::Secret, "auth-secret"),
                 pull_secret: named(Kind::Secret, "reg-cred-secret"),
                 http_secret: None,
+                s3: None,
                 ca: None,
                 config: None,
                 claim: named(Kind::PersistentVolumeClaim, "docker-repo-pvc"),

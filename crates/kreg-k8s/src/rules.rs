@@ -106,6 +106,42 @@ pub(crate) fn absolute_path(field: &'static str, value: &str) -> Result<(), Spec
     )
 }
 
+/// Source: Amazon S3 User Guide, "General purpose bucket naming rules".
+pub(crate) fn bucket(field: &'static str, value: &str) -> Result<(), SpecError> {
+    holds(
+        (3..=63).contains(&value.len()) && value.split('.').all(is_label),
+        field,
+        "a bucket must be 3 to 63 of a-z, 0-9, '-' and '.', with a letter or digit at both ends",
+        value,
+    )
+}
+
+pub(crate) fn region(field: &'static str, value: &str) -> Result<(), SpecError> {
+    holds(
+        is_label(value),
+        field,
+        "a region must be of a-z, 0-9 and '-', such as us-east-1",
+        value,
+    )
+}
+
+pub(crate) fn endpoint(field: &'static str, value: &str) -> Result<(), SpecError> {
+    let shaped = value.parse::<http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri
+                .authority()
+                .is_some_and(|host| !host.as_str().contains('@'))
+            && uri.path() == "/"
+            && uri.query().is_none()
+    });
+    holds(
+        shaped,
+        field,
+        "an endpoint must be https://host:port or http://host:port, without user, path or query",
+        value,
+    )
+}
+
 /// An image reference by its alphabet and shape; the runtime has the last word.
 /// Source: distribution `reference/reference.go`.
 pub(crate) fn image(field: &'static str, value: &str, own_registry: &str) -> Result<(), SpecError> {
@@ -237,6 +273,9 @@ mod tests {
                 dns_subdomain("some.field", &value),
                 quantity("some.field", &value),
                 absolute_path("some.field", &value),
+                bucket("some.field", &value),
+                region("some.field", &value),
+                endpoint("some.field", &value),
                 image("some.field", &value, "r:5000"),
             ] {
                 if let Err(error) = outcome {

@@ -64,6 +64,7 @@ pub struct RegistrySpec {
     port: u16,
     image: String,
     storage: Storage,
+    replicas: u32,
     cluster_ip: Option<IpAddr>,
     cluster_domain: String,
     resources: Resources,
@@ -106,6 +107,7 @@ impl RegistrySpec {
             port: 5000,
             image: image.to_owned(),
             storage,
+            replicas: 1,
             cluster_ip: None,
             cluster_domain: "cluster.local".to_owned(),
             resources: Resources::default(),
@@ -169,10 +171,27 @@ impl RegistrySpec {
     /// Sets where images are stored.
     ///
     /// # Errors
-    /// If a name, path or size is malformed, or if the profile cannot use that kind of storage.
+    /// If a name, path or size is malformed, or if the profile or the number of Pods cannot use that kind of storage.
     pub fn with_storage(mut self, storage: Storage) -> Result<Self, SpecError> {
-        storage.check(self.profile)?;
+        storage.check(self.profile, self.replicas)?;
         self.storage = storage;
+        Ok(self)
+    }
+
+    /// Sets how many Pods serve; more than one share their storage.
+    ///
+    /// # Errors
+    /// If it is 0, or if the profile or the storage allows one only.
+    pub fn with_replicas(mut self, replicas: u32) -> Result<Self, SpecError> {
+        let refused = |rule| Err(SpecError::new("replicas", rule, &replicas.to_string()));
+        if replicas == 0 {
+            return refused("a registry has at least one Pod; `kreg down` takes it away");
+        }
+        if replicas > 1 && self.profile == Profile::Tutorial {
+            return refused("the tutorial's registry is one bare Pod; use the default profile");
+        }
+        self.storage.check(self.profile, replicas)?;
+        self.replicas = replicas;
         Ok(self)
     }
 
@@ -205,7 +224,7 @@ impl RegistrySpec {
         Ok(self)
     }
 
-    /// Adds a NetworkPolicy: in to the registry's port only, out to nowhere. The tutorial profile has none.
+    /// Adds a NetworkPolicy: in to the registry's port only, out to nowhere but an S3 server's port and DNS. The tutorial profile has none.
     ///
     /// It does not say from where: pulls come from the nodes themselves, whose addresses a policy cannot name reliably,
     /// and a policy that names Pods alone cuts off every node but the registry's own.
@@ -275,6 +294,18 @@ impl RegistrySpec {
     #[must_use]
     pub fn storage(&self) -> &Storage {
         &self.storage
+    }
+
+    /// How many Pods serve.
+    #[must_use]
+    pub fn replicas(&self) -> u32 {
+        self.replicas
+    }
+
+    /// Whether a new Pod may start while an old one still runs: storage that takes both.
+    #[must_use]
+    pub fn rolls(&self) -> bool {
+        self.replicas > 1 || self.storage.bucket().is_some()
     }
 
     /// The pinned address, if there is one.

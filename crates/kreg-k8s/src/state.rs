@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     inventory::Inventory,
     kind::Kind,
+    material::S3Keys,
     names::{LABEL_COMPONENT, LABEL_INSTANCE, Names, is_ours},
     object::{Object, ObjectRef},
     spec::{Profile, RegistrySpec},
@@ -40,6 +41,8 @@ pub struct RegistryState {
     pub http_secret: Option<SecretString>,
     /// `.dockerconfigjson` of the pull secret.
     pub docker_config_json: Option<SecretString>,
+    /// Keys of the S3 server, where images lie in one.
+    pub s3: Option<S3Keys>,
     /// The Deployment or Pod.
     pub workload: WorkloadState,
 }
@@ -53,8 +56,12 @@ pub enum WorkloadState {
     Absent,
     /// Running and ready.
     Ready {
-        /// The node it runs on.
+        /// The node it runs on; of several Pods, the newest one's.
         node: Option<String>,
+        /// How many Pods are ready.
+        ready: u32,
+        /// How many there should be.
+        wanted: u32,
         /// The image it runs.
         image: String,
     },
@@ -71,13 +78,24 @@ impl fmt::Display for WorkloadState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WorkloadState::Absent => write!(f, "absent"),
-            WorkloadState::Ready { node, image } => {
+            WorkloadState::Ready {
+                wanted: 0 | 1,
+                node,
+                image,
+                ..
+            } => {
                 write!(
                     f,
                     "ready, {image} on {}",
                     node.as_deref().unwrap_or("an unknown node")
                 )
             }
+            WorkloadState::Ready {
+                ready,
+                wanted,
+                image,
+                ..
+            } => write!(f, "{ready} of {wanted} Pods ready, {image}"),
             WorkloadState::NotReady { reason, image } => write!(f, "not ready ({reason}), {image}"),
         }
     }
@@ -103,6 +121,7 @@ impl RegistryState {
         let htpasswd = reader.ours(Some(&names.htpasswd)).await?;
         let http = reader.ours(names.http_secret.as_ref()).await?;
         let pull = reader.ours(Some(&names.pull_secret)).await?;
+        let s3 = reader.ours(names.s3.as_ref()).await?;
         let tls_chain_pem = text(tls.as_ref(), "tls.crt")?;
         let ca_bundle_pem = match spec.profile() {
             Profile::Default => text(ca.as_ref(), "ca.crt")?,
@@ -124,6 +143,7 @@ impl RegistryState {
             htpasswd: secret(htpasswd.as_ref(), "htpasswd")?,
             http_secret: secret(http.as_ref(), "http-secret")?,
             docker_config_json: secret(pull.as_ref(), ".dockerconfigjson")?,
+            s3: s3_keys(s3.as_ref())?,
             workload: reader.workload(&names.workload).await?,
         })
     }
@@ -155,28 +175,31 @@ impl Reader<'_> {
         let Some(live) = self.ours(Some(reference)).await? else {
             return Ok(WorkloadState::Absent);
         };
-        let (pod, image) = if reference.kind() == Kind::Pod {
-            let image = live
-                .text("/spec/containers/0/image")
-                .unwrap_or("")
-                .to_owned();
-            (Some(live), image)
+        let wanted = match reference.kind() {
+            Kind::Pod => 1,
+            _ => live.number("/spec/replicas").unwrap_or(1),
+        };
+        let (pods, image) = if reference.kind() == Kind::Pod {
+            let image = live.text("/spec/containers/0/image").unwrap_or("");
+            (vec![live.clone()], image.to_owned())
         } else {
-            let image = live
-                .text("/spec/template/spec/containers/0/image")
-                .unwrap_or("")
-                .to_owned();
-            if !is_rolled_out(&live) && live.number("/spec/replicas") == Some(0) {
+            let image = live.text("/spec/template/spec/containers/0/image");
+            let image = image.unwrap_or("").to_owned();
+            if !is_rolled_out(&live) && wanted == 0 {
                 return Ok(WorkloadState::NotReady {
                     reason: "scaled to zero".to_owned(),
                     image,
                 });
             }
-            (self.newest_running_pod().await?, image)
+            (self.pods().await?, image)
         };
-        Ok(match pod.as_ref().map(|pod| (pod, pod_state(pod))) {
+        let is_ready = |pod: &&Object| pod_state(pod) == PodState::Ready;
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(match pods.last().map(|pod| (pod, pod_state(pod))) {
             Some((pod, PodState::Ready)) => WorkloadState::Ready {
                 node: pod.text("/spec/nodeName").map(str::to_owned),
+                ready: count(pods.iter().filter(is_ready).count()),
+                wanted: u32::try_from(wanted).unwrap_or(1),
                 image,
             },
             Some((
@@ -192,8 +215,8 @@ impl Reader<'_> {
         })
     }
 
-    /// A ready Pod if there is one, else the newest.
-    async fn newest_running_pod(&self) -> Result<Option<Object>, Error> {
+    /// Those that are there to stay, ready ones last, and of these the newest last.
+    async fn pods(&self) -> Result<Vec<Object>, Error> {
         let query = Query::all(Kind::Pod)
             .within(self.spec.namespace())
             .labelled(format!(
@@ -209,7 +232,7 @@ impl Reader<'_> {
                 .to_owned();
             (pod_state(pod) == PodState::Ready, made)
         });
-        Ok(pods.pop())
+        Ok(pods)
     }
 }
 
@@ -230,6 +253,17 @@ fn text(object: Option<&Object>, key: &str) -> Result<Option<String>, Error> {
     String::from_utf8(bytes)
         .map(Some)
         .map_err(|_| unreadable(object, key, "UTF-8"))
+}
+
+fn s3_keys(object: Option<&Object>) -> Result<Option<S3Keys>, Error> {
+    let keys = (text(object, "access-key")?, secret(object, "secret-key")?);
+    Ok(match keys {
+        (Some(access_key), Some(secret_key)) => Some(S3Keys {
+            access_key,
+            secret_key,
+        }),
+        _ => None,
+    })
 }
 
 fn secret(object: Option<&Object>, key: &str) -> Result<Option<SecretString>, Error> {

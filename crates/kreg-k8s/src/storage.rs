@@ -2,6 +2,7 @@
 
 use crate::{
     rules::{self, SpecError},
+    s3::S3Bucket,
     spec::Profile,
 };
 
@@ -37,16 +38,32 @@ pub enum Storage {
     },
     /// Scratch space that is lost with the Pod.
     EmptyDir,
+    /// A bucket of an S3-compatible server; needs no volume, and takes any number of Pods.
+    S3(S3Bucket),
 }
 
 impl Storage {
-    pub(crate) fn check(&self, profile: Profile) -> Result<(), SpecError> {
+    pub(crate) fn check(&self, profile: Profile, replicas: u32) -> Result<(), SpecError> {
         if profile == Profile::Tutorial && !matches!(self, Storage::HostPath { .. }) {
             return Err(SpecError::new(
                 "storage",
                 "the tutorial profile keeps the tutorial's hostPath volume; use the default profile for other storage",
                 self.label(),
             ));
+        }
+        let of_one_pod = match self {
+            Storage::StorageClass { .. } | Storage::HostPath { .. } => Some(
+                "only one Pod can write to a ReadWriteOnce volume: share an S3 bucket, or an existing claim that is \
+                 ReadWriteMany",
+            ),
+            Storage::EmptyDir => Some(
+                "each Pod would have an emptyDir and images of its own: share an S3 bucket, or an existing claim that \
+                 is ReadWriteMany",
+            ),
+            Storage::ExistingClaim { .. } | Storage::S3(_) => None,
+        };
+        if let (Some(rule), true) = (of_one_pod, replicas > 1) {
+            return Err(SpecError::new("replicas", rule, &replicas.to_string()));
         }
         match self {
             Storage::StorageClass { name, size } => {
@@ -72,6 +89,16 @@ impl Storage {
             }
             Storage::ExistingClaim { name } => rules::dns_subdomain("storage.name", name),
             Storage::EmptyDir => Ok(()),
+            Storage::S3(bucket) => bucket.check(),
+        }
+    }
+
+    /// The bucket, if it is one.
+    #[must_use]
+    pub fn bucket(&self) -> Option<&S3Bucket> {
+        match self {
+            Storage::S3(bucket) => Some(bucket),
+            _ => None,
         }
     }
 
@@ -83,6 +110,7 @@ impl Storage {
             Storage::HostPath { .. } => "host-path",
             Storage::ExistingClaim { .. } => "existing-claim",
             Storage::EmptyDir => "empty-dir",
+            Storage::S3(_) => "s3",
         }
     }
 }

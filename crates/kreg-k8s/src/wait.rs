@@ -263,10 +263,11 @@ async fn newest_pod(
     let Some(hash) = newest.and_then(|set| set.label(HASH)) else {
         return Ok(None);
     };
-    let pods = cluster.list(&query(Kind::Pod)).await?;
-    Ok(pods
-        .into_iter()
-        .find(|pod| pod.label(HASH) == Some(hash) && !pod.is_terminating()))
+    let mut pods = cluster.list(&query(Kind::Pod)).await?;
+    pods.retain(|pod| pod.label(HASH) == Some(hash) && !pod.is_terminating());
+    // Of several, the one that is waited for.
+    pods.sort_by_key(|pod| pod_state(pod) == PodState::Ready);
+    Ok(pods.into_iter().next())
 }
 
 /// A Pod that waits for its volume is the claim's fault: say so.

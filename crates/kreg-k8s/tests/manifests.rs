@@ -5,9 +5,10 @@
 
 use std::net::IpAddr;
 
-use k8s_openapi::api::{apps::v1 as apps, core::v1 as core};
+use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, networking::v1 as networking};
 use kreg_k8s::{
-    Kind, Manifests, Material, Names, Object, Profile, RegistrySpec, Resources, Stage, Storage,
+    Kind, Manifests, Material, Names, Object, Profile, RegistrySpec, Resources, S3Bucket, S3Keys,
+    Stage, Storage,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -21,6 +22,10 @@ fn material() -> Material {
         htpasswd: "myuser:$2y$10$hash\n".into(),
         http_secret: "http-secret-in-clear".into(),
         docker_config_json: r#"{"auths":{}}"#.into(),
+        s3: Some(S3Keys {
+            access_key: "AK".into(),
+            secret_key: "s3-key-in-clear".into(),
+        }),
     }
 }
 
@@ -34,6 +39,24 @@ fn host_path() -> Storage {
         node: Some("worker-1".into()),
         size: "5Gi".into(),
     }
+}
+
+fn s3() -> Storage {
+    Storage::S3(S3Bucket {
+        bucket: "images".into(),
+        region: "us-east-1".into(),
+        endpoint: Some("https://s3.example.com:9000".into()),
+        prefix: Some("/kreg".into()),
+        ca_pem: Some("-----BEGIN CERTIFICATE-----\ns3\n".into()),
+    })
+}
+
+fn three_on_s3() -> RegistrySpec {
+    default_spec()
+        .with_storage(s3())
+        .and_then(|spec| spec.with_replicas(3))
+        .unwrap()
+        .with_network_policy(true)
 }
 
 /// Secrets in clear, so that the snapshot shows what the API server gets.
@@ -63,6 +86,18 @@ fn default_profile_foundation_without_an_address_on_a_host_directory() {
     insta::assert_yaml_snapshot!(yaml(&Manifests::foundation(&spec)));
 }
 
+#[test]
+fn default_profile_of_three_pods_on_s3() {
+    let spec = three_on_s3();
+    let of_s3 = yaml(&Manifests::full(&spec, &material()))
+        .into_iter()
+        .filter(|object| {
+            ["ConfigMap", "Deployment", "NetworkPolicy"].contains(&object["kind"].as_str().unwrap())
+                || object["metadata"]["name"] == "docker-registry-s3"
+        });
+    insta::assert_yaml_snapshot!(of_s3.collect::<Vec<_>>());
+}
+
 /// What each kind of storage gives the Pod, and which objects it needs.
 #[test]
 fn storage_kinds() {
@@ -76,6 +111,7 @@ fn storage_kinds() {
             name: "mine".into(),
         },
         Storage::EmptyDir,
+        s3(),
     ];
     let seen: Vec<(String, Vec<String>, Value)> = kinds
         .into_iter()
@@ -103,6 +139,7 @@ fn no_field_is_misspelt() {
     let specs = [
         default_spec(),
         default_spec().with_storage(host_path()).unwrap(),
+        three_on_s3(),
         tutorial,
     ];
     for spec in specs {
@@ -117,6 +154,7 @@ fn no_field_is_misspelt() {
                 Kind::PersistentVolume => round_trip::<core::PersistentVolume>(value),
                 Kind::PersistentVolumeClaim => round_trip::<core::PersistentVolumeClaim>(value),
                 Kind::Pod => round_trip::<core::Pod>(value),
+                Kind::NetworkPolicy => round_trip::<networking::NetworkPolicy>(value),
                 Kind::Deployment => round_trip::<apps::Deployment>(value),
                 other => panic!("{other} is not checked"),
             }
@@ -180,6 +218,19 @@ fn a_new_certificate_restarts_the_registry_and_a_new_password_does_not() {
 }
 
 #[test]
+fn new_s3_keys_restart_a_registry_on_s3_and_no_other() {
+    let of = |spec: &RegistrySpec, secret: &str| {
+        let s3 = Some(S3Keys {
+            access_key: "AK".into(),
+            secret_key: secret.into(),
+        });
+        deployment(&Manifests::full(spec, &Material { s3, ..material() }))
+    };
+    assert_ne!(of(&three_on_s3(), "one"), of(&three_on_s3(), "two"));
+    assert_eq!(of(&default_spec(), "one"), of(&default_spec(), "two"));
+}
+
+#[test]
 fn debug_shows_no_secret() {
     let shown = format!(
         "{:?}{:?}",
@@ -238,6 +289,12 @@ fn a_spec_refuses_what_the_api_server_would_and_names_the_field() {
             .unwrap_err(),
         RegistrySpec::new(Profile::Tutorial)
             .with_storage(Storage::EmptyDir)
+            .unwrap_err(),
+        spec().with_replicas(0).unwrap_err(),
+        spec().with_replicas(2).unwrap_err(),
+        three_on_s3().with_storage(Storage::EmptyDir).unwrap_err(),
+        RegistrySpec::new(Profile::Tutorial)
+            .with_replicas(2)
             .unwrap_err(),
     ];
     insta::assert_snapshot!(errors.map(|error| error.to_string()).join("\n"));

@@ -33,6 +33,8 @@ async fn the_hardened_registry_gets_ready_on_the_default_storage_class() {
     let WorkloadState::Ready {
         node: Some(node),
         image,
+        ready: 1,
+        wanted: 1,
     } = &state.workload
     else {
         panic!("{}", state.workload)
@@ -51,6 +53,7 @@ async fn the_hardened_registry_gets_ready_on_the_default_storage_class() {
         htpasswd: state.htpasswd.unwrap(),
         http_secret: state.http_secret.unwrap(),
         docker_config_json: state.docker_config_json.unwrap(),
+        s3: None,
     };
     let pinned = spec.clone().with_cluster_ip(state.cluster_ip);
     let full = Manifests::full(&pinned, &material);

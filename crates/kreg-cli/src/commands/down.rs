@@ -106,6 +106,8 @@ impl<'a> Objects<'a> {
         self.removal.delete.extend(removal.delete);
         self.removal.keep = removal.keep;
         self.removal.files_left = removal.files_left;
+        // The second time round nothing tells of it any more.
+        self.removal.bucket_left = self.removal.bucket_left.take().or(removal.bucket_left);
         Ok(())
     }
 
@@ -229,6 +231,9 @@ fn text(outcome: &Outcome) -> String {
     }
     for left in &outcome.objects.files_left {
         lines.push(format!("stays: the files in {left}"));
+    }
+    if let Some(bucket) = &outcome.objects.bucket_left {
+        lines.push(format!("stays: the images in {bucket}"));
     }
     if lines.is_empty() {
         lines.push("nothing is left".to_owned());

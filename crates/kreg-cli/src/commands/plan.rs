@@ -38,6 +38,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         .check(&spec)
         .tried("the cluster is not fit for this registry")?;
     let state = session.state().await?;
+    intent.check_storage(&session, &spec, &state).await?;
     let pinned = spec.cluster_ip().or(state.cluster_ip);
     // Before the first `up` nobody knows the address; what depends on it is shown with 0.0.0.0.
     let address = pinned.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));

@@ -47,6 +47,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
         .await
         .tried("this user may not do all that is needed; nothing was changed")?;
     let state = session.state().await?;
+    intent.check_storage(&session, &spec, &state).await?;
     let nodes = if args.skip_nodes {
         None
     } else {

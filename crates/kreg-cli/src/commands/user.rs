@@ -247,8 +247,8 @@ async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
     let door = Door::of(&session).await?;
     let asked = Instant::now();
-    match door.knock(&user).await? {
-        login::Answer::In => {
+    match door.knock(&session, &user).await? {
+        Some(login::Answer::In) => {
             let done = Done {
                 registry: session.spec.registry_name(),
                 user: user.username().to_owned(),
@@ -261,7 +261,15 @@ async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
             })?;
             Ok(Ending::Done)
         }
-        login::Answer::Out => Err(Error::new(
+        None => Err(Error::new(
+            Ending::ProofFailed,
+            format!(
+                "some of the registry's Pods let user {} in with this password, others refuse it",
+                user.username()
+            ),
+        )
+        .help("one of them has not read the users yet: ask again in a minute")),
+        Some(login::Answer::Out) => Err(Error::new(
             Ending::ProofFailed,
             format!(
                 "the registry refuses user {} with this password",

@@ -2,11 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{REGISTRY_UID, registry_config, sha256_hex, volumes};
+use super::{
+    REGISTRY_UID,
+    registry_config::{self, FILE, FOLDER, STORAGE_CA},
+    sha256_hex, volumes,
+};
 use crate::{
     material::Material,
-    names::{ANNOTATION_CONFIG, ANNOTATION_TLS, LABEL_COMPONENT, LABEL_INSTANCE, Names, labels},
-    object::Object,
+    names::{
+        ANNOTATION_CONFIG, ANNOTATION_S3, ANNOTATION_TLS, LABEL_COMPONENT, LABEL_INSTANCE, Names,
+        labels,
+    },
+    object::{Object, ObjectRef},
     spec::RegistrySpec,
 };
 
@@ -48,8 +55,21 @@ pub(super) fn config_map(spec: &RegistrySpec, names: &Names) -> Option<Object> {
         name,
         &labels(spec.instance()),
         Value::Null,
-        json!({ "data": { "config.yml": registry_config::render() } }),
+        json!({ "data": config(spec) }),
     ))
+}
+
+/// The files of the ConfigMap.
+fn config(spec: &RegistrySpec) -> Value {
+    let mut files = json!({ FILE: registry_config::render(spec) });
+    if let Some(pem) = storage_ca(spec) {
+        files[STORAGE_CA] = pem.into();
+    }
+    files
+}
+
+fn storage_ca(spec: &RegistrySpec) -> Option<&str> {
+    spec.storage().bucket()?.ca_pem.as_deref()
 }
 
 pub(super) fn deployment(spec: &RegistrySpec, names: &Names, material: &Material) -> Object {
@@ -58,24 +78,45 @@ pub(super) fn deployment(spec: &RegistrySpec, names: &Names, material: &Material
         &labels(spec.instance()),
         Value::Null,
         json!({ "spec": {
-            "replicas": 1,
+            "replicas": spec.replicas(),
             "revisionHistoryLimit": 2,
             "progressDeadlineSeconds": 600,
-            // Two registries must never write to one directory.
-            "strategy": { "type": "Recreate" },
+            "strategy": strategy(spec),
             "selector": { "matchLabels": selector(spec) },
             "template": {
                 "metadata": {
                     "labels": pod_labels(spec),
-                    "annotations": {
-                        ANNOTATION_TLS: sha256_hex(material.tls_chain_pem.as_bytes()),
-                        ANNOTATION_CONFIG: sha256_hex(registry_config::render().as_bytes()),
-                    },
+                    "annotations": checksums(spec, material),
                 },
                 "spec": pod_spec(spec, names),
             },
         } }),
     )
+}
+
+/// Two registries must never write to one directory, and a ReadWriteOnce volume would keep the second from starting.
+/// Where storage takes both, pulls go on while a new one starts.
+fn strategy(spec: &RegistrySpec) -> Value {
+    match spec.rolls() {
+        true => {
+            json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } })
+        }
+        false => json!({ "type": "Recreate" }),
+    }
+}
+
+/// Of everything that a registry reads at its start only.
+fn checksums(spec: &RegistrySpec, material: &Material) -> Value {
+    let mut config = registry_config::render(spec);
+    config.push_str(storage_ca(spec).unwrap_or(""));
+    let mut annotations = json!({
+        ANNOTATION_TLS: sha256_hex(material.tls_chain_pem.as_bytes()),
+        ANNOTATION_CONFIG: sha256_hex(config.as_bytes()),
+    });
+    if let (Some(keys), true) = (&material.s3, spec.storage().bucket().is_some()) {
+        annotations[ANNOTATION_S3] = keys.checksum().into();
+    }
+    annotations
 }
 
 /// Labels that the Service and the Deployment find the registry's Pods by, and no other Pod of the instance.
@@ -92,7 +133,13 @@ fn pod_labels(spec: &RegistrySpec) -> Value {
 fn pod_spec(spec: &RegistrySpec, names: &Names) -> Value {
     let secret = |volume: &str, name: &str| json!({ "name": volume, "secret": { "secretName": name, "defaultMode": 0o440 } });
     let config = names.config.as_ref().map_or("", |name| name.name());
-    json!({
+    let mut volumes = vec![
+        json!({ "name": "config", "configMap": { "name": config, "defaultMode": 0o444 } }),
+        secret("tls", names.tls.name()),
+        secret("htpasswd", names.htpasswd.name()),
+    ];
+    volumes.extend(volumes::pod_volume(spec, names, "data"));
+    let mut pod = json!({
         "automountServiceAccountToken": false,
         // A Service called `registry` would otherwise inject REGISTRY_PORT, which distribution reads as configuration.
         "enableServiceLinks": false,
@@ -106,28 +153,37 @@ fn pod_spec(spec: &RegistrySpec, names: &Names) -> Value {
             "seccompProfile": { "type": "RuntimeDefault" },
         },
         "containers": [container(spec, names)],
-        "volumes": [
-            { "name": "config", "configMap": { "name": config, "defaultMode": 0o444 } },
-            secret("tls", names.tls.name()),
-            secret("htpasswd", names.htpasswd.name()),
-            volumes::pod_volume(spec, names, "data"),
-        ],
-    })
+        "volumes": volumes,
+    });
+    if spec.replicas() > 1 {
+        // Spread if it can be; on a cluster of one node all the same.
+        pod["topologySpreadConstraints"] = json!([{
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": { "matchLabels": selector(spec) },
+        }]);
+    }
+    pod
 }
 
 fn container(spec: &RegistrySpec, names: &Names) -> Value {
     let resources = spec.resources();
-    let http_secret = names.http_secret.as_ref().map_or("", |name| name.name());
+    let mut mounts = vec![
+        json!({ "name": "config", "mountPath": FOLDER, "readOnly": true }),
+        json!({ "name": "tls", "mountPath": "/certs", "readOnly": true }),
+        json!({ "name": "htpasswd", "mountPath": "/auth", "readOnly": true }),
+    ];
+    if volumes::pod_volume(spec, names, "data").is_some() {
+        mounts.push(json!({ "name": "data", "mountPath": "/var/lib/registry" }));
+    }
     json!({
         "name": "registry",
         "image": spec.image(),
         "imagePullPolicy": "IfNotPresent",
         // The default path differs between 2.8 and 3.x; with this both read the same file.
-        "args": ["serve", "/etc/kreg/config.yml"],
-        "env": [
-            { "name": "OTEL_TRACES_EXPORTER", "value": "none" },
-            { "name": "REGISTRY_HTTP_SECRET", "valueFrom": { "secretKeyRef": { "name": http_secret, "key": "http-secret" } } },
-        ],
+        "args": ["serve", format!("{FOLDER}/{FILE}")],
+        "env": environment(spec, names),
         "ports": [{ "name": "https", "containerPort": RegistrySpec::CONTAINER_PORT, "protocol": "TCP" }],
         "resources": {
             "requests": { "cpu": resources.cpu_request, "memory": resources.memory_request },
@@ -142,13 +198,34 @@ fn container(spec: &RegistrySpec, names: &Names) -> Value {
         "readinessProbe": probe(5, 3),
         // Patient: `/` is 503 while storage is away, and a restart mends that only sometimes.
         "livenessProbe": probe(10, 12),
-        "volumeMounts": [
-            { "name": "config", "mountPath": "/etc/kreg", "readOnly": true },
-            { "name": "tls", "mountPath": "/certs", "readOnly": true },
-            { "name": "htpasswd", "mountPath": "/auth", "readOnly": true },
-            { "name": "data", "mountPath": "/var/lib/registry" },
-        ],
+        "volumeMounts": mounts,
     })
+}
+
+fn environment(spec: &RegistrySpec, names: &Names) -> Vec<Value> {
+    let of_secret = |variable: &str, secret: Option<&ObjectRef>, key: &str| {
+        let secret = secret.map_or("", ObjectRef::name);
+        json!({ "name": variable, "valueFrom": { "secretKeyRef": { "name": secret, "key": key } } })
+    };
+    let mut environment = vec![
+        json!({ "name": "OTEL_TRACES_EXPORTER", "value": "none" }),
+        of_secret(
+            "REGISTRY_HTTP_SECRET",
+            names.http_secret.as_ref(),
+            "http-secret",
+        ),
+    ];
+    if spec.storage().bucket().is_some() {
+        let s3 = names.s3.as_ref();
+        environment.push(of_secret("REGISTRY_STORAGE_S3_ACCESSKEY", s3, "access-key"));
+        environment.push(of_secret("REGISTRY_STORAGE_S3_SECRETKEY", s3, "secret-key"));
+    }
+    if storage_ca(spec).is_some() {
+        // Go's variable, in place of the image's own roots: the registry asks no other server.
+        let file = format!("{FOLDER}/{STORAGE_CA}");
+        environment.push(json!({ "name": "SSL_CERT_FILE", "value": file }));
+    }
+    environment
 }
 
 /// `/` answers 200 without a password and reflects the health of storage; `/v2/` would answer 401.

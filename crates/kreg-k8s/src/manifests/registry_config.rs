@@ -1,6 +1,15 @@
 //! distribution's `config.yml`, for 2.8 and 3.x alike.
 
-use crate::spec::RegistrySpec;
+use std::fmt::Write as _;
+
+use crate::{s3::S3Bucket, spec::RegistrySpec};
+
+/// Where the ConfigMap is mounted.
+pub(super) const FOLDER: &str = "/etc/kreg";
+/// Key of the configuration itself.
+pub(super) const FILE: &str = "config.yml";
+/// Key of the CA certificates that the S3 server is verified by.
+pub(super) const STORAGE_CA: &str = "storage-ca.crt";
 
 /// Seconds that requests under way may take after SIGTERM. distribution's default is none: pushes die on each rollout.
 pub(super) const DRAIN_SECONDS: u32 = 30;
@@ -9,7 +18,11 @@ pub(super) const DRAIN_SECONDS: u32 = 30;
 ///
 /// Neither a debug address (it serves without a password) nor a blob descriptor cache (after a garbage collection it
 /// would still claim that deleted blobs are there).
-pub(super) fn render() -> String {
+pub(super) fn render(spec: &RegistrySpec) -> String {
+    let storage = spec
+        .storage()
+        .bucket()
+        .map_or_else(|| FILESYSTEM.to_owned(), s3);
     format!(
         "\
 version: 0.1
@@ -18,9 +31,7 @@ log:
   fields:
     service: registry
 storage:
-  filesystem:
-    rootdirectory: /var/lib/registry
-  delete:
+{storage}  delete:
     enabled: true
 http:
   addr: :{port}
@@ -42,4 +53,32 @@ health:
 ",
         port = RegistrySpec::CONTAINER_PORT,
     )
+}
+
+const FILESYSTEM: &str = "  filesystem:
+    rootdirectory: /var/lib/registry
+";
+
+/// The keys come by environment. No redirects: nodes would have to reach the S3 server, and to trust it.
+fn s3(bucket: &S3Bucket) -> String {
+    // JSON strings are YAML strings.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut text = format!(
+        "  s3:\n    bucket: {}\n    region: {}\n",
+        quoted(&bucket.bucket),
+        quoted(&bucket.region)
+    );
+    if let Some(endpoint) = &bucket.endpoint {
+        let _ = write!(
+            text,
+            "    regionendpoint: {}\n    forcepathstyle: true\n    secure: {}\n",
+            quoted(endpoint),
+            !bucket.is_plain()
+        );
+    }
+    if let Some(prefix) = &bucket.prefix {
+        let _ = writeln!(text, "    rootdirectory: {}", quoted(prefix));
+    }
+    text.push_str("  redirect:\n    disable: true\n");
+    text
 }

@@ -44,6 +44,12 @@ pub(super) fn objects(spec: &RegistrySpec, names: &Names, material: &Material) -
             json!({ "http-secret": conceal(&material.http_secret) }),
         ));
     }
+    if let (Some(name), Some(keys), true) =
+        (&names.s3, &material.s3, spec.storage().bucket().is_some())
+    {
+        let data = json!({ "access-key": encode(&keys.access_key), "secret-key": conceal(&keys.secret_key) });
+        secrets.push(secret(name, "Opaque", data));
+    }
     if let Some(name) = &names.ca {
         let mut data = json!({ "ca.crt": encode(&material.ca_bundle_pem) });
         if let Some(key) = &material.ca_key_pem {

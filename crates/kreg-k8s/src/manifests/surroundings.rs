@@ -9,21 +9,27 @@ use crate::{
     spec::{Profile, RegistrySpec},
 };
 
-/// In: the registry's port, from anywhere, because pulls come from the nodes. Out: nothing, because it needs nothing.
+/// In: the registry's port, from anywhere, because pulls come from the nodes. Out: nothing, because it needs
+/// nothing; with images in S3 to the port of that server, and to DNS.
 pub(super) fn network_policy(spec: &RegistrySpec, names: &Names) -> Option<Object> {
     let name = names.network_policy.clone()?;
-    spec.network_policy().then(|| {
-        Object::build(
-            name,
-            &labels(spec.instance()),
-            Value::Null,
-            json!({ "spec": {
+    spec.network_policy()
+        .then(|| Object::build(name, &labels(spec.instance()), Value::Null, policy(spec)))
+}
+
+fn policy(spec: &RegistrySpec) -> Value {
+    let mut policy = json!({ "spec": {
                 "podSelector": { "matchLabels": selector(spec) },
                 "policyTypes": ["Ingress", "Egress"],
                 "ingress": [{ "ports": [{ "port": RegistrySpec::CONTAINER_PORT, "protocol": "TCP" }] }],
-            } }),
-        )
-    })
+            } });
+    if let Some(bucket) = spec.storage().bucket() {
+        policy["spec"]["egress"] = json!([
+            { "ports": [{ "port": bucket.port(), "protocol": "TCP" }] },
+            { "ports": [{ "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "TCP" }] },
+        ]);
+    }
+    policy
 }
 
 /// Source: KEP-1755, "Communicating a local registry", `LocalRegistryHostingV1`.

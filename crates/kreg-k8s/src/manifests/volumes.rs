@@ -30,18 +30,19 @@ pub(super) fn objects(spec: &RegistrySpec, names: &Names) -> Vec<Object> {
                 claim_object(spec, names, claim),
             ]
         }
-        Storage::ExistingClaim { .. } | Storage::EmptyDir => Vec::new(),
+        Storage::ExistingClaim { .. } | Storage::EmptyDir | Storage::S3(_) => Vec::new(),
     }
 }
 
-/// The entry of the Pod's `volumes` that holds the images.
-pub(super) fn pod_volume(spec: &RegistrySpec, names: &Names, volume_name: &str) -> Value {
+/// The entry of the Pod's `volumes` that holds the images, if a volume holds them.
+pub(super) fn pod_volume(spec: &RegistrySpec, names: &Names, volume_name: &str) -> Option<Value> {
     let claim = match spec.storage() {
-        Storage::EmptyDir => return json!({ "name": volume_name, "emptyDir": {} }),
+        Storage::S3(_) => return None,
+        Storage::EmptyDir => return Some(json!({ "name": volume_name, "emptyDir": {} })),
         Storage::ExistingClaim { name } => name.as_str(),
         Storage::StorageClass { .. } | Storage::HostPath { .. } => names.claim.name(),
     };
-    json!({ "name": volume_name, "persistentVolumeClaim": { "claimName": claim } })
+    Some(json!({ "name": volume_name, "persistentVolumeClaim": { "claimName": claim } }))
 }
 
 fn claim_spec(size: &str) -> Value {

@@ -45,6 +45,7 @@ pub fn dummy_material() -> Material {
         htpasswd: "u:$2y$10$x\n".into(),
         http_secret: "0123456789".into(),
         docker_config_json: r#"{"auths":{}}"#.into(),
+        s3: None,
     }
 }
 
@@ -68,6 +69,7 @@ pub fn real_material(spec: &RegistrySpec, address: IpAddr) -> Material {
         htpasswd: String::from_utf8(users.to_bytes()).unwrap().into(),
         http_secret: "0123456789".into(),
         docker_config_json: PullSecret::for_registry(&host, &alice).to_json(),
+        s3: None,
     }
 }
 

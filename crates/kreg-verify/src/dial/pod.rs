@@ -18,13 +18,16 @@ use super::{BoxedIo, Dial, DialError};
 /// Dials a ready Pod behind a Service; each connection is a port-forward stream of its own.
 ///
 /// Needs no route to the cluster's network and no name resolution, only the right to
-/// `create pods/portforward`. The Pod is looked up once, and again after a failure.
+/// `create pods/portforward`. The Pod is looked up once, and again after a failure. [`PodDial::each`] gives a way to
+/// every one of several Pods.
 pub struct PodDial {
     client: Client,
     namespace: String,
     service: String,
     port: u16,
     found: Mutex<Option<Backend>>,
+    /// Only this Pod, and no other after a failure.
+    only: Option<Backend>,
 }
 
 /// Why no Pod of the registry can be reached.
@@ -98,20 +101,43 @@ impl PodDial {
             service: service.into(),
             port,
             found: Mutex::new(None),
+            only: None,
         }
     }
 
+    /// A way to each Pod behind the Service that is ready now.
+    ///
+    /// # Errors
+    /// If there is none, or the cluster cannot be asked.
+    pub async fn each(self) -> Result<Vec<PodDial>, PodDialError> {
+        let backends = self.look_up().await?;
+        let way = |backend| PodDial {
+            only: Some(backend),
+            ..PodDial::new(
+                self.client.clone(),
+                &self.namespace,
+                &self.service,
+                self.port,
+            )
+        };
+        Ok(backends.into_iter().map(way).collect())
+    }
+
     async fn backend(&self) -> Result<Backend, PodDialError> {
+        if let Some(only) = &self.only {
+            return Ok(only.clone());
+        }
         let mut found = self.found.lock().await;
         if let Some(backend) = found.as_ref() {
             return Ok(backend.clone());
         }
-        let backend = self.look_up().await?;
+        let backend = self.look_up().await?.swap_remove(0);
         *found = Some(backend.clone());
         Ok(backend)
     }
 
-    async fn look_up(&self) -> Result<Backend, PodDialError> {
+    /// Never empty.
+    async fn look_up(&self) -> Result<Vec<Backend>, PodDialError> {
         let api_error = |action: String| {
             move |source| PodDialError::Api {
                 action,
@@ -130,8 +156,8 @@ impl PodDial {
             .list(&ListParams::default().labels(&selector))
             .await
             .map_err(api_error(format!("list the pods {selector}")))?;
-        let ready = listed.items.iter().find(|pod| is_ready(pod));
-        let Some(pod) = ready else {
+        let ready: Vec<_> = listed.items.iter().filter(|pod| is_ready(pod)).collect();
+        if ready.is_empty() {
             let states: Vec<_> = listed.items.iter().map(state).collect();
             return Err(PodDialError::NoReadyPod {
                 namespace: self.namespace.clone(),
@@ -142,17 +168,20 @@ impl PodDial {
                     states.join(", ")
                 },
             });
+        }
+        let backend = |pod: &&Pod| {
+            let target = target_port(pod, &port).ok_or_else(|| {
+                self.lacks(format!(
+                    "names a target port that pod {} does not have",
+                    pod.name_any()
+                ))
+            })?;
+            Ok(Backend {
+                pod: pod.name_any(),
+                port: target,
+            })
         };
-        let target = target_port(pod, &port).ok_or_else(|| {
-            self.lacks(format!(
-                "names a target port that pod {} does not have",
-                pod.name_any()
-            ))
-        })?;
-        Ok(Backend {
-            pod: pod.name_any(),
-            port: target,
-        })
+        ready.iter().map(backend).collect()
     }
 
     fn selector_and_port(&self, service: &Service) -> Result<(String, ServicePort), PodDialError> {
@@ -232,6 +261,12 @@ impl Dial for PodDial {
     }
 
     fn route(&self) -> String {
+        if let Some(Backend { pod, port }) = &self.only {
+            return format!(
+                "pod {}/{pod} port {port} through the API server",
+                self.namespace
+            );
+        }
         format!(
             "service {}/{} port {} through the API server",
             self.namespace, self.service, self.port

@@ -195,6 +195,7 @@ fn rendered(session: &Session, state: &RegistryState, leaf: &Leaf) -> Result<Obj
         htpasswd: nothing(),
         http_secret: nothing(),
         docker_config_json: nothing(),
+        s3: None,
     };
     let workload = Names::of(&spec).workload;
     Manifests::full(&spec, &material)
