@@ -17,7 +17,11 @@ pub(crate) struct Keys<'a> {
 
 /// What was found.
 #[derive(Debug)]
-pub(crate) struct Proof(Report);
+pub(crate) struct Proof {
+    report: Report,
+    /// What the registry logged about it, if it does not hold.
+    complaints: Vec<String>,
+}
 
 /// Pushes a fresh image and pulls it on these nodes, or on all where none are named.
 pub(crate) async fn prove(
@@ -59,7 +63,14 @@ pub(crate) async fn prove(
         Verdict::Pass => step.done(summary),
         _ => step.failed(summary),
     }
-    Ok(Proof(report))
+    let complaints = match report.verdict {
+        Verdict::Pass => Vec::new(),
+        // A help and no more: without the right to read logs the proof fails all the same.
+        _ => kreg_k8s::complaints(&session.cluster, spec)
+            .await
+            .unwrap_or_default(),
+    };
+    Ok(Proof { report, complaints })
 }
 
 /// The credentials that the cluster holds, for commands that are given none.
@@ -87,20 +98,20 @@ pub(crate) fn held_credentials(
 
 impl Proof {
     pub(crate) fn report(&self) -> &Report {
-        &self.0
+        &self.report
     }
 
     pub(crate) fn holds(&self) -> bool {
-        self.0.verdict == Verdict::Pass
+        self.report.verdict == Verdict::Pass
     }
 
     pub(crate) fn to_json(&self) -> Result<serde_json::Value, Error> {
-        serde_json::to_value(&self.0).tried("cannot write the proof as JSON")
+        serde_json::to_value(&self.report).tried("cannot write the proof as JSON")
     }
 
     /// One line a check, and under a failed one what was seen.
     pub(crate) fn table(&self) -> String {
-        let rows = self.0.checks.iter().map(|check| {
+        let rows = self.report.checks.iter().map(|check| {
             let mark = match check.status {
                 Status::Pass => "✓",
                 Status::Fail => "✗",
@@ -115,7 +126,7 @@ impl Proof {
             ]
         });
         let mut text = output::table(["", "CHECK", "NODE", "TIME", "FOUND"], rows);
-        for failure in self.0.failures() {
+        for failure in self.report.failures() {
             text.push_str(&format!("\n\n{}", detail(failure)));
         }
         text
@@ -126,11 +137,12 @@ impl Proof {
         if self.holds() {
             return Ok(Ending::Done);
         }
-        let lines: Vec<_> = self
-            .0
-            .failures()
-            .map(|check| format!("- {check}"))
-            .collect();
+        let failures = self.report.failures();
+        let mut lines: Vec<_> = failures.map(|check| format!("- {check}")).collect();
+        if !self.complaints.is_empty() {
+            lines.push("the registry's own log says:".to_owned());
+            lines.extend(self.complaints.iter().map(|text| format!("- {text}")));
+        }
         Err(Error::new(
             Ending::ProofFailed,
             format!("the proof does not hold:\n{}", lines.join("\n")),

@@ -43,6 +43,7 @@
 pub mod apply;
 pub mod claim;
 mod cluster;
+mod complaints;
 pub mod conformance;
 mod diagnose;
 mod diff;
@@ -72,6 +73,7 @@ pub mod wait;
 
 pub use apply::{Applied, Progress, Watcher};
 pub use cluster::{ApplyMode, Cluster, Deleted, FIELD_MANAGER, Query};
+pub use complaints::complaints;
 pub use diagnose::{Cause, PodState, explain, pod_state, warnings};
 pub use diff::{FieldDiff, diff};
 pub use down::{DownOptions, Kept, NodeDirectory, Removal};

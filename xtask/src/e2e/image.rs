@@ -73,6 +73,48 @@ pub(crate) fn push_fresh(world: &World, node: &Node, user: &str) -> Result<Pushe
     })
 }
 
+/// Puts an image that Docker has into every node's runtime, as one does where there is no registry yet.
+pub(crate) fn load(world: &World, image: &str) -> Result<()> {
+    let archive = world.file("load.tar");
+    Call::new("docker")
+        .args(["save", "--output"])
+        .args([&archive])
+        .args([image])
+        .good()?;
+    for node in &world.cluster.nodes {
+        Call::new("docker")
+            .args(["cp"])
+            .args([&archive])
+            .args([format!("{}:/root/load.tar", node.container)])
+            .good()?;
+        world
+            .on(
+                node,
+                "trap 'rm -f /root/load.tar' EXIT\nctr --namespace k8s.io images import /root/load.tar >&2",
+            )
+            .good()?;
+    }
+    Ok(())
+}
+
+/// A node's own client pulls an image anew and forgets it; by the registry's name and kreg's trust.
+pub(crate) fn pull(world: &World, node: &Node, pushed: &Pushed, user: &str) -> Result<()> {
+    let reference = &pushed.reference;
+    let script = format!(
+        "ctr --namespace k8s.io images pull --hosts-dir {CERTS_D} --user {user}:{PASSWORD} {reference} >&2\n\
+         ctr --namespace k8s.io images ls name=={reference} | awk 'NR == 2 {{ print $3 }}'\n\
+         ctr --namespace k8s.io images rm --sync {reference} >&2"
+    );
+    let digest = world.on(node, &script).read()?;
+    match digest == pushed.digest {
+        true => Ok(()),
+        false => Err(Failure::new(
+            format!("pull {reference} as {} on {}", pushed.digest, node.name),
+            format!("its digest is {digest}"),
+        )),
+    }
+}
+
 /// The command that pushes an image with containerd's own client.
 pub(crate) fn push(reference: &str, user: &str) -> String {
     format!(

@@ -10,9 +10,11 @@ mod elsewhere;
 mod foreign;
 mod host_keys;
 mod killed;
+mod registry3;
 mod registry_image;
 mod report;
 mod rights;
+mod s3;
 mod sshd_gone;
 mod storage;
 mod tutorial;
@@ -66,6 +68,16 @@ pub(crate) const ALL: &[Story] = &[
         name: "cert-outside-key",
         proves: "a CA whose key an operator keeps is renewed and rotated, and its key stays out",
         run: cert_forms::outside_key,
+    },
+    Story {
+        name: "s3",
+        proves: "several Pods share a bucket, and a new certificate costs no pull",
+        run: s3::run,
+    },
+    Story {
+        name: "registry-3",
+        proves: "distribution 3 runs from the same manifest, on what 2.8 has stored",
+        run: registry3::run,
     },
     Story {
         name: "elsewhere",

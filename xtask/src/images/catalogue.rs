@@ -1,6 +1,8 @@
 //! The images that tests and clusters use.
 
-use super::recipe::Recipe;
+use super::recipe::{Recipe, Source};
+use crate::failure::Result;
+use crate::parts;
 
 /// distribution's registry, by Debian's version.
 pub(crate) const REGISTRY: &str = "kreg.test/registry:2.8.2";
@@ -11,21 +13,50 @@ pub(crate) const NGINX: &str = "kreg.test/nginx:1.22";
 /// Static busybox.
 pub(crate) const BUSYBOX: &str = "kreg.test/busybox:1.35";
 
-/// All of them, in the order in which they are wanted most.
+/// distribution's registry 3, by Go's version.
+pub(crate) const REGISTRY_3: &str = "kreg.test/registry:3.1.2";
+/// An S3 server.
+pub(crate) const S3: &str = "kreg.test/s3:1.8";
+
+/// Those that tests alone need, made of programs that are built for it.
+pub(crate) fn for_tests() -> Result<Vec<Recipe>> {
+    let busybox = || {
+        Recipe::new(
+            BUSYBOX,
+            include_str!("../../assets/images/busybox/Dockerfile"),
+        )
+    };
+    Ok(vec![
+        Recipe::new(
+            REGISTRY_3,
+            include_str!("../../assets/images/registry3/Dockerfile"),
+        )
+        .parent(busybox())
+        .file("registry", Source::File(parts::registry()?))
+        .text("config.yml", REGISTRY_CONFIG)
+        .text("entrypoint.sh", REGISTRY_ENTRYPOINT),
+        Recipe::new(S3, include_str!("../../assets/images/s3/Dockerfile"))
+            .parent(busybox())
+            .file("versitygw", Source::File(parts::s3_server()?))
+            .text(
+                "entrypoint.sh",
+                include_str!("../../assets/images/s3/entrypoint.sh"),
+            ),
+    ])
+}
+
+const REGISTRY_CONFIG: &str = include_str!("../../assets/images/registry/config.yml");
+const REGISTRY_ENTRYPOINT: &str = include_str!("../../assets/images/registry/entrypoint.sh");
+
+/// The others, in the order in which they are wanted most.
 pub(crate) fn catalogue() -> Vec<Recipe> {
     vec![
         Recipe::new(
             REGISTRY,
             include_str!("../../assets/images/registry/Dockerfile"),
         )
-        .text(
-            "config.yml",
-            include_str!("../../assets/images/registry/config.yml"),
-        )
-        .text(
-            "entrypoint.sh",
-            include_str!("../../assets/images/registry/entrypoint.sh"),
-        ),
+        .text("config.yml", REGISTRY_CONFIG)
+        .text("entrypoint.sh", REGISTRY_ENTRYPOINT),
         Recipe::new(SSHD, include_str!("../../assets/images/sshd/Dockerfile"))
             .text(
                 "config.toml",

@@ -7,16 +7,16 @@ mod base;
 mod catalogue;
 mod recipe;
 
-pub(crate) use catalogue::{BUSYBOX, NGINX, REGISTRY, catalogue};
+pub(crate) use catalogue::{BUSYBOX, NGINX, REGISTRY, REGISTRY_3, S3, catalogue, for_tests};
 pub(crate) use recipe::{CONTENT, Recipe, Source, recorded};
 
 use crate::engine;
 use crate::failure::Result;
 
-/// Builds every image of the [`catalogue()`] that is missing or stale.
+/// Builds every image of the [`catalogue()`] and [`for_tests`] that is missing or stale.
 pub(crate) fn build_all() -> Result<()> {
     engine::up()?;
-    for recipe in catalogue() {
+    for recipe in catalogue().into_iter().chain(for_tests()?) {
         recipe.build()?;
     }
     Ok(())

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 pub(crate) use self::images::{Base, Image};
-pub(crate) use self::upstream::{kind, local_path};
+pub(crate) use self::upstream::{kind, local_path, registry, s3_server};
 use crate::failure::Result;
 
 /// A minor version of Kubernetes that can be built here.
@@ -85,6 +85,13 @@ mod tests {
 
     use super::*;
     use crate::process::Run;
+
+    #[test]
+    #[ignore = "needs Go and builds for minutes: run by cargo xtask test"]
+    fn the_registry_and_the_s3_server_answer() {
+        assert!(says(&registry().unwrap(), &["--version"]).contains("v3.1.2"));
+        assert!(says(&s3_server().unwrap(), &["--help"]).contains("posix"));
+    }
 
     /// What a program says of itself.
     fn says(program: &Path, question: &[&str]) -> String {

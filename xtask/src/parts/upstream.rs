@@ -99,6 +99,30 @@ const KIND: Program = Program {
     variables: &[],
 };
 
+/// The registry's newest; Debian has 2.8 only.
+const REGISTRY: Program = Program {
+    name: "registry",
+    module: "github.com/distribution/distribution/v3",
+    version: "v3.1.2",
+    sum: "h1:/Bv2YIqqSR00HiO49FT93hovy6r9IlrzwUDsJjCN5qg=",
+    siblings: None,
+    at_least: &[],
+    source: Source::Packages(&[("registry", "cmd/registry")]),
+    variables: &["github.com/distribution/distribution/v3/version.version=v3.1.2"],
+};
+
+/// A real S3 server for tests.
+const VERSITYGW: Program = Program {
+    name: "versitygw",
+    module: "github.com/versity/versitygw",
+    version: "v1.8.0",
+    sum: "h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc=",
+    siblings: None,
+    at_least: &[],
+    source: Source::Packages(&[("versitygw", "cmd/versitygw")]),
+    variables: &[],
+};
+
 /// Version of [`kubernetes`].
 pub(super) const KUBERNETES_VERSION: &str = KUBERNETES.version;
 
@@ -152,6 +176,16 @@ pub(crate) fn local_path() -> Result<PathBuf> {
     Ok(LOCAL_PATH
         .build(|_, _| Ok(()))?
         .join("local-path-provisioner"))
+}
+
+/// distribution's registry 3, static.
+pub(crate) fn registry() -> Result<PathBuf> {
+    Ok(REGISTRY.build(|_, _| Ok(()))?.join("registry"))
+}
+
+/// The S3 server, static.
+pub(crate) fn s3_server() -> Result<PathBuf> {
+    Ok(VERSITYGW.build(|_, _| Ok(()))?.join("versitygw"))
 }
 
 /// Copies a file or a tree; the module cache is read-only, the copy is not.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     REGISTRY_UID,
-    registry_config::{self, FILE, FOLDER, STORAGE_CA},
+    registry_config::{self, FILE, FOLDER, LINGER_SECONDS, STORAGE_CA},
     sha256_hex, volumes,
 };
 use crate::{
@@ -143,7 +143,7 @@ fn pod_spec(spec: &RegistrySpec, names: &Names) -> Value {
         "automountServiceAccountToken": false,
         // A Service called `registry` would otherwise inject REGISTRY_PORT, which distribution reads as configuration.
         "enableServiceLinks": false,
-        "terminationGracePeriodSeconds": registry_config::DRAIN_SECONDS + 15,
+        "terminationGracePeriodSeconds": registry_config::DRAIN_SECONDS + LINGER_SECONDS + 10,
         "securityContext": {
             "runAsNonRoot": true,
             "runAsUser": REGISTRY_UID,
@@ -177,7 +177,7 @@ fn container(spec: &RegistrySpec, names: &Names) -> Value {
     if volumes::pod_volume(spec, names, "data").is_some() {
         mounts.push(json!({ "name": "data", "mountPath": "/var/lib/registry" }));
     }
-    json!({
+    let mut container = json!({
         "name": "registry",
         "image": spec.image(),
         "imagePullPolicy": "IfNotPresent",
@@ -199,7 +199,13 @@ fn container(spec: &RegistrySpec, names: &Names) -> Value {
         // Patient: `/` is 503 while storage is away, and a restart mends that only sometimes.
         "livenessProbe": probe(10, 12),
         "volumeMounts": mounts,
-    })
+    });
+    if spec.rolls() {
+        // Every upstream image has it; an image without is stopped at once.
+        let sleep = ["sleep", &LINGER_SECONDS.to_string()];
+        container["lifecycle"] = json!({ "preStop": { "exec": { "command": sleep } } });
+    }
+    container
 }
 
 fn environment(spec: &RegistrySpec, names: &Names) -> Vec<Value> {

@@ -13,6 +13,9 @@ pub(super) const STORAGE_CA: &str = "storage-ca.crt";
 
 /// Seconds that requests under way may take after SIGTERM. distribution's default is none: pushes die on each rollout.
 pub(super) const DRAIN_SECONDS: u32 = 30;
+/// Seconds between a Pod's end and its SIGTERM, for every node to learn that it is no longer behind the Service: a
+/// draining registry takes no new connections.
+pub(super) const LINGER_SECONDS: u32 = 5;
 
 /// Source of the keys: distribution, `docs/content/about/configuration.md`.
 ///
