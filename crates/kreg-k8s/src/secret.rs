@@ -108,12 +108,17 @@ pub async fn edit_all<E: From<Error>>(
     mut edit: impl FnMut(&mut Entries) -> Result<(), E>,
 ) -> Result<bool, E> {
     let mut lost = 0;
+    let mut tried: Option<Entries> = None;
     loop {
         let live = cluster.get(secret).await?;
         let live = live
             .filter(|live| is_ours(live, spec.instance()))
             .ok_or_else(|| absent(secret, "any"))?;
         let before = entries(&live)?;
+        // A write whose answer was lost comes back as a lost race; to edit it again would be to do it twice.
+        if tried.as_ref().is_some_and(|tried| same(tried, &before)) {
+            return Ok(true);
+        }
         let mut after = before.clone();
         edit(&mut after)?;
         if same(&before, &after) {
@@ -127,6 +132,7 @@ pub async fn edit_all<E: From<Error>>(
             Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
             Err(error) => return Err(error.into()),
         }
+        tried = Some(after);
     }
 }
 

@@ -5,7 +5,10 @@
 
 mod common;
 
-use common::{cluster, down_with_data, spec, up, write_as};
+use common::{
+    account, cluster, down_with_data, entries, remove_namespaces as remove, spec, teams, up,
+    write_as,
+};
 use kreg_k8s::{
     Cluster, DownOptions, Error, Kind, LiveCluster, Names, Object, ObjectRef, RegistrySpec, down,
     pull,
@@ -235,44 +238,6 @@ fn attach(
 fn detach(cluster: &LiveCluster, spec: &RegistrySpec, _: &[String], _: &[String]) -> Task {
     let (cluster, spec) = (cluster.clone(), spec.clone());
     Box::pin(async move { pull::detach(&cluster, &spec, None).await })
-}
-
-/// New namespaces with their service account `default`.
-async fn teams(cluster: &LiveCluster, test: &str, names: &[&str]) -> Vec<String> {
-    let mut made = Vec::new();
-    for name in names {
-        let name = format!("t-{test}-team-{name}-{}", std::process::id());
-        write_as(cluster, "test", Kind::Namespace, "", &name, json!({}), true).await;
-        let default = ObjectRef::new(Kind::ServiceAccount, &name, "default");
-        while cluster.get(&default).await.unwrap().is_none() {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        made.push(name);
-    }
-    made
-}
-
-async fn remove(cluster: &LiveCluster, namespaces: &[String]) {
-    for name in namespaces {
-        let reference = ObjectRef::new(Kind::Namespace, "", name);
-        let live = cluster.get(&reference).await.unwrap().unwrap();
-        cluster
-            .delete(&reference, live.uid().unwrap())
-            .await
-            .unwrap();
-    }
-}
-
-async fn account(cluster: &LiveCluster, namespace: &str) -> Object {
-    let default = ObjectRef::new(Kind::ServiceAccount, namespace, "default");
-    cluster.get(&default).await.unwrap().unwrap()
-}
-
-fn entries(account: &Object) -> Vec<String> {
-    let names = account.items("/imagePullSecrets").iter();
-    names
-        .map(|entry| entry["name"].as_str().unwrap().to_owned())
-        .collect()
 }
 
 /// Without what every write changes.

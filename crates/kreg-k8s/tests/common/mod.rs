@@ -3,6 +3,8 @@
 // Each test binary uses its own part of this, and none exports anything.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod unruly;
+
 use std::{
     net::IpAddr,
     sync::atomic::{AtomicI64, Ordering},
@@ -282,4 +284,45 @@ impl Cluster for Mortal<'_> {
             self.inner.delete(object, uid).await
         })
     }
+}
+
+/// New namespaces with their service account `default`.
+pub async fn teams(cluster: &LiveCluster, test: &str, names: &[&str]) -> Vec<String> {
+    let mut made = Vec::new();
+    for name in names {
+        let name = format!("t-{test}-team-{name}-{}", std::process::id());
+        write_as(cluster, "test", Kind::Namespace, "", &name, json!({}), true).await;
+        let default = ObjectRef::new(Kind::ServiceAccount, &name, "default");
+        while cluster.get(&default).await.unwrap().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        made.push(name);
+    }
+    made
+}
+
+/// Deletes them; does not wait.
+pub async fn remove_namespaces(cluster: &LiveCluster, namespaces: &[String]) {
+    for name in namespaces {
+        let reference = ObjectRef::new(Kind::Namespace, "", name);
+        let live = cluster.get(&reference).await.unwrap().unwrap();
+        cluster
+            .delete(&reference, live.uid().unwrap())
+            .await
+            .unwrap();
+    }
+}
+
+/// The service account `default`.
+pub async fn account(cluster: &LiveCluster, namespace: &str) -> Object {
+    let default = ObjectRef::new(Kind::ServiceAccount, namespace, "default");
+    cluster.get(&default).await.unwrap().unwrap()
+}
+
+/// Names of its pull secrets.
+pub fn entries(account: &Object) -> Vec<String> {
+    let names = account.items("/imagePullSecrets").iter();
+    names
+        .map(|entry| entry["name"].as_str().unwrap().to_owned())
+        .collect()
 }
