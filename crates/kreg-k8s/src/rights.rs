@@ -117,6 +117,34 @@ pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
     rights.0
 }
 
+/// What giving the pull secret to other namespaces needs besides ([`crate::pull`]): to these, or (`None`) to any.
+#[must_use]
+pub fn needed_to_share(spec: &RegistrySpec, namespaces: Option<&[String]>) -> Vec<Right> {
+    let secret = Names::of(spec).pull_secret;
+    let mut rights = Rights::default();
+    let mut within = |namespace: Option<&str>| {
+        rights.add(namespace, Kind::Secret, "", None, &["create"]);
+        let name = Some(secret.name());
+        rights.add(
+            namespace,
+            Kind::Secret,
+            "",
+            name,
+            &["get", "patch", "delete"],
+        );
+        let verbs = &["get", "list", "update"];
+        rights.add(namespace, Kind::ServiceAccount, "", None, verbs);
+    };
+    match namespaces {
+        None => within(None),
+        Some(names) => names.iter().for_each(|name| within(Some(name))),
+    }
+    for name in namespaces.into_iter().flatten() {
+        rights.add(None, Kind::Namespace, "", Some(name), &["get"]);
+    }
+    rights.0
+}
+
 /// Those rights of [`needed`] that the server says are missing, and `create namespaces` if there is no namespace yet.
 ///
 /// # Errors
@@ -160,10 +188,10 @@ pub async fn check(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<(), Err
     }
 }
 
-/// RBAC objects that give a service account `account` in the registry's namespace exactly these rights: the namespace,
-/// the account, a ClusterRole, a Role in each namespace, and their bindings.
+/// RBAC objects that give a service account `account` in the registry's namespace exactly these rights, such as those
+/// of [`needed`]: the namespace, the account, a ClusterRole, a Role in each namespace, and their bindings.
 #[must_use]
-pub fn manifests(spec: &RegistrySpec, account: &str) -> Vec<Value> {
+pub fn manifests(spec: &RegistrySpec, account: &str, rights: &[Right]) -> Vec<Value> {
     let subject =
         json!([{ "kind": "ServiceAccount", "name": account, "namespace": spec.namespace() }]);
     let name = format!("kreg-{}", spec.instance());
@@ -175,7 +203,6 @@ pub fn manifests(spec: &RegistrySpec, account: &str) -> Vec<Value> {
         .collect();
     objects.push(json!({ "apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": { "name": account, "namespace": spec.namespace() } }));
-    let rights = needed(spec);
     let mut places: Vec<Option<String>> =
         rights.iter().map(|right| right.namespace.clone()).collect();
     places.sort();
@@ -283,7 +310,10 @@ mod tests {
     #[test]
     fn every_right_is_in_a_role_of_its_namespace_and_the_account_is_bound_to_each() {
         let spec = RegistrySpec::new(Profile::Default).with_local_hosting(true);
-        let objects = manifests(&spec, "robot");
+        let namespaces = ["team".to_owned()];
+        let mut rights = needed(&spec);
+        rights.extend(needed_to_share(&spec, Some(&namespaces)));
+        let objects = manifests(&spec, "robot", &rights);
         let of = |kind: &str| {
             objects
                 .iter()
@@ -296,7 +326,12 @@ mod tests {
             .flat_map(|role| role["rules"].as_array().unwrap())
             .map(|rule| rule["verbs"].as_array().unwrap().len())
             .sum();
-        assert_eq!(granted, needed(&spec).len());
+        assert_eq!(granted, rights.len());
+        let places: Vec<_> = of("Role")
+            .iter()
+            .map(|role| role["metadata"]["namespace"].as_str().unwrap())
+            .collect();
+        assert!(places.contains(&"team"), "{places:?}");
         assert_eq!(of("Role").len(), of("RoleBinding").len());
         assert_eq!(of("ClusterRole").len(), of("ClusterRoleBinding").len());
         for binding in of("RoleBinding") {

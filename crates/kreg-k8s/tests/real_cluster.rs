@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use common::{cluster, down_with_data, quiet, real_material, spec, write_as};
 use kreg_k8s::{
-    ApplyOptions, Cause, Cluster, ClusterFacts, Error, Kind, LiveCluster, Manifests, Material,
-    Names, ObjectRef, Query, RegistrySpec, RegistryState, Resources, Storage, WorkloadState, apply,
-    wait,
+    ApplyMode, ApplyOptions, Cause, Cluster, ClusterFacts, Error, Kind, LiveCluster, Manifests,
+    Material, Names, Object, ObjectRef, Query, RegistrySpec, RegistryState, Resources, Storage,
+    WorkloadState, apply, wait,
 };
 
 use serde_json::json;
@@ -43,6 +43,7 @@ async fn the_hardened_registry_gets_ready_on_the_default_storage_class() {
     assert_eq!(image, "kreg.test/registry:2.8.2");
     let claim = cluster.get(&Names::of(&spec).claim).await.unwrap().unwrap();
     assert_eq!(claim.text("/status/phase"), Some("Bound"));
+    takes_restricted_pods_only(&cluster, &facts, spec.namespace()).await;
 
     // A second run writes nothing, not even to what controllers also write to.
     let material = Material {
@@ -295,6 +296,31 @@ async fn stuck(
         panic!("{error}")
     };
     *cause
+}
+
+/// The registry runs where a Pod that asks for more is refused.
+async fn takes_restricted_pods_only(cluster: &LiveCluster, facts: &ClusterFacts, namespace: &str) {
+    let minor = facts.version.as_deref().and_then(|version| {
+        let minor = version.split('.').nth(1)?;
+        minor.parse::<u32>().ok()
+    });
+    // Pod Security admission is on since 1.23.
+    if minor.unwrap() < 23 {
+        return;
+    }
+    let pod = Object::from_value(json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "privileged", "namespace": namespace},
+        "spec": {"containers": [{"name": "c", "image": "c", "securityContext": {"privileged": true}}]}}))
+    .unwrap();
+    let dry = ApplyMode {
+        dry_run: true,
+        force: false,
+    };
+    let refused = cluster.apply(&pod, dry).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("violates PodSecurity \"restricted"),
+        "{refused}"
+    );
 }
 
 async fn generation(cluster: &LiveCluster, spec: &RegistrySpec) -> Vec<Option<String>> {

@@ -24,7 +24,6 @@ async fn whatever_fails_once_an_up_and_a_down_end_as_if_nothing_had() {
     let cluster = cluster().await;
     let lives = FAULTS.map(|fault| one_life(&cluster, fault));
     let spoilt = futures::future::join_all(lives).await;
-    eprintln!("requests that were spoilt: {spoilt:?}");
     assert!(spoilt.iter().all(|number| *number > 60), "{spoilt:?}");
 }
 

@@ -19,6 +19,7 @@ use std::time::Instant;
 use crate::cluster;
 use crate::failure::{Failure, Result};
 use crate::packages::{self, tool};
+use crate::parts::Generation;
 use crate::progress::say;
 use snapshot::Snapshot;
 use story::{Scene, Story, Tally, Voice, line};
@@ -37,6 +38,10 @@ pub(crate) struct Options {
     /// On the cluster of this name, made if it is not there
     #[arg(long, value_name = "NAME", default_value = "kreg")]
     cluster: String,
+
+    /// Generation of Kubernetes of that cluster
+    #[arg(long, value_enum, default_value_t)]
+    kubernetes: Generation,
 
     /// With this program, instead of one built from this folder
     #[arg(long, value_name = "FILE")]
@@ -57,6 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let chosen = chosen(&options.stories)?;
     let cluster = cluster::up(&cluster::Options {
         name: options.cluster.clone(),
+        kubernetes: options.kubernetes,
         ..cluster::Options::default()
     })?;
     let kreg = match &options.kreg {

@@ -39,6 +39,14 @@ pub(crate) struct RbacArgs {
     #[arg(long, default_value = "kreg")]
     pub(crate) service_account: String,
 
+    /// Also what `kreg secret apply` needs in these namespaces
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
+    pub(crate) namespaces: Vec<String>,
+
+    /// Also what `kreg secret apply` needs in any namespace
+    #[arg(long, conflicts_with = "namespaces")]
+    pub(crate) all_namespaces: bool,
+
     #[command(flatten)]
     pub(crate) target: TargetArgs,
 }
@@ -64,7 +72,10 @@ fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
     let hosting = settings.profile == crate::args::ProfileArg::Default;
     let spec = spec::located(&settings)?.with_local_hosting(hosting);
     let mut documents = Vec::new();
-    for object in rights::manifests(&spec, &args.service_account) {
+    let mut needed = rights::needed(&spec);
+    let named = (!args.all_namespaces).then_some(args.namespaces.as_slice());
+    needed.extend(rights::needed_to_share(&spec, named));
+    for object in rights::manifests(&spec, &args.service_account, &needed) {
         documents.push(serde_saphyr::to_string(&object).tried("cannot write the rights as YAML")?);
     }
     output::line(documents.join("---\n").trim_end())?;

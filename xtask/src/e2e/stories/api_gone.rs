@@ -1,6 +1,8 @@
 //! The API server goes away while `kreg up` writes to it.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -32,7 +34,24 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     scene.check("kreg up completes it and proves every node", |world| {
         let up = world.kreg(["up", "--output", "json"]).good()?;
         report::proves_every_node(&up, world)
-    })
+    })?;
+    scene.check("kreg down ends with 0", down)?;
+    scene.check(
+        "the API server itself is restarted under an up, which goes on and proves every node",
+        restarted,
+    )
+}
+
+/// A static Pod: the kubelet starts it anew at once.
+fn restarted(world: &World) -> Result<()> {
+    let (sender, lines) = mpsc::channel();
+    let up = world.kreg(["up", "--output", "json"]).start(Some(sender))?;
+    let began = lines.recv_timeout(Duration::from_secs(60));
+    began.tried(|| "see kreg up begin".to_owned())?;
+    world
+        .on(world.control_plane()?, "kill -9 $(pidof kube-apiserver)")
+        .good()?;
+    report::proves_every_node(&up.wait()?.ended_with(0)?, world)
 }
 
 /// Halves the interval of budgets until a cut leaves the first object made and the last one not.

@@ -9,10 +9,12 @@ use crate::e2e::call::Call;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 const NAMESPACE: &str = "kreg-system";
 const ROLE: &str = "kreg-docker-registry";
+/// Where others work.
+const TEAM: &str = "kreg-e2e-team";
 const RBAC: &str = "rbac.yaml";
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
@@ -21,11 +23,21 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         let words = ["delete", "--ignore-not-found", "--wait", "-f", &file];
         world.kubectl(words).good().map(drop)
     });
+    scene.afterwards("the team's namespace", |world| {
+        let words = ["delete", "namespace", TEAM, "--ignore-not-found", "--wait"];
+        world.kubectl(words).good().map(drop)
+    });
     scene.afterwards("kreg down", down);
+    scene.check("a namespace of somebody else is there", |world| {
+        world.kubectl(["create", "namespace", TEAM]).good()?;
+        namespace_complete(world, TEAM)
+    })?;
     scene.check(
         "kreg export rbac needs no cluster; kubectl takes it",
         |world| {
-            let rbac = world.kreg_bare(["export", "rbac"]).read()?;
+            let rbac = world
+                .kreg_bare(["export", "rbac", "--namespaces", TEAM])
+                .read()?;
             let file = world.write(RBAC, &rbac)?.display().to_string();
             world.kubectl(["apply", "-f", &file]).good()?;
             namespace_complete(world, NAMESPACE)
@@ -56,6 +68,17 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         kreg(world, &["plan", "--exit-code"]).good()?;
         kreg(world, &["status"]).good()?;
         report::says_unchanged(&kreg(world, &["up", "--skip-verify", "--output", "json"]).good()?)
+    })?;
+    scene.check("kreg secret apply: there, and nowhere else", |world| {
+        kreg(world, &["secret", "apply", "--namespaces", TEAM]).good()?;
+        let account = world.get(["serviceaccount", "default", "--namespace", TEAM])?;
+        match account["imagePullSecrets"][0]["name"] == "docker-registry-pull" {
+            true => {}
+            false => return Err(Failure::new("see the account pull with it", account)),
+        }
+        kreg(world, &["secret", "apply", "--namespaces", "kube-public"])
+            .ends_with(1)?
+            .says(&["kube-public", "forbidden"])
     })?;
     scene.check("kreg down ends with 0, and all is as before", |world| {
         kreg(world, &["down", "--delete-data", "--yes"]).good()?;
