@@ -21,6 +21,9 @@ pub(crate) const fn tool(program: &'static str, package: &'static str) -> Tool {
     Tool { program, package }
 }
 
+/// Another apt on a fresh machine, such as its automatic upgrades, is waited for: 300 s.
+const WAIT: [&str; 2] = ["-o", "DPkg::Lock::Timeout=300"];
+
 /// Installs what is missing with apt when root on Debian, else fails with the list.
 pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     let missing = missing(tools);
@@ -41,6 +44,7 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     let log = cache::log("apt")?;
     let install = || {
         Run::new("apt-get")
+            .args(WAIT)
             .args(["install", "--yes", "--no-install-recommends"])
             .args(&missing)
             .env("DEBIAN_FRONTEND", "noninteractive")
@@ -49,6 +53,7 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     // Package lists are often absent or stale on a fresh machine: look again only then.
     if !install().succeeds() {
         Run::new("apt-get")
+            .args(WAIT)
             .arg("update")
             .log(&log)
             .run()

@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     kind::Kind,
     object::{Object, ObjectRef},
-    retry::{Retry, classify, field_conflicts, is_precondition},
+    retry::{Denials, Retry, classify, field_conflicts, is_precondition},
     rights::Right,
 };
 
@@ -131,7 +131,9 @@ impl Cluster for LiveCluster {
         async move {
             let api = self.api_of(object);
             self.retry
-                .run("get", &object.to_string(), || api.get_opt(object.name()))
+                .run(&self.client, "get", &object.to_string(), || {
+                    api.get_opt(object.name())
+                })
                 .await?
                 .map(|found| wrap(object.kind(), found))
                 .transpose()
@@ -147,7 +149,7 @@ impl Cluster for LiveCluster {
             };
             match self
                 .retry
-                .run("list", &what, || self.list_pages(query))
+                .run(&self.client, "list", &what, || self.list_pages(query))
                 .await
             {
                 Ok(found) => found
@@ -181,7 +183,7 @@ impl Cluster for LiveCluster {
             let pinned = object.version().is_some();
             let outcome = self
                 .retry
-                .run("apply", &reference.to_string(), || async {
+                .run(&self.client, "apply", &reference.to_string(), || async {
                     match api.patch(reference.name(), &parameters, &patch).await {
                         Ok(applied) => Ok(Ok(applied)),
                         Err(kube::Error::Api(status)) if !field_conflicts(&status).is_empty() => {
@@ -220,7 +222,7 @@ impl Cluster for LiveCluster {
                 })?;
             let outcome = self
                 .retry
-                .run("replace", &reference.to_string(), || async {
+                .run(&self.client, "replace", &reference.to_string(), || async {
                     match api.replace(reference.name(), &parameters, &body).await {
                         Ok(replaced) => Ok(Ok(replaced)),
                         // The same request can never succeed later; the caller reads again.
@@ -253,7 +255,7 @@ impl Cluster for LiveCluster {
                 ..DeleteParams::background()
             };
             self.retry
-                .run("delete", &object.to_string(), || async {
+                .run(&self.client, "delete", &object.to_string(), || async {
                     match api.delete(object.name(), &parameters).await {
                         Ok(_) => Ok(Deleted::Yes),
                         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Deleted::Absent),
@@ -285,7 +287,7 @@ impl Cluster for LiveCluster {
                 ..LogParams::default()
             };
             self.retry
-                .run("read the log of", &pod.to_string(), || {
+                .run(&self.client, "read the log of", &pod.to_string(), || {
                     api.logs(pod.name(), &parameters)
                 })
                 .await
@@ -314,13 +316,26 @@ impl Cluster for LiveCluster {
             };
             let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
             let parameters = PostParams::default();
-            let answer = self
-                .retry
-                .run("ask about", &format!("the right to {right}"), || {
-                    api.create(&parameters, &review)
-                })
-                .await?;
-            Ok(answer.status.is_some_and(|status| status.allowed))
+            let what = format!("the right to {right}");
+            let mut denials = Denials::default();
+            for tries in 1.. {
+                let answer = self
+                    .retry
+                    .run(&self.client, "ask about", &what, || {
+                        api.create(&parameters, &review)
+                    })
+                    .await?;
+                if answer.status.is_some_and(|status| status.allowed) {
+                    return Ok(true);
+                }
+                if tries >= self.retry.tries || denials.count(&self.client).await {
+                    break;
+                }
+                if !denials.over() {
+                    tokio::time::sleep(self.retry.doubled(tries)).await;
+                }
+            }
+            Ok(false)
         }
         .boxed()
     }
@@ -329,7 +344,7 @@ impl Cluster for LiveCluster {
         async move {
             let info = self
                 .retry
-                .run("get", "the server's version", || {
+                .run(&self.client, "get", "the server's version", || {
                     self.client.apiserver_version()
                 })
                 .await?;

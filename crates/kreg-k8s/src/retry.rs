@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use kube::Client;
+
 use crate::error::{Error, FieldConflict};
 
 /// How often and how long a request is tried again.
@@ -30,6 +32,7 @@ impl Retry {
     /// Runs `request` until it succeeds, fails for good, or the tries are used up.
     pub(crate) async fn run<T, F>(
         &self,
+        client: &Client,
         action: &'static str,
         object: &str,
         mut request: impl FnMut() -> F,
@@ -38,6 +41,7 @@ impl Retry {
         F: Future<Output = Result<T, kube::Error>>,
     {
         let begun = Instant::now();
+        let mut denials = Denials::default();
         let mut tries = 0;
         loop {
             let error = match request().await {
@@ -45,10 +49,16 @@ impl Retry {
                 Err(error) => error,
             };
             tries += 1;
-            if !is_passing(&error) {
+            let denied = is_denial(&error);
+            let last = tries >= self.tries;
+            let is_final = match denied {
+                true => last || denials.count(client).await,
+                false => !is_passing(&error),
+            };
+            if is_final {
                 return Err(classify(action, object, error));
             }
-            if tries >= self.tries {
+            if last {
                 return Err(Error::Unreachable {
                     action,
                     object: object.to_owned(),
@@ -57,6 +67,9 @@ impl Retry {
                     source: Box::new(error),
                 });
             }
+            if denied && denials.over() {
+                continue;
+            }
             let pause = self.pause(tries, &error);
             tracing::debug!(action, object, tries, ?pause, %error, "the API server did not answer usably; trying again");
             tokio::time::sleep(pause).await;
@@ -64,7 +77,6 @@ impl Retry {
     }
 
     fn pause(&self, tries: u32, error: &kube::Error) -> Duration {
-        let doubled = self.first_pause * 2_u32.saturating_pow(tries.saturating_sub(1).min(16));
         let asked = match error {
             kube::Error::Api(status) => status
                 .details
@@ -72,9 +84,41 @@ impl Retry {
                 .map_or(0, |details| details.retry_after_seconds),
             _ => 0,
         };
-        doubled
+        self.doubled(tries)
             .max(Duration::from_secs(asked.into()))
             .min(self.longest_pause)
+    }
+
+    /// The pause after this many tries, unless the server asks for more.
+    pub(crate) fn doubled(&self, tries: u32) -> Duration {
+        let doubled = self.first_pause * 2_u32.saturating_pow(tries.saturating_sub(1).min(16));
+        doubled.min(self.longest_pause)
+    }
+}
+
+/// Whether a "no" is to be believed. An API server that has just been started knows no role bindings yet and denies
+/// everything to everybody; what counts is the answer of a server that had said before that it is ready.
+#[derive(Debug, Default)]
+pub(crate) struct Denials {
+    ready: bool,
+}
+
+impl Denials {
+    /// Takes one more denial: `true` if it counts, `false` if the same is to be asked again.
+    pub(crate) async fn count(&mut self, client: &Client) -> bool {
+        if self.ready {
+            return true;
+        }
+        // `/readyz` waits for the caches of RBAC, and by default everybody may ask for it.
+        if let Ok(request) = http::Request::get("/readyz").body(Vec::new()) {
+            self.ready = client.request_text(request).await.is_ok();
+        }
+        false
+    }
+
+    /// Whether the server is ready by now, and may be asked again at once.
+    pub(crate) fn over(&self) -> bool {
+        self.ready
     }
 }
 
@@ -122,19 +166,24 @@ pub(crate) fn field_conflicts(status: &kube::core::Status) -> Vec<FieldConflict>
         .collect()
 }
 
+/// Whether this is the authenticator's or the authorizer's "no".
+fn is_denial(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if is_denied(status))
+}
+
+/// 403 is also what admission plugins and quotas answer; only the authorizer speaks of a User.
+fn is_denied(status: &kube::core::Status) -> bool {
+    status.code == 401 || (status.code == 403 && status.message.contains("User \""))
+}
+
 /// What an answer that is final means to the caller.
 pub(crate) fn classify(action: &'static str, object: &str, error: kube::Error) -> Error {
     match error {
-        // 403 is also what admission plugins and quotas answer; only the authorizer speaks of a User.
-        kube::Error::Api(status)
-            if status.code == 401 || (status.code == 403 && status.message.contains("User \"")) =>
-        {
-            Error::Denied {
-                action,
-                object: object.to_owned(),
-                message: status.message,
-            }
-        }
+        kube::Error::Api(status) if is_denied(&status) => Error::Denied {
+            action,
+            object: object.to_owned(),
+            message: status.message,
+        },
         kube::Error::Api(status) => Error::Refused {
             action,
             object: object.to_owned(),

@@ -148,7 +148,8 @@ async fn a_lost_race_is_run_again() {
 #[tokio::test]
 async fn missing_rights_and_a_quota_are_told_apart() {
     let rbac = "secrets \"x\" is forbidden: User \"ann\" cannot patch resource \"secrets\" in API group \"\"";
-    let (cluster, _) = mocked(vec![refusal(403, "Forbidden", rbac)]);
+    let denied = refusal(403, "Forbidden", rbac);
+    let (cluster, server) = mocked(vec![denied.clone(), (200, json!("ok")), denied]);
     let error = cluster
         .apply(&config_map(), ApplyMode::default())
         .await
@@ -158,6 +159,8 @@ async fn missing_rights_and_a_quota_are_told_apart() {
         error.to_string().contains("User \"ann\" cannot patch"),
         "{error}"
     );
+    // The second one came from a server that had said it is ready.
+    assert_eq!(server.await.unwrap()[1], "GET /readyz");
 
     let quota = "pods \"x\" is forbidden: exceeded quota: small";
     let (cluster, server) = mocked(vec![refusal(403, "Forbidden", quota)]);
@@ -167,6 +170,50 @@ async fn missing_rights_and_a_quota_are_told_apart() {
         .unwrap_err();
     assert!(matches!(error, Error::Refused { code: 403, .. }), "{error}");
     assert_eq!(server.await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_denies_everything_while_it_starts_is_asked_again() {
+    let early =
+        "configmaps \"settings\" is forbidden: User \"kubernetes-admin\" cannot patch resource";
+    let (denied, object) = (refusal(403, "Forbidden", early), config_map());
+    let (cluster, server) = mocked(vec![
+        denied.clone(),
+        refusal(
+            403,
+            "Forbidden",
+            "User \"kubernetes-admin\" cannot get path \"/readyz\"",
+        ),
+        denied,
+        (200, json!("ok")),
+        (200, object.value().clone()),
+    ]);
+    cluster.apply(&object, ApplyMode::default()).await.unwrap();
+    assert_eq!(server.await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn a_review_that_says_no_while_the_server_starts_is_asked_again() {
+    let review = |allowed: bool| {
+        (
+            201,
+            json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {}, "status": {"allowed": allowed}}),
+        )
+    };
+    let right =
+        &kreg_k8s::rights::needed(&kreg_k8s::RegistrySpec::new(kreg_k8s::Profile::Default))[0];
+    let starting = refusal(
+        500,
+        "InternalError",
+        "[-]informer-sync failed: not finished",
+    );
+    let (cluster, _) = mocked(vec![review(false), starting, review(true)]);
+    assert!(cluster.may(right).await.unwrap());
+
+    let (cluster, server) = mocked(vec![review(false), (200, json!("ok")), review(false)]);
+    assert!(!cluster.may(right).await.unwrap());
+    assert_eq!(server.await.unwrap().len(), 3);
 }
 
 #[tokio::test]

@@ -13,9 +13,9 @@ use std::{
 
 use futures::future::BoxFuture;
 use kreg_k8s::{
-    ApplyMode, Cluster, Connection, Deleted, DownOptions, Error, Kind, LiveCluster, Manifests,
-    Material, Object, ObjectRef, Profile, Progress, Query, RegistrySpec, Scope, Storage, apply,
-    down,
+    ApplyMode, Cluster, ClusterFacts, Connection, Deleted, DownOptions, Error, Kind, LiveCluster,
+    Manifests, Material, Object, ObjectRef, Profile, Progress, Query, RegistrySpec, Scope, Storage,
+    apply, down, wait,
 };
 use serde_json::{Value, json};
 
@@ -325,4 +325,35 @@ pub fn entries(account: &Object) -> Vec<String> {
     names
         .map(|entry| entry["name"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// Kubelets make it, and nobody removes it: not the one that a registry on this cluster might use.
+pub const TEST_DIRECTORY: &str = "/tmp/kreg-k8s-tests";
+
+pub async fn cluster_node(cluster: &LiveCluster) -> Option<String> {
+    let facts = ClusterFacts::read(cluster).await.unwrap();
+    // A volume binds without a Pod wherever its node may be.
+    Some(
+        facts
+            .nodes
+            .first()
+            .map_or("no-node-needed".to_owned(), |node| node.hostname.clone()),
+    )
+}
+
+pub async fn delete_namespace(cluster: &LiveCluster, name: &str) {
+    let reference = ObjectRef::new(Kind::Namespace, "", name);
+    let uid = cluster
+        .get(&reference)
+        .await
+        .unwrap()
+        .unwrap()
+        .uid()
+        .unwrap()
+        .to_owned();
+    cluster.delete(&reference, &uid).await.unwrap();
+    let waiting = wait::Wait::new(Duration::from_secs(60), &quiet);
+    wait::gone(cluster, &reference, &uid, &waiting)
+        .await
+        .unwrap();
 }

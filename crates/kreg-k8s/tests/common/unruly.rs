@@ -31,7 +31,9 @@ pub enum Fault {
 }
 
 /// Each of them.
-pub const FAULTS: [Fault; 7] = [
+pub const FAULTS: [Fault; 8] = [
+    // As a server denies that has just been started.
+    Fault::Status(403, "Forbidden"),
     Fault::Status(429, "TooManyRequests"),
     Fault::Status(500, "InternalError"),
     Fault::Status(409, "Conflict"),
@@ -134,7 +136,7 @@ impl Proxy {
 
 fn refusal(code: u16, reason: &str) -> Response<Body> {
     let status: Value = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-        "reason": reason, "message": "spoilt on purpose", "details": {}});
+        "reason": reason, "message": "spoilt on purpose for User \"test\"", "details": {}});
     Response::builder()
         .status(code)
         .header("content-type", "application/json")
