@@ -13,7 +13,7 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 use x509_parser::public_key::PublicKey as ParsedKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use crate::{Error, San, blocks};
+use crate::{Error, San, blocks, signature};
 
 /// An X.509 certificate: its DER bytes and what clients decide on.
 ///
@@ -227,14 +227,14 @@ impl Certificate {
     /// `lint`'s.
     #[must_use]
     pub fn is_issued_by(&self, issuer: &Self) -> bool {
-        self.with_parsed(|own| {
-            issuer.with_parsed(|other| {
-                own.issuer().as_raw() == other.subject().as_raw()
-                    && own.verify_signature(Some(other.public_key())).is_ok()
-            })
-        })
-        .flatten()
-        .unwrap_or(false)
+        self.names_as_issuer(issuer) && self.is_signed_by(issuer) == Some(true)
+    }
+
+    /// Whether `issuer`'s key made its signature; `None` if that cannot be checked.
+    pub(crate) fn is_signed_by(&self, issuer: &Self) -> Option<bool> {
+        self.with_parsed(|own| issuer.with_parsed(|other| signature::is_by(own, other, issuer.key)))
+            .flatten()
+            .flatten()
     }
 
     /// Whether `issuer`'s subject stands in its issuer field, byte for byte.

@@ -44,6 +44,7 @@ pub mod rotation;
 mod san;
 mod secret_file;
 mod self_signed;
+mod signature;
 
 pub use authority::Authority;
 pub use bundle::TrustBundle;
@@ -57,6 +58,11 @@ pub use request::{AuthorityRequest, BACKDATE, LeafRequest};
 pub use san::San;
 pub use secret_file::write_secret_file;
 pub use self_signed::SelfSigned;
+
+/// The type in which every key of this crate travels: wiped when dropped, never printed by
+/// `Debug`. Re-exported, as is [`time`], so that callers need not match versions.
+pub use secrecy::{ExposeSecret, SecretString};
+pub use time;
 
 /// Compiles the README's example.
 #[cfg(doctest)]

@@ -23,6 +23,7 @@
 mod facts;
 mod finding;
 mod leaf_rules;
+mod limits;
 mod path;
 mod path_rules;
 
@@ -122,8 +123,9 @@ impl<'a> Lint<'a> {
         }
     }
 
-    /// Judges the path that the fewest clients refuse, as clients try all of
-    /// them, and only warns about trusted certificates that stand aside.
+    /// Judges the path that the fewest clients refuse. Clients try all of them, so that one
+    /// which accepts another path does not refuse. Only warns about certificates that stand
+    /// aside.
     fn check_paths(
         &self,
         leaf: &Facts,
@@ -131,13 +133,28 @@ impl<'a> Lint<'a> {
         anchors: &[Facts],
         findings: &mut Vec<Finding>,
     ) {
-        let best = path::all(leaf, links, anchors)
+        let judged: Vec<_> = path::all(leaf, links, anchors)
             .into_iter()
             .map(|path| (path_rules::check(&path, self.now), path))
+            .collect();
+        let accepting: BTreeSet<Client> = judged
+            .iter()
+            .flat_map(|(found, _)| {
+                let refusing = refused_by(found);
+                Client::ALL
+                    .into_iter()
+                    .filter(move |client| !refusing.contains(client))
+            })
+            .collect();
+        let best = judged
+            .into_iter()
             .min_by_key(|(found, path)| (refused_by(found).len(), found.len(), path.len()));
         let path =
             match best {
-                Some((found, path)) => {
+                Some((mut found, path)) => {
+                    found
+                        .iter_mut()
+                        .for_each(|finding| finding.excuse(&accepting));
                     findings.extend(found);
                     path
                 }
@@ -157,14 +174,40 @@ impl<'a> Lint<'a> {
                     Vec::new()
                 }
             };
+        for pair in path.windows(2) {
+            let (own, issuer) = (pair[0], pair[1]);
+            if let Some(other) = anchors.iter().chain(links).find(|other| {
+                other.certificate != issuer.certificate
+                    && own.certificate != other.certificate
+                    && own.certificate.names_as_issuer(&other.certificate)
+                    && !own.names_another_issuer(other)
+                    && !own.is_issued_by(other)
+            }) {
+                findings.push(Finding::new(
+                    Code::IssuerAmbiguous,
+                    own.certificate.subject(),
+                    format!(
+                        "two certificates are called {}, and OpenSSL may try the wrong one",
+                        other.certificate.subject()
+                    ),
+                    [],
+                ));
+            }
+        }
         let aside = |facts: &&Facts| {
             !path
                 .iter()
                 .any(|used| used.certificate == facts.certificate)
         };
-        for facts in anchors.iter().filter(aside) {
-            if let Some((code, message)) = path_rules::out_of_date(facts, self.now) {
-                let message = format!("{message}; it is trusted but not in use");
+        let idle = [(anchors, "trusted"), (links, "sent along")];
+        for (facts, role) in idle
+            .iter()
+            .flat_map(|(all, role)| all.iter().map(move |f| (f, role)))
+        {
+            if let Some((code, message)) =
+                path_rules::out_of_date(facts, self.now).filter(|_| aside(&facts))
+            {
+                let message = format!("{message}; it is {role} but not in use");
                 findings.push(Finding::new(code, facts.certificate.subject(), message, []));
             }
         }

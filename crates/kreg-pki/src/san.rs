@@ -32,11 +32,13 @@ impl San {
     ///
     /// Names compare without regard to case; `*` stands for exactly one
     /// leftmost label (RFC 6125 section 6.4.3) and needs two labels after it,
-    /// which OpenSSL and webpki demand although Go does not.
+    /// which OpenSSL and webpki demand although Go does not. An IPv4 address inside IPv6
+    /// (`::ffff:10.0.0.1`) is dialled as IPv4; a certificate that lists the long form serves
+    /// neither, as OpenSSL and webpki have it, although Go does not mind.
     #[must_use]
     pub fn matches(&self, endpoint: &Self) -> bool {
         match (self, endpoint) {
-            (Self::Ip(own), Self::Ip(asked)) => own.to_canonical() == asked.to_canonical(),
+            (Self::Ip(own), Self::Ip(asked)) => *own == asked.to_canonical(),
             (Self::Dns(own), Self::Dns(asked)) => dns_matches(own, asked),
             _ => false,
         }

@@ -1,11 +1,14 @@
 //! What the rules look at, read once per certificate.
 
-use x509_parser::extensions::ParsedExtension;
-use x509_parser::oid_registry::OID_SIG_ECDSA_WITH_SHA512;
+use std::collections::BTreeSet;
+
+use x509_parser::extensions::{ParsedExtension, X509Extension};
 use x509_parser::prelude::X509Certificate;
 use x509_parser::x509::X509Version;
 
-use crate::{Certificate, PublicKey};
+use super::finding::Client;
+use super::limits::Limits;
+use crate::Certificate;
 
 /// A certificate and the extensions that decide its fate.
 pub(super) struct Facts {
@@ -18,15 +21,26 @@ pub(super) struct Facts {
     /// `None` without the extension.
     pub(super) extended: Option<Extended>,
     pub(super) has_san: bool,
-    pub(super) common_name: Option<String>,
-    pub(super) has_name_constraints: bool,
+    pub(super) common_names: Vec<String>,
+    /// `None` without the extension.
+    pub(super) limits: Option<Limits>,
+    pub(super) critical: Critical,
     pub(super) negative_serial: bool,
-    /// `SHA-1` or `MD5`.
+    /// `MD5`, `SHA-1` or `SHA-224`.
     pub(super) weak_hash: Option<&'static str>,
-    /// Signed in a way that the parser's verifier leaves out.
-    exotic_signature: bool,
+    serial: Vec<u8>,
     subject_key_id: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
+    authority_serial: Option<Vec<u8>>,
+}
+
+/// Critical extensions that somebody does not know and must refuse for, RFC 5280 section 4.2.
+#[derive(Default)]
+pub(super) struct Critical {
+    /// Their object identifiers.
+    pub(super) unknown: Vec<String>,
+    /// Who refuses because of any of them.
+    pub(super) refused_by: BTreeSet<Client>,
 }
 
 /// Basic constraints, RFC 5280 section 4.2.1.9.
@@ -61,21 +75,23 @@ impl Facts {
             usage: None,
             extended: None,
             has_san: false,
-            common_name: parsed
+            common_names: parsed
                 .subject()
                 .iter_common_name()
-                .last()
-                .and_then(|name| name.as_str().ok())
-                .map(str::to_owned),
-            has_name_constraints: false,
+                .filter_map(|name| name.as_str().ok())
+                .map(str::to_owned)
+                .collect(),
+            limits: None,
+            critical: Critical::default(),
             negative_serial: parsed
                 .raw_serial()
                 .first()
                 .is_some_and(|byte| byte & 0x80 != 0),
             weak_hash: weak_hash(parsed),
-            exotic_signature: parsed.signature_algorithm.algorithm == OID_SIG_ECDSA_WITH_SHA512,
+            serial: parsed.raw_serial().to_vec(),
             subject_key_id: None,
             authority_key_id: None,
+            authority_serial: None,
         })?;
         certificate.with_parsed(|parsed| facts.read_extensions(parsed))?;
         Some(facts)
@@ -83,6 +99,7 @@ impl Facts {
 
     fn read_extensions(&mut self, parsed: &X509Certificate<'_>) {
         for extension in parsed.extensions() {
+            self.critical.read(extension);
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(basic) => {
                     self.basic = Some(Basic {
@@ -105,12 +122,15 @@ impl Facts {
                     });
                 }
                 ParsedExtension::SubjectAlternativeName(_) => self.has_san = true,
-                ParsedExtension::NameConstraints(_) => self.has_name_constraints = true,
+                ParsedExtension::NameConstraints(limits) => {
+                    self.limits = Some(Limits::read(limits));
+                }
                 ParsedExtension::SubjectKeyIdentifier(id) => {
                     self.subject_key_id = Some(id.0.to_vec());
                 }
                 ParsedExtension::AuthorityKeyIdentifier(id) => {
                     self.authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
+                    self.authority_serial = id.authority_cert_serial.map(<[u8]>::to_vec);
                 }
                 _ => {}
             }
@@ -132,27 +152,69 @@ impl Facts {
         self.certificate.is_self_issued() && !contradicts
     }
 
+    /// Whether the key identifier or serial number by which it names its issuer is not that of
+    /// `issuer`. OpenSSL then looks for another one (`X509_check_akid`, crypto/x509/v3_purp.c).
+    pub(super) fn names_another_issuer(&self, issuer: &Self) -> bool {
+        let differ = |own: &Option<Vec<u8>>, other: Option<&Vec<u8>>| match (own, other) {
+            (Some(own), Some(other)) => own != other,
+            _ => false,
+        };
+        differ(&self.authority_key_id, issuer.subject_key_id.as_ref())
+            || differ(&self.authority_serial, Some(&issuer.serial))
+    }
+
     /// Whether `issuer` made it. Where the signature is of a kind that cannot
-    /// be checked here (keys and hashes too weak, rare curves), names and key
+    /// be checked here (hashes long broken, rare curves), names and key
     /// identifiers decide: the rules then say why clients refuse it.
     pub(super) fn is_issued_by(&self, issuer: &Self) -> bool {
-        if self.certificate.is_issued_by(&issuer.certificate) {
-            return true;
-        }
-        let checkable = self.weak_hash.is_none()
-            && !self.exotic_signature
-            && match issuer.certificate.key() {
-                PublicKey::Rsa(bits) => bits >= 2048,
-                PublicKey::EcdsaP256 | PublicKey::EcdsaP384 | PublicKey::Ed25519 => true,
-                _ => false,
-            };
-        let keys_agree = match (&self.authority_key_id, &issuer.subject_key_id) {
-            (Some(own), Some(other)) => own == other,
-            _ => true,
-        };
-        !checkable && keys_agree && self.certificate.names_as_issuer(&issuer.certificate)
+        self.certificate.names_as_issuer(&issuer.certificate)
+            && match self.certificate.is_signed_by(&issuer.certificate) {
+                Some(signed) => signed,
+                None => !self.names_another_issuer(issuer),
+            }
     }
 }
+
+impl Critical {
+    fn read(&mut self, extension: &X509Extension<'_>) {
+        if !extension.critical {
+            return;
+        }
+        let id = extension.oid.to_id_string();
+        let (go, openssl, rustls) = match id.as_str() {
+            // Key usage, names, basic constraints, name constraints, CRL distribution points,
+            // extended key usage.
+            "2.5.29.15" | "2.5.29.17" | "2.5.29.19" | "2.5.29.30" | "2.5.29.31" | "2.5.29.37" => {
+                (true, true, true)
+            }
+            // Everything about policies.
+            "2.5.29.32" | "2.5.29.33" | "2.5.29.36" | "2.5.29.54" => (true, true, false),
+            // Authority key identifier.
+            "2.5.29.35" => (true, false, false),
+            // Netscape's certificate type, RFC 3779 addresses and systems, proxies.
+            "2.16.840.1.113730.1.1"
+            | "1.3.6.1.5.5.7.1.7"
+            | "1.3.6.1.5.5.7.1.8"
+            | "1.3.6.1.5.5.7.1.14" => (false, true, false),
+            // Certificate transparency.
+            "1.3.6.1.4.1.11129.2.4.2" => (false, false, true),
+            _ => (false, false, false),
+        };
+        let known = [
+            (Client::Go, go),
+            (Client::OpenSsl, openssl),
+            (Client::Rustls, rustls),
+        ];
+        let refusing = known.into_iter().filter(|(_, known)| !known);
+        self.refused_by.extend(refusing.map(|(client, _)| client));
+        if !(go && openssl && rustls) {
+            self.unknown.push(id);
+        }
+    }
+}
+
+/// Short, but not broken: OpenSSL still takes it.
+pub(super) const SHA_224: &str = "SHA-224";
 
 /// The hash of the signature, if clients no longer accept it.
 fn weak_hash(parsed: &X509Certificate<'_>) -> Option<&'static str> {
@@ -160,6 +222,8 @@ fn weak_hash(parsed: &X509Certificate<'_>) -> Option<&'static str> {
         // sha1WithRSAEncryption, its OIW twin, ecdsa-with-SHA1.
         "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" | "1.2.840.10045.4.1" => Some("SHA-1"),
         "1.2.840.113549.1.1.4" => Some("MD5"),
+        // sha224WithRSAEncryption, ecdsa-with-SHA224.
+        "1.2.840.113549.1.1.14" | "1.2.840.10045.4.3.1" => Some(SHA_224),
         _ => None,
     }
 }

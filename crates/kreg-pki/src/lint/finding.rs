@@ -134,15 +134,26 @@ codes! {
     IssuerKeyUsage = "issuer-key-usage", "make the CA again with key usage keyCertSign";
     /// More intermediates than a CA allows below it.
     PathTooLong = "path-too-long", "issue the leaf closer to the root, or raise its pathlen";
-    /// A CA that limits names; those limits are not evaluated here.
-    NameConstraints = "name-constraints", "check that the registry's names lie inside the limits";
+    /// A CA that limits kinds of names that are not evaluated here.
+    NameConstraints = "name-constraints", "check that the subject lies inside the limits";
+    /// A name that a CA above may not issue for.
+    NameForbidden = "name-forbidden", "issue it without this name, or under another CA";
+    /// The certificate names another issuer key than the one that signed it.
+    IssuerMismatch = "issuer-mismatch",
+        "issue it again; if the CA was renewed, keep its key identifier and serial number";
+    /// Another certificate bears the issuer's name, and nothing in this one tells them apart.
+    IssuerAmbiguous = "issuer-ambiguous",
+        "issue it again with an authority key identifier; OpenSSL tries one issuer only";
+    /// A critical extension that some clients do not know.
+    CriticalExtension = "critical-extension",
+        "issue it without this extension, or with it marked as not critical";
     /// CA and leaf have the same subject.
     SameSubject = "same-subject", "issue the leaf with a subject of its own";
     /// An RSA key under 2048 bits.
     WeakKey = "weak-key", "make it again with ECDSA P-256 or RSA of 2048 bits and more";
     /// A kind of key that not all clients know.
     UnevenKey = "uneven-key", "make it again with ECDSA P-256 or P-384";
-    /// Signed with SHA-1 or MD5.
+    /// Signed with MD5, SHA-1 or SHA-224.
     WeakSignature = "weak-signature", "have it signed again with SHA-256";
     /// A serial number that is not positive.
     BadSerial = "bad-serial", "issue it again with a positive serial number";
@@ -164,6 +175,12 @@ impl Serialize for Code {
 }
 
 impl Finding {
+    /// Takes the clients out that find a better path.
+    pub(super) fn excuse(&mut self, accepting: &BTreeSet<Client>) {
+        self.refused_by.retain(|client| !accepting.contains(client));
+        self.severity = severity(self.code, &self.refused_by);
+    }
+
     /// Makes a finding; it is an error exactly if a client refuses or the
     /// rule is about an unusable or disclosed file.
     pub(super) fn new(
@@ -173,22 +190,26 @@ impl Finding {
         refused_by: impl IntoIterator<Item = Client>,
     ) -> Self {
         let refused_by: BTreeSet<_> = refused_by.into_iter().collect();
-        let always = matches!(
-            code,
-            Code::Unreadable | Code::PrivateKeyInBundle | Code::KeyUnusable
-        );
         Self {
             code,
-            severity: if always || !refused_by.is_empty() {
-                Severity::Error
-            } else {
-                Severity::Warning
-            },
+            severity: severity(code, &refused_by),
             subject: subject.into(),
             message: message.into(),
             remedy: code.remedy(),
             refused_by,
         }
+    }
+}
+
+fn severity(code: Code, refused_by: &BTreeSet<Client>) -> Severity {
+    let always = matches!(
+        code,
+        Code::Unreadable | Code::PrivateKeyInBundle | Code::KeyUnusable
+    );
+    if always || !refused_by.is_empty() {
+        Severity::Error
+    } else {
+        Severity::Warning
     }
 }
 

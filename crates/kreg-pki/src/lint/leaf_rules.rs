@@ -64,10 +64,10 @@ fn usages(leaf: &Facts, findings: &mut Vec<Finding>) {
 }
 
 fn no_names(leaf: &Facts, endpoints: &[San], findings: &mut Vec<Finding>) {
-    // OpenSSL alone still falls back to the common name.
-    let by_common_name = |endpoint: &San| match (endpoint, &leaf.common_name) {
-        (San::Dns(asked), Some(name)) => asked.eq_ignore_ascii_case(name),
-        _ => false,
+    // OpenSSL alone still falls back to the common names.
+    let by_common_name = |endpoint: &San| match endpoint {
+        San::Dns(asked) => by_common_name(leaf, asked),
+        San::Ip(_) => false,
     };
     let mut clients = vec![Go, Rustls];
     if !endpoints.iter().all(by_common_name) {
@@ -132,27 +132,75 @@ fn endpoints_covered(leaf: &Facts, endpoints: &[San], findings: &mut Vec<Finding
 }
 
 /// Whether the client accepts the certificate under this name. All agree but
-/// for two leniencies: Go lets `*.local` stand for `a.local`, and OpenSSL
-/// falls back to the common name where no DNS name is listed.
+/// for some leniencies: Go lets `*.local` stand for `a.local` and
+/// `::ffff:10.0.0.1` for `10.0.0.1`; OpenSSL lets `reg*.example.com` stand for
+/// `reg1.example.com`, and falls back to the common names where no DNS name is
+/// listed.
 fn serves(client: Client, leaf: &Facts, endpoint: &San) -> bool {
     let sans = leaf.certificate.sans();
     if leaf.certificate.covers(endpoint) {
         return true;
     }
-    let San::Dns(asked) = endpoint else {
-        return false;
+    let asked = match endpoint {
+        San::Dns(asked) => asked,
+        San::Ip(asked) => {
+            let same = |san: &San| matches!(san, San::Ip(own) if own.to_canonical() == *asked);
+            return client == Go && sans.iter().any(same);
+        }
     };
     match client {
         Go => asked.split_once('.').is_some_and(|(_, rest)| {
             sans.contains(&San::Dns(format!("*.{}", rest.to_ascii_lowercase())))
         }),
         OpenSsl => {
-            !sans.iter().any(|san| matches!(san, San::Dns(_)))
-                && leaf
-                    .common_name
-                    .as_ref()
-                    .is_some_and(|name| asked.eq_ignore_ascii_case(name))
+            let mut listed = sans.iter().filter_map(|san| match san {
+                San::Dns(name) => Some(name),
+                San::Ip(_) => None,
+            });
+            match listed.next() {
+                None => by_common_name(leaf, asked),
+                Some(first) => std::iter::once(first)
+                    .chain(listed)
+                    .any(|pattern| openssl_matches(pattern, asked)),
+            }
         }
         Rustls => false,
     }
+}
+
+fn by_common_name(leaf: &Facts, asked: &str) -> bool {
+    leaf.common_names
+        .iter()
+        .any(|name| openssl_matches(name, asked))
+}
+
+/// OpenSSL's `equal_wildcard` (crypto/x509/v3_utl.c) with its default flags: one `*` at the
+/// start or the end of the first label, and two labels after it.
+fn openssl_matches(pattern: &str, asked: &str) -> bool {
+    if pattern.eq_ignore_ascii_case(asked) {
+        return true;
+    }
+    let (Some((label, rest)), Some((first, asked_rest))) =
+        (pattern.split_once('.'), asked.split_once('.'))
+    else {
+        return false;
+    };
+    let Some((head, tail)) = label.split_once('*') else {
+        return false;
+    };
+    let (first, head, tail) = (
+        first.to_ascii_lowercase(),
+        head.to_ascii_lowercase(),
+        tail.to_ascii_lowercase(),
+    );
+    let whole = head.is_empty() && tail.is_empty();
+    rest.contains('.')
+        && !rest.contains('*')
+        && rest.eq_ignore_ascii_case(asked_rest)
+        && (head.is_empty() || tail.is_empty())
+        && !tail.contains('*')
+        && first.len() >= head.len() + tail.len() + usize::from(whole)
+        && first.starts_with(&head)
+        && first.ends_with(&tail)
+        && (whole || !first.starts_with("xn--"))
 }

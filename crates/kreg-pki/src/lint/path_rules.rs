@@ -7,10 +7,10 @@
 
 use time::OffsetDateTime;
 
-use super::facts::Facts;
+use super::facts::{Facts, SHA_224};
 use super::finding::{Client, Code, Finding};
 use super::path::Path;
-use crate::PublicKey;
+use crate::{PublicKey, San};
 
 use Client::{Go, OpenSsl, Rustls};
 
@@ -27,6 +27,7 @@ pub(super) fn check(path: &Path<'_>, now: OffsetDateTime) -> Vec<Finding> {
     let mut findings = Vec::new();
     let end = path.len() - 1;
     for (index, facts) in path.iter().enumerate() {
+        let below = index.checked_sub(1).and_then(|below| path.get(below));
         let role = match index {
             0 => Role::Leaf,
             _ if index == end => Role::Anchor,
@@ -37,9 +38,12 @@ pub(super) fn check(path: &Path<'_>, now: OffsetDateTime) -> Vec<Finding> {
         keys(facts, role, end == 0, &mut findings);
         signature(facts, index == end, end == 0, &mut findings);
         serial(facts, &mut findings);
-        if role != Role::Leaf {
+        critical_extensions(facts, role, &mut findings);
+        if let Some(below) = below {
             issuing(facts, role, index - 1, &mut findings);
+            naming(below, facts, &mut findings);
         }
+        names(&path[..index], facts, &mut findings);
     }
     anchor(path, &mut findings);
     findings
@@ -54,6 +58,10 @@ fn dates(facts: &Facts, role: Role, now: OffsetDateTime, findings: &mut Vec<Find
     };
     if let Some((code, message)) = out_of_date(facts, now) {
         findings.push(finding(code, own.subject(), message, clients));
+    } else if now >= own.not_after() {
+        // OpenSSL alone does not count the last second (`X509_cmp_time`).
+        let message = format!("its last second is {}", own.not_after());
+        findings.push(finding(Code::Expired, own.subject(), message, &[OpenSsl]));
     }
 }
 
@@ -104,6 +112,12 @@ fn keys(facts: &Facts, role: Role, alone: bool, findings: &mut Vec<Finding>) {
             findings.push(finding(Code::WeakKey, own.subject(), message, &clients));
         }
         PublicKey::EcdsaP256 | PublicKey::EcdsaP384 | PublicKey::Rsa(_) => {}
+        PublicKey::Other => findings.push(finding(
+            Code::UnevenKey,
+            own.subject(),
+            "its key is of a kind that Go and rustls do not know",
+            &[Go, Rustls],
+        )),
         other => {
             let message = format!("not every client knows its kind of key ({other})");
             findings.push(finding(Code::UnevenKey, own.subject(), message, &[]));
@@ -118,6 +132,7 @@ fn signature(facts: &Facts, is_end: bool, alone: bool, findings: &mut Vec<Findin
     // An anchor's signature proves nothing and is not looked at, except that
     // webpki checks a lone self-signed leaf like any other.
     let clients: &[Client] = match (is_end, alone) {
+        (false, _) if hash == SHA_224 => &[Go, Rustls],
         (false, _) => &Client::ALL,
         (true, true) => &[Rustls],
         (true, false) => &[],
@@ -148,8 +163,11 @@ fn issuing(facts: &Facts, role: Role, below: usize, findings: &mut Vec<Finding>)
     let subject = facts.certificate.subject();
     let tolerated_by_openssl = match facts.basic {
         Some(basic) => basic.ca,
-        // No extension: a v1 root, or key usage alone, is let through.
-        None => facts.is_v1 || facts.usage.is_some_and(|usage| usage.cert_sign),
+        // No extension: at the end of the path a v1 root, or key usage alone, is let through.
+        None => {
+            let vouched = facts.is_v1 || facts.usage.is_some_and(|usage| usage.cert_sign);
+            role == Role::Anchor && vouched
+        }
     };
     let refuses = |client: &Client| match client {
         Go => !facts.is_ca() && (role == Role::Link || !facts.is_v1),
@@ -186,12 +204,81 @@ fn issuing(facts: &Facts, role: Role, below: usize, findings: &mut Vec<Finding>)
             clients,
         ));
     }
-    if facts.has_name_constraints {
+    if facts
+        .limits
+        .as_ref()
+        .is_some_and(|limits| limits.has_others)
+    {
         findings.push(finding(
             Code::NameConstraints,
             subject,
-            "it limits the names that may be issued under it",
+            "it limits directory names, e-mail addresses or URIs below it",
             &[],
+        ));
+    }
+}
+
+/// Who signed a certificate and whom it names as its signer.
+fn naming(below: &Facts, issuer: &Facts, findings: &mut Vec<Finding>) {
+    if below.names_another_issuer(issuer) {
+        findings.push(finding(
+            Code::IssuerMismatch,
+            below.certificate.subject(),
+            format!(
+                "its authority key identifier is not that of {}, which signed it",
+                issuer.certificate.subject()
+            ),
+            &[OpenSsl],
+        ));
+    }
+}
+
+/// The names of everything below a CA, against what that CA may issue for.
+fn names(below: &[&Facts], facts: &Facts, findings: &mut Vec<Finding>) {
+    let Some(limits) = &facts.limits else { return };
+    for (index, lower) in below.iter().enumerate() {
+        let sans = lower.certificate.sans();
+        let forbidden = |name: &San, clients: &[Client]| {
+            let message = format!(
+                "{} may not issue for {name}, which it lists",
+                facts.certificate.subject()
+            );
+            finding(
+                Code::NameForbidden,
+                lower.certificate.subject(),
+                message,
+                clients,
+            )
+        };
+        let found = sans.iter().filter(|name| limits.forbid(name));
+        findings.extend(found.map(|name| forbidden(name, &Client::ALL)));
+        // OpenSSL takes the leaf's common name for a DNS name where none is listed.
+        let no_dns = !sans.iter().any(|san| matches!(san, San::Dns(_)));
+        for name in lower.common_names.iter().filter(|_| index == 0 && no_dns) {
+            let name = San::Dns(name.to_ascii_lowercase());
+            if name.validate().is_ok() && limits.forbid(&name) {
+                findings.push(forbidden(&name, &[OpenSsl]));
+            }
+        }
+    }
+}
+
+fn critical_extensions(facts: &Facts, role: Role, findings: &mut Vec<Finding>) {
+    let critical = &facts.critical;
+    if !critical.unknown.is_empty() {
+        // Of an anchor rustls takes name, key and name constraints alone.
+        let refusing = critical.refused_by.iter().copied();
+        let refusing: Vec<_> = refusing
+            .filter(|client| role != Role::Anchor || *client != Rustls)
+            .collect();
+        findings.push(finding(
+            Code::CriticalExtension,
+            facts.certificate.subject(),
+            format!(
+                "it has a critical extension {}",
+                critical.unknown.join(", ")
+            ),
+            &refusing,
         ));
     }
 }
@@ -202,7 +289,7 @@ fn anchor(path: &Path<'_>, findings: &mut Vec<Finding>) {
         return;
     };
     let alone = path.len() == 1;
-    if alone && leaf.certificate.is_self_issued() {
+    if alone && leaf.is_issued_by(leaf) {
         findings.push(finding(
             Code::SelfSignedLeaf,
             leaf.certificate.subject(),
@@ -217,7 +304,7 @@ fn anchor(path: &Path<'_>, findings: &mut Vec<Finding>) {
             "it is trusted by itself, without the CA that issued it",
             &[OpenSsl, Rustls],
         ));
-    } else if !end.certificate.is_self_issued() {
+    } else if !end.looks_self_signed() {
         findings.push(finding(
             Code::AnchorNotRoot,
             end.certificate.subject(),

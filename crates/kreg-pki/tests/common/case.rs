@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use kreg_pki::lint::{Client, Code, Finding, Lint};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -108,7 +108,10 @@ impl Made {
     }
 
     pub(crate) fn issue(&self, params: CertificateParams) -> Self {
-        let key = KeyPair::generate().unwrap();
+        self.issue_to(params, KeyPair::generate().unwrap())
+    }
+
+    pub(crate) fn issue_to(&self, params: CertificateParams, key: KeyPair) -> Self {
         let issuer = Issuer::from_params(&self.params, &self.key);
         let pem = params.signed_by(&key, &issuer).unwrap().pem();
         Self { params, key, pem }
@@ -172,6 +175,15 @@ pub(crate) fn subject(name: &str) -> DistinguishedName {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::CommonName, name);
     subject
+}
+
+/// Certificate policies with nothing but anyPolicy.
+pub(crate) const ANY_POLICY: &[u8] = &[0x30, 8, 0x30, 6, 6, 4, 0x55, 0x1d, 0x20, 0];
+
+pub(crate) fn extension(id: &[u64], content: &[u8], critical: bool) -> CustomExtension {
+    let mut extension = CustomExtension::from_oid_content(id, content.to_vec());
+    extension.set_criticality(critical);
+    extension
 }
 
 pub(crate) fn dns(name: &str) -> SanType {

@@ -66,6 +66,33 @@ impl Maker<'_> {
                 old_hash.pem(),
             )
             .found(&[Code::WeakSignature]),
+            Case::new(
+                "leaf signed with SHA-224",
+                leaf(&good, &["-sha224"]).pem(),
+                good.pem(),
+            )
+            .refused(&[Go, Rustls])
+            .found(&[Code::WeakSignature]),
+            Case::new(
+                "leaf signed with RSA-PSS",
+                leaf(
+                    &good,
+                    &[
+                        "-sha256",
+                        "-sigopt",
+                        "rsa_padding_mode:pss",
+                        "-sigopt",
+                        "rsa_pss_saltlen:digest",
+                    ],
+                )
+                .pem(),
+                good.pem(),
+            ),
+            Case::new(
+                "leaf signed with RSA and SHA-512",
+                leaf(&good, &["-sha512"]).pem(),
+                good.pem(),
+            ),
             Case::new("self-signed with SHA-1", alone.pem(), alone.pem())
                 .refused(&[Rustls])
                 .found(&[Code::WeakSignature, Code::SelfSignedLeaf]),
@@ -75,7 +102,14 @@ impl Maker<'_> {
     fn keys(&self) -> Vec<Case> {
         let good = self.root("good", &["rsa:2048"], &[]);
         let small = self.root("small", &["rsa:1024"], &[]);
+        let curve = |name: &str| {
+            let option = format!("ec_paramgen_curve:{name}");
+            ["ec".to_owned(), "-pkeyopt".to_owned(), option]
+        };
+        let curve = |name| curve(name).map(|word| &*word.leak());
         let leaf = |name, ca: &Pair, key: &[&str]| self.leaf(name, Some(ca), key, &[]);
+        let p384 = self.root("p384", &curve("P-384"), &["-sha512"]);
+        let k1 = self.root("k1", &curve("secp256k1"), &[]);
         let case = |name, leaf: Pair, ca: &Pair| {
             let mut case = Case::new(name, leaf.pem(), ca.pem());
             case.handshake = Some(self.handshake(&leaf));
@@ -95,6 +129,21 @@ impl Maker<'_> {
             .refused(&[OpenSsl, Rustls])
             .found(&[Code::WeakKey]),
             case(
+                "P-384 root that signs with SHA-512",
+                self.leaf("p384leaf", Some(&p384), &curve("P-256"), &["-sha512"]),
+                &p384,
+            ),
+            case(
+                "secp256k1 leaf",
+                leaf("k1leaf", &good, &curve("secp256k1")),
+                &good,
+            )
+            .refused(&[Go, Rustls])
+            .found(&[Code::UnevenKey]),
+            case("secp256k1 root", leaf("leaf2048", &k1, &["rsa:2048"]), &k1)
+                .refused(&[Go, Rustls])
+                .found(&[Code::UnevenKey]),
+            case(
                 "RSA root of 1024 bits",
                 leaf("leaf2048", &small, &["rsa:2048"]),
                 &small,
@@ -111,7 +160,41 @@ impl Maker<'_> {
         let version_1 = self.version_1_root();
         let leaf = |name, ca: &Pair, options: &[&str]| self.leaf(name, Some(ca), &curve, options);
         let negative = leaf("leaf", &good, &["-set_serial", "-7"]);
+        let named = |name: &str, subject: &str, names: &[&str]| {
+            let mut all = vec!["-addext", "basicConstraints=critical,CA:FALSE"];
+            all.extend(["-addext", "extendedKeyUsage=serverAuth"]);
+            all.extend(["-CA", &good.certificate, "-CAkey", &good.key]);
+            all.extend(names);
+            self.request(name, subject, &curve, &all).pem()
+        };
         vec![
+            Case::new(
+                "wildcard in the common name only",
+                named("wild", "/CN=*.registry.example", &[]),
+                good.pem(),
+            )
+            .at("a.registry.example")
+            .refused(&[Go, Rustls])
+            .found(&[Code::NoSan]),
+            Case::new(
+                "the first of two common names",
+                named("two", "/CN=docker-registry.default/CN=other.example", &[]),
+                good.pem(),
+            )
+            .refused(&[Go, Rustls])
+            .found(&[Code::NoSan]),
+            Case::new(
+                "wildcard within a label",
+                named(
+                    "part",
+                    "/CN=a",
+                    &["-addext", "subjectAltName=DNS:reg*.registry.example"],
+                ),
+                good.pem(),
+            )
+            .at("reg1.registry.example")
+            .refused(&[Go, Rustls])
+            .found(&[Code::NameNotCovered, Code::OddName]),
             Case::new("negative serial", negative.pem(), good.pem())
                 .refused(&[Go])
                 .found(&[Code::BadSerial]),

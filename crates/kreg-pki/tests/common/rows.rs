@@ -9,7 +9,10 @@ use rcgen::{
 };
 use time::Duration;
 
-use super::case::{Case, HOST, Made, ca_params, dns, leaf_params, root, self_signed, subject};
+use super::case::{
+    ANY_POLICY, Case, HOST, Made, ca_params, dns, extension, leaf_params, root, self_signed,
+    subject,
+};
 use super::now;
 
 const ALL: &[Client] = &Client::ALL;
@@ -109,6 +112,13 @@ fn names() -> Vec<Case> {
         .found(&[Code::IpAsDns]),
         case("IP SAN", vec![ip("10.96.0.50")]).at("10.96.0.50"),
         case("IPv6 SAN", vec![ip("fd00::50")]).at("fd00::50"),
+        case(
+            "IPv4 address written as IPv6",
+            vec![dns(HOST), ip("::ffff:10.96.0.50")],
+        )
+        .at("10.96.0.50")
+        .refused(&[OpenSsl, Rustls])
+        .found(&[Code::NameNotCovered]),
         case("another IP SAN", vec![ip("10.96.0.51")])
             .at("10.96.0.50")
             .refused(ALL)
@@ -174,6 +184,33 @@ fn leaves() -> Vec<Case> {
         })
         .refused(ALL)
         .found(&[Code::NotYetValid]),
+        case("leaf in its last second", &|p| p.not_after = now())
+            .refused(&[OpenSsl])
+            .found(&[Code::Expired]),
+        case("leaf in its first second", &|p| p.not_before = now()),
+        case("unknown critical extension", &|p| {
+            p.custom_extensions
+                .push(extension(&[1, 3, 6, 1, 4, 1, 55_555, 1], &[5, 0], true));
+        })
+        .refused(ALL)
+        .found(&[Code::CriticalExtension]),
+        case("unknown extension", &|p| {
+            p.custom_extensions
+                .push(extension(&[1, 3, 6, 1, 4, 1, 55_555, 1], &[5, 0], false));
+        }),
+        case("critical certificate policies", &|p| {
+            p.custom_extensions
+                .push(extension(&[2, 5, 29, 32], ANY_POLICY, true));
+        })
+        .refused(&[Rustls])
+        .found(&[Code::CriticalExtension]),
+        case("authority key identifier of another CA", &|p| {
+            p.use_authority_key_identifier_extension = false;
+            p.custom_extensions
+                .push(extension(&[2, 5, 29, 35], &[0x30, 4, 0x80, 2, 1, 2], false));
+        })
+        .refused(&[OpenSsl])
+        .found(&[Code::IssuerMismatch]),
         case("leaf valid for ten years", &|p| {
             p.not_after = now() + Duration::days(3650)
         })
@@ -214,13 +251,18 @@ fn roots() -> Vec<Case> {
         ca_params("Rare Root", |_| {}),
         KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap(),
     );
-    let limits = NameConstraints {
-        permitted_subtrees: vec![
-            GeneralSubtree::DnsName(HOST.into()),
-            GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([10, 96, 0, 0], 16)),
-        ],
-        excluded_subtrees: vec![],
+    let name = |name: &str| GeneralSubtree::DnsName(name.into());
+    let net = |net| GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix(net, 16));
+    let limits = |permitted: Vec<GeneralSubtree>, excluded: Vec<GeneralSubtree>| NameConstraints {
+        permitted_subtrees: permitted,
+        excluded_subtrees: excluded,
     };
+    let limited = |name, sans: Vec<SanType>, limits: NameConstraints| {
+        let ca = root(|p| p.name_constraints = Some(limits));
+        let leaf = ca.issue(leaf_params(|p| p.subject_alt_names = sans));
+        Case::new(name, leaf.pem(), ca.pem())
+    };
+    let ip = || SanType::IpAddress([10, 96, 0, 50].into());
     vec![
         case("root without basic constraints", &|p| {
             p.is_ca = IsCa::NoCa;
@@ -255,10 +297,60 @@ fn roots() -> Vec<Case> {
         })
         .refused(&[Go, OpenSsl])
         .found(&[Code::EkuWrong]),
-        case("root with name constraints that fit", &|p| {
-            p.name_constraints = Some(limits.clone());
-        })
+        limited(
+            "root with name constraints that fit",
+            vec![dns(HOST), ip()],
+            limits(vec![name("default"), net([10, 96, 0, 0])], vec![]),
+        ),
+        limited(
+            "root that may issue for other names only",
+            vec![dns(HOST)],
+            limits(vec![name("registry.default"), name("other")], vec![]),
+        )
+        .refused(ALL)
+        .found(&[Code::NameForbidden]),
+        limited(
+            "root that may not issue for this name",
+            vec![dns(HOST)],
+            limits(vec![], vec![name(HOST)]),
+        )
+        .refused(ALL)
+        .found(&[Code::NameForbidden]),
+        limited(
+            "root that may issue for other addresses only",
+            vec![dns(HOST), ip()],
+            limits(vec![net([10, 97, 0, 0])], vec![]),
+        )
+        .refused(ALL)
+        .found(&[Code::NameForbidden]),
+        limited(
+            "root that limits addresses, and a leaf without one",
+            vec![dns(HOST)],
+            limits(vec![net([10, 97, 0, 0])], vec![]),
+        ),
+        limited(
+            "root that may not issue for the common name, which is no SAN",
+            vec![ip()],
+            limits(vec![], vec![name(HOST)]),
+        )
+        .at("10.96.0.50")
+        .refused(&[OpenSsl])
+        .found(&[Code::NameForbidden]),
+        limited(
+            "root that limits e-mail addresses",
+            vec![dns(HOST)],
+            limits(
+                vec![],
+                vec![GeneralSubtree::Rfc822Name("example.com".into())],
+            ),
+        )
         .found(&[Code::NameConstraints]),
+        case("root with an unknown critical extension", &|p| {
+            p.custom_extensions
+                .push(extension(&[1, 3, 6, 1, 4, 1, 55_555, 1], &[5, 0], true));
+        })
+        .refused(&[Go, OpenSsl])
+        .found(&[Code::CriticalExtension]),
         Case::new(
             "old and new root of one subject, leaf from the old",
             leaf(&old),
@@ -284,6 +376,15 @@ fn roots() -> Vec<Case> {
             format!("{}{}", expired_twin.pem(), new.pem()),
         )
         .found(&[Code::Expired]),
+        Case::new(
+            "old and new root of one subject, leaf without key identifier",
+            new.issue(leaf_params(|p| {
+                p.use_authority_key_identifier_extension = false;
+            }))
+            .pem(),
+            format!("{}{}", new.pem(), old.pem()),
+        )
+        .found(&[Code::IssuerAmbiguous]),
         Case::new("root with a P-521 key", leaf(&rare), rare.pem()).found(&[Code::UnevenKey]),
     ]
 }
@@ -305,6 +406,18 @@ fn links() -> Vec<Case> {
     let direct = top.issue(leaf_params(|_| {}));
     vec![
         case("intermediate sent along", &|_| {}),
+        Case::new(
+            "an unrelated expired intermediate sent along",
+            format!(
+                "{}{}",
+                sent(&good),
+                under(&top, &|p| p.not_after = now() - Duration::HOUR)
+                    .1
+                    .pem()
+            ),
+            top.pem(),
+        )
+        .found(&[Code::Expired]),
         Case::new("intermediate not sent", good.0.pem(), top.pem())
             .refused(ALL)
             .found(&[Code::Untrusted]),
@@ -328,6 +441,11 @@ fn links() -> Vec<Case> {
         })
         .refused(ALL)
         .found(&[Code::Expired]),
+        case("intermediate without basic constraints", &|p| {
+            p.is_ca = IsCa::NoCa
+        })
+        .refused(ALL)
+        .found(&[Code::IssuerNotCa]),
         case("intermediate without CA:TRUE", &|p| {
             p.is_ca = IsCa::ExplicitNoCa
         })
