@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::leaf::order;
+use crate::lint::{Code, Lint};
 use crate::{
     AuthorityRequest, Certificate, Error, Issuer, Leaf, LeafRequest, PrivateKey, San, TrustBundle,
 };
@@ -47,8 +48,9 @@ impl Authority {
     /// be read; [`Error::KeyMismatch`] if they do not belong together;
     /// [`Error::NotAnAuthority`] if some client would refuse what it signs:
     /// no `CA:TRUE`, no `keyCertSign`, a chain that ends before its root (only
-    /// Go and rustls accept an intermediate as an anchor), or a subject that
-    /// cannot be repeated byte for byte in the leaf's issuer field.
+    /// Go and rustls accept an intermediate as an anchor), a subject that
+    /// cannot be repeated byte for byte in the leaf's issuer field, or whatever
+    /// else [`lint`](crate::lint) finds in a leaf that it signs for a trial.
     pub fn from_pem(certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self, Error> {
         const WHAT: &str = "the authority's certificate";
         let key = PrivateKey::from_pem(key, "the authority's key")?;
@@ -125,29 +127,57 @@ impl Authority {
                  in a leaf; make a new CA",
             ));
         }
-        // Shows now, not at the first renewal, that the name survives.
+        // Shows now, not at the first renewal, what clients will say.
+        let at = self.period().0;
         let probe = LeafRequest::new("probe")
             .sans([San::Dns("probe.invalid".to_owned())])
-            .issued_at(own.not_before());
-        self.sign(&probe, own.not_before()).map(drop)
+            .issued_at(at);
+        let probe = self.sign(&probe, at)?;
+        let findings = Lint::new(&probe.chain_pem(), &self.bundle().to_pem(), at).run();
+        // Which names it may issue for shows when a name is asked for, the dates likewise.
+        let passing = [Code::NameForbidden, Code::Expired, Code::NotYetValid];
+        match findings
+            .into_iter()
+            .find(|found| !found.refused_by.is_empty() && !passing.contains(&found.code))
+        {
+            Some(found) => Err(refused(&format!("what it signs is refused: {found}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// First and last moment at which the whole chain is valid.
+    fn period(&self) -> (OffsetDateTime, OffsetDateTime) {
+        let own = self.certificate();
+        let (mut first, mut last) = (own.not_before(), own.not_after());
+        for link in &self.chain {
+            first = first.max(link.not_before());
+            last = last.min(link.not_after());
+        }
+        (first, last)
     }
 
     fn sign(&self, request: &LeafRequest, now: OffsetDateTime) -> Result<Leaf, Error> {
         let own = self.certificate();
-        if now > own.not_after() {
+        let (first, last) = self.period();
+        if now > last {
             return Err(Error::AuthorityExpired {
                 subject: own.subject().to_owned(),
-                not_after: own.not_after(),
+                not_after: last,
             });
         }
         let unusable = |reason: &str| Error::NotAnAuthority {
             subject: own.subject().to_owned(),
             reason: reason.to_owned(),
         };
+        if now < first {
+            return Err(unusable(&format!(
+                "it becomes valid at {first} only; set the clock right, or wait"
+            )));
+        }
         let mut params = request.params()?;
         // A leaf is never valid where its authority is not.
-        params.not_before = params.not_before.max(own.not_before());
-        params.not_after = params.not_after.min(own.not_after());
+        params.not_before = params.not_before.max(first);
+        params.not_after = params.not_after.min(last);
         let signer = Signer::from_ca_cert_der(&own.pki_der(), self.key.pair()).map_err(|_| {
             unusable("its subject has a form that cannot be repeated in a leaf; make a new CA")
         })?;
@@ -176,14 +206,24 @@ impl Authority {
     }
 }
 
-/// Cuts the validity to the authority's own, so that no leaf outlives it.
+/// Cuts the validity to that of the authority and its chain, so that no leaf
+/// outlives them.
 ///
 /// # Errors
-/// [`Error::AuthorityExpired`], [`Error::Request`], [`Error::San`], or
-/// [`Error::Generate`].
+/// [`Error::AuthorityExpired`], [`Error::NotAnAuthority`] before its first
+/// moment, [`Error::Request`], [`Error::San`], or [`Error::Generate`].
 impl Issuer for Authority {
     fn issue(&self, request: &LeafRequest) -> Result<Leaf, Error> {
-        self.sign(request, request.at.unwrap_or_else(OffsetDateTime::now_utc))
+        let now = request.at.unwrap_or_else(OffsetDateTime::now_utc);
+        let leaf = self.sign(request, now)?;
+        let forbidden = Lint::new(&leaf.chain_pem(), &self.bundle().to_pem(), now)
+            .run()
+            .into_iter()
+            .find(|finding| finding.code == Code::NameForbidden);
+        match forbidden {
+            Some(finding) => Err(request.refused(&finding.message)),
+            None => Ok(leaf),
+        }
     }
 
     fn trust(&self, _leaf: &Leaf) -> TrustBundle {

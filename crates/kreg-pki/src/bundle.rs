@@ -47,7 +47,7 @@ impl TrustBundle {
         let text = pem.as_ref();
         let has_key = blocks::parse(text, what)?
             .iter()
-            .any(|block| blocks::is_private_key(block.tag()));
+            .any(|block| blocks::is_private_key(block.label()));
         if has_key {
             return Err(Error::PrivateKeyInBundle {
                 what: what.to_owned(),

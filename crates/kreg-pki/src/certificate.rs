@@ -73,9 +73,9 @@ impl Certificate {
     pub fn all_from_pem(pem: impl AsRef<[u8]>, what: &str) -> Result<Vec<Self>, Error> {
         let certificates = blocks::parse(pem.as_ref(), what)?
             .iter()
-            .filter(|block| block.tag() == blocks::CERTIFICATE)
+            .filter(|block| block.label() == blocks::CERTIFICATE)
             .enumerate()
-            .map(|(index, block)| Self::read(block.contents(), what, index + 1))
+            .map(|(index, block)| Self::read(block.der(), what, index + 1))
             .collect::<Result<Vec<_>, _>>()?;
         if certificates.is_empty() {
             return Err(Error::Pem {

@@ -139,25 +139,20 @@ impl PrivateKey {
         };
         let mut keys = blocks::parse(pem.as_ref(), what)?
             .into_iter()
-            .filter(|block| blocks::is_private_key(block.tag()));
+            .filter(|block| blocks::is_private_key(block.label()));
         let block = keys
             .next()
             .ok_or_else(|| refused("it holds no private key block"))?;
         if keys.next().is_some() {
             return Err(refused("it holds more than one private key; give one"));
         }
-        let encrypted = block.tag() == "ENCRYPTED PRIVATE KEY"
-            || block
-                .headers()
-                .get("Proc-Type")
-                .is_some_and(|v| v.contains("ENCRYPTED"));
+        let encrypted = block.label() == "ENCRYPTED PRIVATE KEY" || block.is_encrypted();
         if encrypted {
             return Err(refused(
                 "it is encrypted; decrypt it first with `openssl pkey -in FILE -out PLAIN`",
             ));
         }
-        let der = Zeroizing::new(block.into_contents());
-        let pkcs8 = to_pkcs8(&der).ok_or_else(|| {
+        let pkcs8 = to_pkcs8(block.der()).ok_or_else(|| {
             refused(
                 "it is not an ECDSA P-256 or P-384 key or an RSA key of 2048 bits and more; \
                  make a new one of these kinds",

@@ -242,15 +242,15 @@ fn read(pem: &[u8], what: &str, findings: &mut Vec<Finding>) -> Vec<Facts> {
     };
     let mut certificates = Vec::new();
     for block in &blocks {
-        if blocks::is_private_key(block.tag()) {
+        if blocks::is_private_key(block.label()) {
             findings.push(Finding::new(
                 Code::PrivateKeyInBundle,
                 what,
-                format!("it holds a {} block", block.tag()),
+                format!("it holds a {} block", block.label()),
                 [],
             ));
-        } else if block.tag() == blocks::CERTIFICATE {
-            match Certificate::from_der(block.contents()) {
+        } else if block.label() == blocks::CERTIFICATE {
+            match Certificate::from_der(block.der()) {
                 Ok(certificate) => certificates.extend(Facts::read(certificate)),
                 Err(error) => {
                     findings.push(Finding::new(Code::Unreadable, what, error.to_string(), []));

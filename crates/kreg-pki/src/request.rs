@@ -98,6 +98,9 @@ impl LeafRequest {
         if self.common_name.is_empty() || self.common_name.chars().count() > MAX_COMMON_NAME {
             return Err(self.refused("the common name must have 1 to 64 characters"));
         }
+        if self.common_name.contains(char::is_control) {
+            return Err(self.refused("the common name holds a control character; leave it out"));
+        }
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params
@@ -178,6 +181,11 @@ impl AuthorityRequest {
         };
         if self.instance.is_empty() || self.instance.chars().count() > MAX_COMMON_NAME {
             return Err(refused("the instance must have 1 to 64 characters"));
+        }
+        if self.instance.contains(char::is_control) {
+            return Err(refused(
+                "the instance holds a control character; leave it out",
+            ));
         }
         let serial = serial()?;
         let mut params = CertificateParams::default();

@@ -99,10 +99,12 @@ fn requests_that_make_no_sense_are_refused() {
     let nameless = LeafRequest::new("docker-registry");
     let bad_name = request().sans([kreg_pki::San::Dns("10.0.0.1".into())]);
     let long = LeafRequest::new("x".repeat(65)).sans([san("a")]);
-    for request in [nameless, bad_name, long, request().validity_days(0)] {
+    let broken = LeafRequest::new("a\nb").sans([san("a")]);
+    for request in [nameless, bad_name, long, broken, request().validity_days(0)] {
         assert!(ca.issue(&request).is_err(), "{request:?}");
     }
     assert!(Authority::generate(&AuthorityRequest::new("")).is_err());
+    assert!(Authority::generate(&AuthorityRequest::new("r\0")).is_err());
     assert!(Authority::generate(&AuthorityRequest::new("r").validity_days(u32::MAX)).is_err());
 }
 
@@ -130,6 +132,61 @@ fn an_authority_needs_a_ca_certificate_and_its_own_key() {
     assert!(matches!(as_ca, Err(Error::NotAnAuthority { .. })));
     let wrong_key = Authority::from_pem(ca.certificate_pem(), leaf.key_pem().expose_secret());
     assert!(matches!(wrong_key, Err(Error::KeyMismatch { .. })));
+}
+
+/// CAs from outside whose leaves some client would refuse.
+#[test]
+fn an_authority_that_signs_in_vain_is_refused_at_once() {
+    let load = |made: &common::case::Made| Authority::from_pem(made.pem(), made.key_pem());
+    let eku = rcgen::ExtendedKeyUsagePurpose::ClientAuth;
+    let limited = common::case::root(|p| p.extended_key_usages = vec![eku]);
+    let error = load(&limited).unwrap_err().to_string();
+    assert!(error.contains("eku-wrong"), "{error}");
+    let critical = common::case::extension(&[1, 3, 6, 1, 4, 1, 55_555, 1], &[5, 0], true);
+    let odd = common::case::root(|p| p.custom_extensions.push(critical));
+    let error = load(&odd).unwrap_err().to_string();
+    assert!(error.contains("critical-extension"), "{error}");
+
+    // One that may sign, but not everything.
+    let below = rcgen::GeneralSubtree::DnsName("example".into());
+    let few = common::case::root(|p| {
+        p.name_constraints = Some(rcgen::NameConstraints {
+            permitted_subtrees: vec![below],
+            excluded_subtrees: vec![],
+        });
+    });
+    let few = load(&few).unwrap();
+    let asked = |name| LeafRequest::new("r").sans([san(name)]).issued_at(now());
+    few.issue(&asked("registry.example")).unwrap();
+    let error = few
+        .issue(&asked("docker-registry"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("may not issue for docker-registry"),
+        "{error}"
+    );
+}
+
+#[test]
+fn nothing_is_signed_before_the_authority_begins() {
+    let ca = authority(KeyAlgorithm::EcdsaP256);
+    let early = request().issued_at(now() - Duration::DAY);
+    let error = ca.issue(&early).unwrap_err().to_string();
+    assert!(error.contains("becomes valid at"), "{error}");
+    // The hour before it was made is forgiven.
+    let skewed = request().issued_at(now() - Duration::minutes(59));
+    ca.issue(&skewed).unwrap();
+}
+
+#[test]
+fn no_leaf_outlives_the_root_above_an_intermediate() {
+    let top = common::case::root(|p| p.not_after = now() + Duration::days(20));
+    let link = top.issue(common::case::ca_params("Test Link", |_| {}));
+    let chain = format!("{}{}", top.pem(), link.pem());
+    let ca = Authority::from_pem(&chain, link.key_pem()).unwrap();
+    let leaf = ca.issue(&request()).unwrap();
+    assert_eq!(leaf.certificate().not_after(), now() + Duration::days(20));
 }
 
 #[test]

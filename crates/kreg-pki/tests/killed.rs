@@ -1,0 +1,92 @@
+//! A program that is killed while it writes a key leaves the old key or the new one.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kreg_pki::write_secret_file;
+
+/// Set in the program that is to be killed.
+const TARGET: &str = "KREG_PKI_TEST_WRITES_TO";
+const KILLS: u64 = 60;
+const SIZE: usize = 200_000;
+
+fn text(letter: char) -> String {
+    letter.to_string().repeat(SIZE)
+}
+
+/// Writes one text after the other until it is killed.
+fn write_for_ever(path: &Path) {
+    let texts = ['a', 'b'].map(text);
+    for turn in 0.. {
+        let written = write_secret_file(path, &texts[turn % 2].as_str().into());
+        written.unwrap();
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_or_the_new_file() {
+    if let Some(path) = env::var_os(TARGET) {
+        return write_for_ever(path.as_ref());
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tls.key");
+    write_secret_file(&path, &text('a').as_str().into()).unwrap();
+    let (mut seen, mut cut_short) = (BTreeSet::new(), 0);
+    for kill in 0..KILLS {
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        let mut writer = Command::new(env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "a_kill_at_any_moment_leaves_the_old_or_the_new_file",
+            ])
+            .env(TARGET, &path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // It writes by now; then a little longer each time, so that no step is spared.
+        let limit = Instant::now() + Duration::from_secs(60);
+        while fs::metadata(&path).unwrap().modified().unwrap() == before {
+            assert!(Instant::now() < limit, "it never wrote");
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_micros(kill * 97));
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+
+        let found = fs::read_to_string(&path).unwrap();
+        let first = found.chars().next().unwrap();
+        assert!(
+            found == text(first) && "ab".contains(first),
+            "{} bytes",
+            found.len()
+        );
+        seen.insert(first);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        // What a kill leaves beside it is as secret as the file.
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(
+                entry.metadata().unwrap().permissions().mode() & 0o777,
+                0o600
+            );
+            if entry.path() != path {
+                cut_short += 1;
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+    // Kills that always fell between two writings would show nothing.
+    assert!(
+        seen.len() == 2 && cut_short > 0,
+        "{seen:?}, {cut_short} cut short"
+    );
+}
