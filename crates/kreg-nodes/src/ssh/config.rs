@@ -5,18 +5,27 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::openssh::OpensshConfig;
+
 /// How nodes are entered. Host keys must stand in a known_hosts file, unless
 /// [`SshConfig::accept_new`] adds those of hosts that stand in none; a changed key is
 /// refused always.
+///
+/// What is said here wins over what an [`OpensshConfig`] says.
 #[derive(Clone, Debug)]
 pub struct SshConfig {
-    pub(super) user: String,
-    pub(super) port: u16,
+    pub(super) user: Option<String>,
+    pub(super) fallback_user: String,
+    pub(super) port: Option<u16>,
     pub(super) identities: Vec<Identity>,
+    pub(super) identities_only: bool,
+    pub(super) passphrase: Option<SecretString>,
     pub(super) agent: bool,
     pub(super) known_hosts: Vec<PathBuf>,
     pub(super) accept_new: bool,
-    pub(super) connect_timeout: Duration,
+    pub(super) jumps: Option<Vec<String>>,
+    pub(super) openssh: OpensshConfig,
+    pub(super) connect_timeout: Option<Duration>,
     pub(super) root: Option<String>,
 }
 
@@ -30,26 +39,53 @@ pub struct Identity {
 /// Where OpenSSH looks for keys if none is named (ssh_config(5), IdentityFile).
 const DEFAULT_IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
+/// Where the system's host keys are (ssh_config(5), GlobalKnownHostsFile).
+pub(super) const GLOBAL_KNOWN_HOSTS: &str = "/etc/ssh/ssh_known_hosts";
+
+/// To connect, and to log in, where nobody says otherwise.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl SshConfig {
     /// Login as `user` at port 22, with the keys in `~/.ssh` and those of the agent, host
     /// keys by `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`, 10 s to connect.
     pub fn new(user: impl Into<String>) -> SshConfig {
+        let user = user.into();
         SshConfig {
-            user: user.into(),
-            port: 22,
+            user: Some(user.clone()),
+            ..SshConfig::following(OpensshConfig::default(), user)
+        }
+    }
+
+    /// As OpenSSH's own configuration says; as `user` where that names none.
+    pub fn following(openssh: OpensshConfig, user: impl Into<String>) -> SshConfig {
+        SshConfig {
+            user: None,
+            fallback_user: user.into(),
+            port: None,
             identities: Vec::new(),
+            identities_only: false,
+            passphrase: None,
             agent: true,
             known_hosts: Vec::new(),
             accept_new: false,
-            connect_timeout: Duration::from_secs(10),
+            jumps: None,
+            openssh,
+            connect_timeout: None,
             root: None,
         }
+    }
+
+    /// Who logs in on the nodes, whatever OpenSSH's configuration says.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> SshConfig {
+        self.user = Some(user.into());
+        self
     }
 
     /// The port where a node's address names none.
     #[must_use]
     pub fn port(mut self, port: u16) -> SshConfig {
-        self.port = port;
+        self.port = Some(port);
         self
     }
 
@@ -65,6 +101,21 @@ impl SshConfig {
             path: path.into(),
             passphrase,
         });
+        self
+    }
+
+    /// Whether of the agent's keys only those are tried whose file is named: `KEY.pub` beside
+    /// each says which they are.
+    #[must_use]
+    pub fn identities_only(mut self, yes: bool) -> SshConfig {
+        self.identities_only = yes;
+        self
+    }
+
+    /// For each key file that has a passphrase and was given none of its own.
+    #[must_use]
+    pub fn passphrase(mut self, passphrase: SecretString) -> SshConfig {
+        self.passphrase = Some(passphrase);
         self
     }
 
@@ -91,10 +142,19 @@ impl SshConfig {
         self
     }
 
-    /// The longest that connecting and logging in may take, each.
+    /// Hosts to go through, the first one first, each `host`, `user@host:port` or
+    /// `ssh://user@host:port`; none at all leads there directly. As `ssh -J`, without a user it
+    /// is whoever runs this. Their host keys are checked as the nodes' are.
+    #[must_use]
+    pub fn jumps<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> SshConfig {
+        self.jumps = Some(hosts.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The longest that connecting and logging in may take, each, at each host on the way.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> SshConfig {
-        self.connect_timeout = timeout;
+        self.connect_timeout = Some(timeout);
         self
     }
 
@@ -106,34 +166,55 @@ impl SshConfig {
         self
     }
 
-    /// The key files to try.
-    pub(super) fn identity_files(&self) -> Vec<Identity> {
-        if !self.identities.is_empty() {
-            return self.identities.clone();
-        }
-        let Some(folder) = home().map(|home| home.join(".ssh")) else {
-            return Vec::new();
+    /// The key files to try where OpenSSH's configuration names `configured`.
+    pub(super) fn identity_files(&self, configured: &[PathBuf]) -> Vec<Identity> {
+        let with_passphrase = |identity: &Identity| Identity {
+            path: identity.path.clone(),
+            passphrase: identity
+                .passphrase
+                .clone()
+                .or_else(|| self.passphrase.clone()),
         };
-        DEFAULT_IDENTITIES
-            .iter()
-            .map(|name| folder.join(name))
-            .filter(|path| path.is_file())
-            .map(|path| Identity {
-                path,
-                passphrase: None,
-            })
-            .collect()
+        let named = |path: PathBuf| Identity {
+            path,
+            passphrase: self.passphrase.clone(),
+        };
+        if !self.identities.is_empty() {
+            return self.identities.iter().map(with_passphrase).collect();
+        }
+        if !configured.is_empty() {
+            return configured.iter().cloned().map(named).collect();
+        }
+        default_identities().into_iter().map(named).collect()
     }
 
     /// The known_hosts files, the one to add to first.
-    pub(super) fn known_hosts_files(&self) -> Vec<PathBuf> {
+    pub(super) fn known_hosts_files(
+        &self,
+        user: Option<&[PathBuf]>,
+        global: Option<&[PathBuf]>,
+    ) -> Vec<PathBuf> {
         if !self.known_hosts.is_empty() {
             return self.known_hosts.clone();
         }
-        let own = home().map(|home| home.join(".ssh/known_hosts"));
-        let system = Path::new("/etc/ssh/ssh_known_hosts").to_owned();
-        own.into_iter().chain([system]).collect()
+        let own = || home().map(|home| home.join(".ssh/known_hosts"));
+        let user = user.map_or_else(|| own().into_iter().collect(), <[_]>::to_vec);
+        let system = || vec![Path::new(GLOBAL_KNOWN_HOSTS).to_owned()];
+        let global = global.map_or_else(system, <[_]>::to_vec);
+        user.into_iter().chain(global).collect()
     }
+}
+
+/// Those of OpenSSH's usual keys that are there.
+fn default_identities() -> Vec<PathBuf> {
+    let Some(folder) = home().map(|home| home.join(".ssh")) else {
+        return Vec::new();
+    };
+    DEFAULT_IDENTITIES
+        .iter()
+        .map(|name| folder.join(name))
+        .filter(|path| path.is_file())
+        .collect()
 }
 
 fn home() -> Option<PathBuf> {

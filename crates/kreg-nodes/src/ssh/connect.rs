@@ -1,22 +1,26 @@
-//! From an address to a session that is logged in.
+//! From the hosts on the way to a session that is logged in at the last of them.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Mutex;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ssh2::{ErrorCode, MethodType, Session};
 
-use super::config::SshConfig;
 use super::known_hosts::KnownHosts;
-use super::{auth, host_key, lock};
+use super::openssh::AddressFamily;
+use super::route::Hop;
+use super::{auth, host_key, lock, tunnel};
 use crate::transport::TransportErrorKind;
 
 /// A session that is logged in, and its socket to wait on.
 pub(super) struct Connection {
     pub(super) session: Session,
-    stream: TcpStream,
+    pub(super) user: String,
+    stream: OwnedFd,
 }
 
 impl std::fmt::Debug for Connection {
@@ -31,73 +35,104 @@ impl AsFd for Connection {
     }
 }
 
+/// What connections have in common.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The keys known by each list of files, each read once.
+    known: Mutex<HashMap<Vec<PathBuf>, KnownHosts>>,
+    gates: Gates,
+}
+
 impl Connection {
+    /// Goes from host to host. What fails at one before the last is told as that one's.
     pub(super) fn open(
-        config: &SshConfig,
-        known: &Mutex<Option<KnownHosts>>,
-        address: &str,
+        hops: &[Hop],
+        accept_new: bool,
+        shared: &Shared,
         deadline: Instant,
     ) -> Result<Connection, TransportErrorKind> {
-        let (host, port) = parse(address, config.port)?;
-        let limit = config
-            .connect_timeout
-            .min(deadline.saturating_duration_since(Instant::now()))
-            .max(Duration::from_millis(1));
-        let stream = dial(host, port, limit)?;
+        let mut via: Option<(Connection, &Hop)> = None;
+        for (number, hop) in hops.iter().enumerate() {
+            let is_jump = number + 1 < hops.len();
+            let at_jump = |kind| match is_jump {
+                true => jump_failed(hop, kind),
+                false => kind,
+            };
+            let turn = match is_jump {
+                true => Some(shared.gates.enter(&hop.name(), deadline).map_err(at_jump)?),
+                false => None,
+            };
+            let limit = hop
+                .connect_timeout
+                .min(deadline.saturating_duration_since(Instant::now()))
+                .max(Duration::from_millis(1));
+            let stream: OwnedFd = match via.take() {
+                None => dial(hop, limit).map_err(at_jump)?.into(),
+                Some((connection, jump)) => tunnel::open(connection, jump, hop, limit)?.into(),
+            };
+            let opened = Connection::over(stream, hop, accept_new, shared, limit);
+            drop(turn);
+            via = Some((opened.map_err(at_jump)?, hop));
+        }
+        match via {
+            Some((connection, _)) => Ok(connection),
+            None => Err(TransportErrorKind::BadAddress {
+                address: String::new(),
+            }),
+        }
+    }
+
+    fn over(
+        stream: OwnedFd,
+        hop: &Hop,
+        accept_new: bool,
+        shared: &Shared,
+        limit: Duration,
+    ) -> Result<Connection, TransportErrorKind> {
         let failed = |e: ssh2::Error| handshake_error(&e, limit);
         let mut session = Session::new().map_err(failed)?;
         session.set_tcp_stream(stream.try_clone().map_err(|e| lost(&e))?);
         session.set_timeout(u32::try_from(limit.as_millis()).unwrap_or(u32::MAX));
+        let (name, port) = &hop.known_as;
         let preferred = {
-            let mut known = lock(known);
-            let known = match known.as_mut() {
-                Some(known) => known,
-                None => known.insert(KnownHosts::read(config.known_hosts_files())?),
-            };
-            host_key::preference(&known.algorithms(host, port))
+            let mut all = lock(&shared.known);
+            if !all.contains_key(&hop.known_hosts) {
+                let known = KnownHosts::read(&hop.known_hosts)?;
+                all.insert(hop.known_hosts.clone(), known);
+            }
+            let known = all.entry(hop.known_hosts.clone()).or_default();
+            host_key::preference(&known.algorithms(name, *port))
         };
         session
             .method_pref(MethodType::HostKey, &preferred)
             .map_err(failed)?;
         session.handshake().map_err(failed)?;
-        host_key::check(config, &mut lock(known), &session, host, port)?;
-        auth::login(config, &session, limit)?;
-        Ok(Connection { session, stream })
+        host_key::check(
+            hop,
+            accept_new,
+            lock(&shared.known)
+                .entry(hop.known_hosts.clone())
+                .or_default(),
+            &session,
+        )?;
+        auth::login(hop, &session, limit)?;
+        Ok(Connection {
+            session,
+            user: hop.user.clone(),
+            stream,
+        })
     }
 }
 
-/// Host and port of `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address.
-fn parse(address: &str, default: u16) -> Result<(&str, u16), TransportErrorKind> {
-    let bad = || TransportErrorKind::BadAddress {
-        address: address.to_owned(),
-    };
-    let (host, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) = rest.split_once(']').ok_or_else(bad)?;
-            (host, rest.strip_prefix(':'))
-        }
-        None if address.matches(':').count() > 1 => (address, None),
-        None => match address.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (address, None),
-        },
-    };
-    let port = match port {
-        Some(port) => port
-            .parse()
-            .ok()
-            .filter(|&port| port != 0)
-            .ok_or_else(bad)?,
-        None => default,
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:%".contains(c);
-    match !host.is_empty() && !host.starts_with('-') && host.chars().all(plain) {
-        true => Ok((host, port)),
-        false => Err(bad()),
+pub(super) fn jump_failed(hop: &Hop, kind: TransportErrorKind) -> TransportErrorKind {
+    TransportErrorKind::Jump {
+        host: hop.name(),
+        kind: Box::new(kind),
     }
 }
 
-fn dial(host: &str, port: u16, limit: Duration) -> Result<TcpStream, TransportErrorKind> {
+fn dial(hop: &Hop, limit: Duration) -> Result<TcpStream, TransportErrorKind> {
+    let (host, port) = (hop.host.as_str(), hop.port);
     let unresolved = |detail: String| TransportErrorKind::Unresolved {
         name: host.to_owned(),
         detail,
@@ -105,8 +140,13 @@ fn dial(host: &str, port: u16, limit: Duration) -> Result<TcpStream, TransportEr
     let addresses = (host, port)
         .to_socket_addrs()
         .map_err(|e| unresolved(e.to_string()))?;
+    let fits = |address: &SocketAddr| match hop.family {
+        None => true,
+        Some(AddressFamily::Inet) => address.is_ipv4(),
+        Some(AddressFamily::Inet6) => address.is_ipv6(),
+    };
     let mut last = None;
-    for address in addresses {
+    for address in addresses.filter(fits) {
         match TcpStream::connect_timeout(&address, limit) {
             Ok(stream) => {
                 // Small requests and answers, each waiting for the other.
@@ -136,6 +176,56 @@ fn dial(host: &str, port: u16, limit: Duration) -> Result<TcpStream, TransportEr
     })
 }
 
+/// sshd drops logins at random once ten are under way (sshd_config(5), MaxStartups), and all
+/// nodes behind a jump host log in there at once.
+const LOGINS_AT_A_JUMP_HOST: usize = 8;
+
+/// Lets few in at a time, each jump host by itself.
+#[derive(Debug, Default)]
+struct Gates {
+    inside: Mutex<HashMap<String, usize>>,
+    left: Condvar,
+}
+
+struct Turn<'a> {
+    gates: &'a Gates,
+    host: String,
+}
+
+impl Gates {
+    fn enter(&self, host: &str, deadline: Instant) -> Result<Turn<'_>, TransportErrorKind> {
+        let begun = Instant::now();
+        let limit = deadline.saturating_duration_since(begun);
+        let full = |inside: &mut HashMap<String, usize>| {
+            inside.get(host).copied().unwrap_or(0) >= LOGINS_AT_A_JUMP_HOST
+        };
+        let (mut inside, waited) = self
+            .left
+            .wait_timeout_while(lock(&self.inside), limit, full)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(TransportErrorKind::Timeout {
+                during: "waiting for others to log in",
+                after: begun.elapsed(),
+            });
+        }
+        *inside.entry(host.to_owned()).or_default() += 1;
+        Ok(Turn {
+            gates: self,
+            host: host.to_owned(),
+        })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(inside) = lock(&self.gates.inside).get_mut(&self.host) {
+            *inside -= 1;
+        }
+        self.gates.left.notify_all();
+    }
+}
+
 fn lost(error: &io::Error) -> TransportErrorKind {
     TransportErrorKind::Lost {
         during: "connecting",
@@ -157,41 +247,5 @@ fn handshake_error(error: &ssh2::Error, limit: Duration) -> TransportErrorKind {
         false => TransportErrorKind::Handshake {
             detail: error.message().to_owned(),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn reads_addresses() {
-        let of = |text| parse(text, 22).ok();
-        assert_eq!(of("node1"), Some(("node1", 22)));
-        assert_eq!(of("10.0.0.1:2222"), Some(("10.0.0.1", 2222)));
-        assert_eq!(of("[fd00::1]:2222"), Some(("fd00::1", 2222)));
-        assert_eq!(of("[fd00::1]"), Some(("fd00::1", 22)));
-        assert_eq!(of("fd00::1"), Some(("fd00::1", 22)));
-        for bad in [
-            "",
-            ":22",
-            "a:b",
-            "a:0",
-            "a:70000",
-            "[a",
-            "-oProxyCommand=x",
-            "a b",
-            "u@h",
-        ] {
-            assert_eq!(of(bad), None, "{bad}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics(text in "\\PC{0,30}") {
-            let _ = parse(&text, 22);
-        }
     }
 }

@@ -15,6 +15,9 @@ use crate::transport::{OUTPUT_LIMIT, Output, TransportErrorKind};
 const COMMAND: &str =
     r#"sh -c 'if [ "$(id -u)" = 0 ]; then exec sh -s; fi; exec sudo -n -- sh -s'"#;
 
+/// The same for whoever is root already.
+const COMMAND_OF_ROOT: &str = "exec sh -s";
+
 /// Opens a channel and starts the shell in it.
 pub(super) fn open(
     connection: &Connection,
@@ -28,7 +31,10 @@ pub(super) fn open(
     session.set_timeout(u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
     let open = || {
         let mut channel = session.channel_session()?;
-        channel.exec(COMMAND)?;
+        channel.exec(match connection.user.as_str() {
+            "root" => COMMAND_OF_ROOT,
+            _ => COMMAND,
+        })?;
         Ok(channel)
     };
     open().map_err(|e: ssh2::Error| TransportErrorKind::Lost {

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 use ssh2::Session;
 
-use super::config::SshConfig;
 use super::known_hosts::{self, KnownHosts, Verdict, host_name};
+use super::route::Hop;
 use crate::quote;
 use crate::transport::TransportErrorKind;
 
@@ -42,12 +42,12 @@ pub(super) fn preference(known: &[&str]) -> String {
 
 /// Checks the key that the server showed in the handshake.
 pub(super) fn check(
-    config: &SshConfig,
-    known: &mut Option<KnownHosts>,
+    hop: &Hop,
+    accept_new: bool,
+    known: &mut KnownHosts,
     session: &Session,
-    host: &str,
-    port: u16,
 ) -> Result<(), TransportErrorKind> {
+    let (host, port) = (hop.known_as.0.as_str(), hop.known_as.1);
     let Some((key, _)) = session.host_key() else {
         return Err(TransportErrorKind::Handshake {
             detail: "the server showed no host key".to_owned(),
@@ -59,15 +59,10 @@ pub(super) fn check(
         });
     };
     let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)));
-    let known = known.get_or_insert_default();
-    let file = config
-        .known_hosts_files()
-        .into_iter()
-        .next()
-        .unwrap_or_default();
+    let file = hop.known_hosts.first().cloned().unwrap_or_default();
     match known.check(host, port, &algorithm, key) {
         Verdict::Known => Ok(()),
-        Verdict::Unknown if config.accept_new => {
+        Verdict::Unknown if accept_new => {
             let line = known_hosts::line(host, port, &algorithm, key);
             append(&file, &line)?;
             tracing::warn!(host, port, fingerprint, "host key trusted at first sight");

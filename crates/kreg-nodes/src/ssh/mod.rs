@@ -5,16 +5,21 @@ mod config;
 mod connect;
 mod exec;
 mod host_key;
+mod key;
 pub mod known_hosts;
+pub mod openssh;
+mod pattern;
+mod route;
+mod tunnel;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use config::{Identity, SshConfig};
+pub use key::has_passphrase;
 
-use self::connect::Connection;
-use self::known_hosts::KnownHosts;
+use self::connect::{Connection, Shared};
 use crate::transport::{NodeTransport, Output, TransportError, TransportErrorKind};
 use crate::{Node, quote};
 
@@ -24,7 +29,7 @@ use crate::{Node, quote};
 #[derive(Debug)]
 pub struct Ssh {
     config: SshConfig,
-    known: Mutex<Option<KnownHosts>>,
+    shared: Shared,
     connections: Mutex<HashMap<Node, Slot>>,
 }
 
@@ -36,7 +41,7 @@ impl Ssh {
     pub fn new(config: SshConfig) -> Ssh {
         Ssh {
             config,
-            known: Mutex::new(None),
+            shared: Shared::default(),
             connections: Mutex::new(HashMap::new()),
         }
     }
@@ -63,8 +68,10 @@ impl NodeTransport for Ssh {
         let mut channel = match channel {
             Some(channel) => channel,
             None => {
-                let fresh = Connection::open(&self.config, &self.known, &node.address, deadline)
-                    .map_err(failed)?;
+                let hops = route::route(&self.config, node).map_err(failed)?;
+                let accept_new = self.config.accept_new;
+                let fresh =
+                    Connection::open(&hops, accept_new, &self.shared, deadline).map_err(failed)?;
                 let channel = exec::open(&fresh, deadline).map_err(failed)?;
                 *kept = Some(fresh);
                 channel
@@ -87,7 +94,7 @@ impl NodeTransport for Ssh {
             timeout,
             deadline,
         )
-        .and_then(|output| exec::check_privilege(&self.config.user, output));
+        .and_then(|output| exec::check_privilege(&connection.user, output));
         if matches!(
             result,
             Err(TransportErrorKind::Lost { .. } | TransportErrorKind::Timeout { .. })

@@ -123,6 +123,32 @@ pub enum TransportErrorKind {
         /// The words of the system or of libssh2.
         detail: String,
     },
+    /// A host on the way to the node failed.
+    #[error("jump host {host}: {kind}")]
+    Jump {
+        /// `host:port` of the jump host.
+        host: String,
+        /// What failed there.
+        kind: Box<TransportErrorKind>,
+    },
+    /// A host on the way could not reach the next one.
+    #[error("jump host {host} cannot connect to {to} ({detail})")]
+    JumpRefused {
+        /// `host:port` of the jump host.
+        host: String,
+        /// `host:port` of where it was to lead.
+        to: String,
+        /// libssh2's words.
+        detail: String,
+    },
+    /// OpenSSH's configuration says what kreg cannot follow.
+    #[error("{at} of OpenSSH's configuration cannot be followed: {detail}")]
+    OpensshConfig {
+        /// `file:line`.
+        at: String,
+        /// Why not.
+        detail: String,
+    },
     /// The script printed more than [`crate::transport::OUTPUT_LIMIT`].
     #[error("the script printed more than {limit} bytes")]
     TooMuchOutput {
@@ -171,8 +197,20 @@ impl TransportError {
     /// The step to name in a report.
     #[must_use]
     pub fn step(&self) -> &'static str {
+        self.kind.step()
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        self.kind.remedy(&self.address)
+    }
+}
+
+impl TransportErrorKind {
+    fn step(&self) -> &'static str {
         use TransportErrorKind as K;
-        match *self.kind {
+        match self {
             K::HostKeyUnknown { .. }
             | K::HostKeyChanged { .. }
             | K::HostKeyRevoked { .. }
@@ -186,16 +224,16 @@ impl TransportError {
             | K::Timeout {
                 during: RUNNING, ..
             } => "run",
+            K::Jump { kind, .. } => kind.step(),
+            K::OpensshConfig { .. } => "configuration",
             _ => "connect",
         }
     }
 
-    /// What to do next.
-    #[must_use]
-    pub fn remedy(&self) -> String {
+    /// `host`: where it happened.
+    fn remedy(&self, host: &str) -> String {
         use TransportErrorKind as K;
-        let host = &self.address;
-        match &*self.kind {
+        match self {
             K::BadAddress { .. } => {
                 "write `host`, `host:port` or `[v6]:port` for this node".to_owned()
             }
@@ -237,6 +275,16 @@ impl TransportError {
                 "look for a login script on the node that prints without end".to_owned()
             }
             K::Start { program, .. } => format!("install `{program}`"),
+            K::Jump { host, kind } => kind.remedy(host),
+            K::JumpRefused { host, to, .. } => format!(
+                "see that {to} can be reached from {host}, and that its sshd allows \
+                 AllowTcpForwarding"
+            ),
+            K::OpensshConfig { .. } => {
+                "say with kreg's own flags how to get there, and leave OpenSSH's configuration \
+                 out by --ssh-config none; or give kreg a file of its own with --ssh-config FILE"
+                    .to_owned()
+            }
         }
     }
 }
