@@ -178,3 +178,13 @@ fn cluster(chore: Cluster) -> Result<()> {
         Cluster::Status { name } => cluster::status(&name),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

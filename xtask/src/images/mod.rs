@@ -7,7 +7,7 @@ mod base;
 mod catalogue;
 mod recipe;
 
-pub(crate) use catalogue::{BUSYBOX, NGINX, REGISTRY, REGISTRY_3, S3, catalogue, for_tests};
+pub(crate) use catalogue::{BUSYBOX, NGINX, REGISTRY, REGISTRY_3, S3, SSHD, catalogue, for_tests};
 pub(crate) use recipe::{CONTENT, Recipe, Source, recorded};
 
 use crate::engine;

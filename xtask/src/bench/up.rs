@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: `kreg up` beside the tutorial typed by hand, on one cluster, in one run.
+//! `kreg up` beside the tutorial typed by hand, on one cluster, in one run.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::{median, put};
 use crate::cluster;
 use crate::e2e::call::{Call, Ran};
 use crate::e2e::world::{World, build_kreg};
@@ -13,9 +14,10 @@ use crate::packages::{self, tool};
 use crate::progress::say;
 
 /// The tutorial, typed.
-const TUTORIAL: &str = include_str!("../assets/bench/tutorial.sh");
+const TUTORIAL: &str = include_str!("../../assets/bench/tutorial.sh");
 
 #[derive(Debug, clap::Args)]
+#[group(id = "up")]
 pub(crate) struct Options {
     /// How often each is measured; they take turns
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -96,11 +98,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     let table = table(&about(&world)?, &seconds);
-    crate::e2e::print(table.trim_end());
-    match &options.write {
-        None => Ok(()),
-        Some(file) => std::fs::write(file, &table).tried(|| format!("write {}", file.display())),
-    }
+    put(&table, options.write.as_deref())
 }
 
 fn kreg(world: &World, arguments: &[&str]) -> Result<Ran> {
@@ -165,27 +163,9 @@ fn table(about: &str, seconds: &[Vec<f64>]) -> String {
     text
 }
 
-fn median(times: &[f64]) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.as_slice() {
-        [] => f64::NAN,
-        all if all.len() % 2 == 1 => all[middle],
-        all => f64::midpoint(all[middle - 1], all[middle]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn medians() {
-        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
-        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
-        assert!(median(&[]).is_nan());
-    }
 
     #[test]
     fn the_table_compares_with_the_tutorial() {
