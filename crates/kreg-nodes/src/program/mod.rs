@@ -1,5 +1,6 @@
 //! The shell script that runs on a node: rendered here, readable by an administrator.
 
+mod agent;
 mod answer;
 mod erase;
 mod probe;

@@ -20,6 +20,10 @@ files=$nl
 look() {
   case $1 in *"$nl"*) return 0 ;; esac
   case $files in *"$nl$1$nl"*) return 0 ;; esac
+  if ! in_sight "$1"; then
+    printf 'unreadable %s\n' "$1"
+    return 0
+  fi
   path=$root$1
   [ ! -L "$path" ] || printf 'link %s\n' "$1"
   if [ -d "$path" ]; then
@@ -33,6 +37,15 @@ look() {
   elif [ -e "$path" ]; then
     printf 'special %s\n' "$1"
   fi
+}
+
+# Whether PATH is seen here as the node has it. In a Pod only some trees are mounted.
+in_sight() {
+  [ -n "${KREG_TREES-}" ] || return 0
+  for tree in $KREG_TREES; do
+    case $1/ in "$tree"/*) return 0 ;; esac
+  done
+  return 1
 }
 
 # look_in DIR: the directory and what lies in it.
@@ -111,6 +124,11 @@ find_runtimes() {
       seen="$seen$name "
       running "$name" "${process#/proc/}"
     done
+  elif [ -n "${KREG_RUNTIME-}" ]; then
+    # Where no process of the node is seen: what the cluster says of it.
+    name=${KREG_RUNTIME%% *}
+    seen=" $name "
+    printf 'running %s\nversion %s %s\n' "$name" "$name" "$KREG_RUNTIME"
   fi
   for name in containerd dockerd crio cri-dockerd podman k3s rke2; do
     for dir in /usr/bin /usr/local/bin /usr/sbin /opt/bin; do

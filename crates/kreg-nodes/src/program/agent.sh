@@ -1,0 +1,73 @@
+# Watches over this node: runs the check beside it whenever a file that it hangs on was touched.
+# Between checks one `stat` and one `sleep` is all that runs.
+set -u
+
+nl='
+'
+here=${KREG_PROGRAMS-/kreg}
+state=${KREG_STATE-/run/kreg}
+KREG_WATCH=$state/watch
+export KREG_WATCH
+root=${KREG_ROOT-}
+paths=''
+idle=0
+again=''
+seen=none
+
+trap 'exit 0' TERM INT
+
+# Name, inode, time of the last change of bytes or of mode, size, mode: times of change cannot be set.
+stamp() {
+  set -f
+  IFS=$nl
+  # shellcheck disable=SC2086 # lines
+  set -- $paths
+  IFS=' '
+  [ $# -eq 0 ] || stat -c '%n %i %Z %s %a' "$@" 2>/dev/null
+}
+
+check() {
+  idle=0
+  answer=$(sh "$here/check.sh") || :
+  case $answer in
+    '{"schema":'*'"state":"unchanged"'* | '{"schema":'*'"state":"changed"'*) good=yes ;;
+    *) good='' ;;
+  esac
+  paths=''
+  while IFS= read -r path; do
+    paths=$paths$root$path$nl
+  done <"$KREG_WATCH"
+  case $answer in
+    '{"schema":'*) ;;
+    *) answer="{\"schema\":\"kreg/v1\",\"program\":\"agent\",\"instance\":\"\",\"state\":\"failed\",\"step\":\"run\",\"files\":[]}" ;;
+  esac
+  if [ "$answer" != "$(cat "$state/answer" 2>/dev/null)" ]; then
+    printf '%s\n' "$answer"
+    printf '%s\n' "$answer" >"$state/answer.new" && mv -f "$state/answer.new" "$state/answer"
+    printf '%s\n' "$answer" 2>/dev/null >"${KREG_MESSAGE-/dev/termination-log}"
+  fi
+  if [ -n "$good" ]; then
+    [ -f "$state/ready" ] || : >"$state/ready"
+  else
+    rm -f "$state/ready"
+  fi
+}
+
+# A check is the last one only if nothing was touched since the one before it: times are in seconds.
+while :; do
+  now=$(stamp)
+  if [ "$now" != "$seen" ] || [ -n "$again" ]; then
+    quiet=''
+    [ "$now" != "$seen" ] || quiet=yes
+    check
+    seen=$(stamp)
+    again=yes
+    if [ -n "$quiet" ] && [ "$seen" = "$now" ]; then again=''; fi
+  else
+    idle=$((idle + 1))
+    # What no file tells, such as room on a disk.
+    if [ "$idle" -ge 300 ] || { [ -z "$good" ] && [ "$idle" -ge 15 ]; }; then again=yes; fi
+  fi
+  sleep "${KREG_PERIOD-2}" &
+  wait $!
+done
