@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | say what nodes must trust, and how they find it | [`Trust`], [`NameMode`] |
 //! | do it on many nodes: look, plan, trust, untrust | [`Fleet`], which gives a [`Receipt`] for each |
-//! | reach nodes | [`ssh::Ssh`] (feature `ssh`), [`LocalRoot`], or your own [`NodeTransport`] |
+//! | reach nodes | [`ssh::Ssh`] (feature `ssh`), `daemonset::AgentPods` (feature `daemonset`), [`LocalRoot`], or your own [`NodeTransport`] |
+//! | keep nodes that way, those that join later too | `daemonset::NodeAgent` |
 //! | know that your own keeps all promises | [`conformance::check`] |
 //! | read facts, decide, print a diff | [`ProbeRequest`], [`NodeFacts::decode`], [`NodePlan::decide`] |
 //! | see what runs as root | [`NodeProgram::script`] |
@@ -47,6 +48,8 @@
 
 pub mod conformance;
 pub mod containerd;
+#[cfg(feature = "daemonset")]
+pub mod daemonset;
 pub mod facts;
 mod fleet;
 pub mod hosts_file;

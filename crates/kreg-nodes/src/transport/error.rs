@@ -155,6 +155,20 @@ pub enum TransportErrorKind {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// No agent's Pod runs on the node.
+    #[error("no node agent runs on it ({state})")]
+    NoAgent {
+        /// What there is instead.
+        state: String,
+    },
+    /// The cluster's API server refused or failed.
+    #[error("cannot {tried} ({detail})")]
+    Cluster {
+        /// What was tried.
+        tried: &'static str,
+        /// The words of the server, or of the connection to it.
+        detail: String,
+    },
     /// The shell could not be started.
     #[error("`{program}` could not be started ({detail})")]
     Start {
@@ -218,6 +232,7 @@ impl TransportErrorKind {
             K::Auth { .. } => "login",
             K::Privilege { .. } => "sudo",
             K::TooMuchOutput { .. } | K::Start { .. } => "run",
+            K::NoAgent { .. } => "agent",
             K::Lost {
                 during: RUNNING, ..
             }
@@ -284,6 +299,12 @@ impl TransportErrorKind {
                 "say with kreg's own flags how to get there, and leave OpenSSH's configuration \
                  out by --ssh-config none; or give kreg a file of its own with --ssh-config FILE"
                     .to_owned()
+            }
+            K::NoAgent { .. } => format!(
+                "see `kubectl -n kreg-nodes get pods -o wide` and whether node {host} is Ready"
+            ),
+            K::Cluster { .. } => {
+                "see whether the API server answers, and what `kreg export rbac` lists".to_owned()
             }
         }
     }
