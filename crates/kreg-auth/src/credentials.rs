@@ -134,11 +134,12 @@ impl Credentials {
     /// The value of an `Authorization` header, `Basic ...` (RFC 7617).
     #[must_use]
     pub fn authorization(&self) -> SecretString {
-        format!(
-            "Basic {}",
-            Zeroizing::new(self.basic_token().expose_secret().to_owned()).as_str()
-        )
-        .into()
+        let token = self.basic_token();
+        // Room for all of it, so that growing leaves no copies behind.
+        let mut header = String::with_capacity("Basic ".len() + token.expose_secret().len());
+        header.push_str("Basic ");
+        header.push_str(token.expose_secret());
+        header.into()
     }
 }
 

@@ -39,8 +39,11 @@ pub enum RecipeError {
         length: usize,
     },
     /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes; on Linux see random(7)")]
-    Randomness(#[source] getrandom::Error),
+    #[error("the operating system gave no random bytes ({reason}); on Linux see random(7)")]
+    Randomness {
+        /// What it said.
+        reason: String,
+    },
 }
 
 impl PasswordRecipe {
@@ -75,7 +78,9 @@ impl PasswordRecipe {
         let mut password = Zeroizing::new(String::with_capacity(self.length));
         let mut bytes = Zeroizing::new([0u8; PASSWORD_MAX_BYTES]);
         while password.len() < self.length {
-            getrandom::fill(bytes.as_mut_slice()).map_err(RecipeError::Randomness)?;
+            getrandom::fill(bytes.as_mut_slice()).map_err(|error| RecipeError::Randomness {
+                reason: error.to_string(),
+            })?;
             let room = self.length - password.len();
             let letters = bytes.iter().map(|byte| usize::from(*byte));
             for letter in letters.filter(|byte| *byte < fair).take(room) {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -15,7 +15,7 @@ use kreg_pki::write_secret_file;
 
 /// Set in the program that is to be killed.
 const TARGET: &str = "KREG_PKI_TEST_WRITES_TO";
-const KILLS: u64 = 60;
+const KILLS: u32 = 60;
 const SIZE: usize = 200_000;
 
 fn text(letter: char) -> String {
@@ -31,6 +31,17 @@ fn write_for_ever(path: &Path) {
     }
 }
 
+/// Waits until another file is at the path.
+fn written_anew(path: &Path) -> Instant {
+    let inode = || fs::metadata(path).unwrap().ino();
+    let (before, limit) = (inode(), Instant::now() + Duration::from_secs(60));
+    while inode() == before {
+        assert!(Instant::now() < limit, "it never writes");
+        thread::sleep(Duration::from_micros(50));
+    }
+    Instant::now()
+}
+
 #[test]
 fn a_kill_at_any_moment_leaves_the_old_or_the_new_file() {
     if let Some(path) = env::var_os(TARGET) {
@@ -41,7 +52,6 @@ fn a_kill_at_any_moment_leaves_the_old_or_the_new_file() {
     write_secret_file(&path, &text('a').as_str().into()).unwrap();
     let (mut seen, mut cut_short) = (BTreeSet::new(), 0);
     for kill in 0..KILLS {
-        let before = fs::metadata(&path).unwrap().modified().unwrap();
         let mut writer = Command::new(env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -51,13 +61,10 @@ fn a_kill_at_any_moment_leaves_the_old_or_the_new_file() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // It writes by now; then a little longer each time, so that no step is spared.
-        let limit = Instant::now() + Duration::from_secs(60);
-        while fs::metadata(&path).unwrap().modified().unwrap() == before {
-            assert!(Instant::now() < limit, "it never wrote");
-            thread::sleep(Duration::from_millis(1));
-        }
-        thread::sleep(Duration::from_micros(kill * 97));
+        // It writes by now. Each kill falls a little later in the time that one writing takes.
+        let begun = written_anew(&path);
+        let took = written_anew(&path) - begun;
+        thread::sleep(took.mul_f64(f64::from(kill) / f64::from(KILLS)));
         writer.kill().unwrap();
         writer.wait().unwrap();
 

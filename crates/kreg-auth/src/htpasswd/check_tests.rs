@@ -34,27 +34,24 @@ fn the_last_line_of_a_user_counts() {
     assert!(!both.check("u", &"first".into()).is_accepted());
 }
 
-/// The median of several runs, so that one interruption does not count.
-fn time(file: &Htpasswd, name: &str) -> Duration {
-    let mut times: Vec<Duration> = (0..15)
-        .map(|_| {
-            let start = Instant::now();
-            assert!(!file.check(name, &"wrong".into()).is_accepted());
-            start.elapsed()
-        })
-        .collect();
-    times.sort();
-    times[times.len() / 2]
-}
-
 #[test]
 fn a_refusal_takes_as_long_whoever_asks() {
+    const NAMES: [&str; 4] = ["dear", "nobody", "cheap", "apr1"];
     let mut file = Htpasswd::parse("apr1:$apr1$zzz$zzz\n");
     file.add(&user("cheap", "right"), cost(4)).unwrap();
     file.add(&user("dear", "right"), cost(9)).unwrap();
-    let dear = time(&file, "dear").as_secs_f64();
-    for name in ["nobody", "cheap", "apr1"] {
-        let ratio = time(&file, name).as_secs_f64() / dear;
+    // Taking turns, and the best of each: other work on this machine only ever adds.
+    let mut best = [Duration::MAX; NAMES.len()];
+    for _ in 0..15 {
+        for (best, name) in best.iter_mut().zip(NAMES) {
+            let start = Instant::now();
+            assert!(!file.check(name, &"wrong".into()).is_accepted());
+            *best = start.elapsed().min(*best);
+        }
+    }
+    let [dear, others @ ..] = best;
+    for (name, time) in NAMES[1..].iter().zip(others) {
+        let ratio = time.as_secs_f64() / dear.as_secs_f64();
         // Without the stretch the ratio is under 1/30; the margin is for a busy machine.
         assert!(
             (0.5..2.0).contains(&ratio),

@@ -68,7 +68,7 @@ pub enum HtpasswdError {
         /// The user.
         username: String,
         /// What bcrypt said.
-        source: bcrypt::BcryptError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -196,7 +196,7 @@ impl Htpasswd {
 fn hash(user: &Credentials, cost: Cost) -> Result<String, HtpasswdError> {
     bcrypt_2y(user.password().expose_secret(), cost).map_err(|source| HtpasswdError::Hash {
         username: user.username().to_owned(),
-        source,
+        source: source.into(),
     })
 }
 

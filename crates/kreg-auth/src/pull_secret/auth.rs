@@ -7,10 +7,10 @@ use base64::alphabet::STANDARD;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::PullSecretError;
+use super::{PullSecretError, json};
 
 /// Go's decoders ignore stray bits, and want all of the padding or none.
 const fn go_base64(padding: DecodePaddingMode) -> GeneralPurpose {
@@ -35,12 +35,17 @@ pub struct Auth {
 
 impl Auth {
     pub(super) fn read(key: &str, entry: &Value) -> Result<Auth, PullSecretError> {
-        if !(entry.is_object() || entry.is_null()) {
-            return Err(PullSecretError::NotAnObject {
-                at: format!("`{key}`"),
-            });
-        }
-        let text = |field: &'static str| match entry.get(field) {
+        let none = Map::new();
+        let fields = match entry {
+            Value::Object(fields) => fields,
+            Value::Null => &none,
+            _ => {
+                return Err(PullSecretError::NotAnObject {
+                    at: format!("`{key}`"),
+                });
+            }
+        };
+        let text = |field: &'static str| match json::field(fields, field, key)? {
             None | Some(Value::Null) => Ok(""),
             Some(Value::String(text)) => Ok(text.as_str()),
             Some(_) => Err(PullSecretError::NotText {

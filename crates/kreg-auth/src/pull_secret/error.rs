@@ -9,6 +9,23 @@ pub enum PullSecretError {
     /// Not JSON at all.
     #[error("the pull secret is not JSON; make it anew, or look at the place named below")]
     NotJson(#[source] serde_json::Error),
+    /// A key stands twice in one object.
+    #[error(
+        "a key stands twice in one object of the pull secret, at the place named below; programs \
+         disagree on which of them counts: keep one"
+    )]
+    Twice(#[source] serde_json::Error),
+    /// A field stands twice, in different cases, which the kubelet does not tell apart.
+    #[error(
+        "`{field}` stands twice in {at} of the pull secret, in different cases, which the kubelet \
+         does not tell apart: keep one"
+    )]
+    TwoCases {
+        /// The registry's key, or `the document`.
+        at: String,
+        /// The field.
+        field: &'static str,
+    },
     /// Something that must be a JSON object is none.
     #[error(
         "{at} in the pull secret is not a JSON object; it has the shape \

@@ -2,6 +2,7 @@
 
 mod auth;
 mod error;
+mod json;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -66,11 +67,14 @@ impl PullSecret {
     /// Reads a document, as strictly as the kubelet, which ignores the whole Secret for one
     /// bad entry.
     ///
+    /// Field names count without regard to case, as for the kubelet. What stands twice is
+    /// refused: programs disagree on which counts, and writing it back would drop the other.
+    ///
     /// # Errors
-    /// [`PullSecretError`] if it is not JSON, not of this shape, or an `auth` is not
-    /// `base64(user:password)`. No message holds anything of a password.
+    /// [`PullSecretError`] if it is not JSON, not of this shape, holds a key twice, or an `auth`
+    /// is not `base64(user:password)`. No message holds anything of a password.
     pub fn parse(json: &[u8]) -> Result<PullSecret, PullSecretError> {
-        let document = match serde_json::from_slice(json).map_err(PullSecretError::NotJson)? {
+        let document = match json::read(json)? {
             Value::Object(document) => document,
             _ => {
                 return Err(PullSecretError::NotAnObject {
@@ -80,7 +84,7 @@ impl PullSecret {
         };
         // From here on a refused document is wiped too.
         let secret = PullSecret { document };
-        match secret.document.get("auths") {
+        match json::field(&secret.document, "auths", "the document")? {
             None if secret.document.values().any(looks_like_an_entry) => {
                 return Err(PullSecretError::Legacy);
             }
@@ -94,7 +98,7 @@ impl PullSecret {
         for (key, entry) in secret.raw_entries() {
             Auth::read(key, entry)?;
         }
-        match secret.document.get("HttpHeaders") {
+        match json::field(&secret.document, "HttpHeaders", "the document")? {
             None | Some(Value::Null) => {}
             Some(Value::Object(headers)) => {
                 if let Some((field, _)) = headers
@@ -119,10 +123,7 @@ impl PullSecret {
     /// The document as JSON without spaces, for the Secret's data.
     #[must_use]
     pub fn to_json(&self) -> SecretString {
-        // A map with text keys always has a JSON form.
-        serde_json::to_string(&self.document)
-            .unwrap_or_default()
-            .into()
+        json::write(&self.document)
     }
 
     /// Sets the credentials for all images of a registry. Other fields of an entry that was
@@ -142,10 +143,7 @@ impl PullSecret {
 
     /// Takes the entry of a registry out, under this very key. Whether it was there.
     pub fn remove(&mut self, key: &str) -> bool {
-        let auths = self
-            .document
-            .get_mut("auths")
-            .and_then(Value::as_object_mut);
+        let auths = json::named(&mut self.document, "auths").and_then(Value::as_object_mut);
         match auths.and_then(|auths| auths.shift_remove(key)) {
             Some(mut entry) => {
                 wipe(&mut entry);
@@ -156,11 +154,24 @@ impl PullSecret {
     }
 
     /// Takes over every entry and setting of `other`; where both have one, `other`'s counts.
-    /// Whatever `other` does not mention stays.
+    /// Whatever `other` does not mention stays, also inside of settings that are objects, such
+    /// as `credHelpers`, which names registries too.
     pub fn merge(&mut self, other: &PullSecret) {
         for (key, value) in &other.document {
-            if key != "auths" {
-                replace(&mut self.document, key, value.clone());
+            if json::is_field(key, "auths") {
+                continue;
+            }
+            match (json::named(&mut self.document, key), value) {
+                (Some(Value::Object(ours)), Value::Object(theirs)) => {
+                    for (key, value) in theirs {
+                        replace(ours, key, value.clone());
+                    }
+                }
+                (Some(ours), theirs) => {
+                    wipe(ours);
+                    *ours = theirs.clone();
+                }
+                (None, theirs) => replace(&mut self.document, key, theirs.clone()),
             }
         }
         for (key, entry) in other.raw_entries() {
@@ -222,9 +233,14 @@ impl PullSecret {
             return;
         };
         for token in ["identitytoken", "registrytoken"] {
-            if let Some(mut old) = entry.shift_remove(token) {
-                wipe(&mut old);
-            }
+            json::remove_all_but(entry, token, "")
+                .iter_mut()
+                .for_each(wipe);
+        }
+        for field in ["username", "password", "auth"] {
+            json::remove_all_but(entry, field, field)
+                .iter_mut()
+                .for_each(wipe);
         }
         let password = credentials.password().expose_secret();
         replace(entry, "username", credentials.username().into());
@@ -237,7 +253,10 @@ impl PullSecret {
     }
 
     fn auths_mut(&mut self) -> &mut Map<String, Value> {
-        let auths = self.document.entry("auths").or_insert(Value::Null);
+        let key = json::key_of(&self.document, "auths")
+            .unwrap_or("auths")
+            .to_owned();
+        let auths = self.document.entry(key).or_insert(Value::Null);
         if !auths.is_object() {
             *auths = Value::Object(Map::new());
         }
@@ -248,7 +267,8 @@ impl PullSecret {
     }
 
     fn raw_entries(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let auths = self.document.get("auths").and_then(Value::as_object);
+        let key = json::key_of(&self.document, "auths").unwrap_or("auths");
+        let auths = self.document.get(key).and_then(Value::as_object);
         auths
             .into_iter()
             .flatten()

@@ -54,6 +54,63 @@ fn inserting_and_merging_drop_nothing() {
     );
 }
 
+/// `credHelpers` names registries too, and another registry's entry is never dropped.
+#[test]
+fn merging_settings_drops_nothing_inside_of_them() {
+    let mut secret = parse(
+        r#"{"auths":{},"credHelpers":{"a.example":"pass","b.example":"old"},"HttpHeaders":{"A":"1"}}"#,
+    )
+    .unwrap();
+    let other =
+        r#"{"auths":{},"credHelpers":{"b.example":"new","c.example":"x"},"HttpHeaders":{"B":"2"}}"#;
+    secret.merge(&parse(other).unwrap());
+    assert_eq!(
+        secret.to_json().expose_secret(),
+        r#"{"auths":{},"credHelpers":{"a.example":"pass","b.example":"new","c.example":"x"},"HttpHeaders":{"A":"1","B":"2"}}"#
+    );
+}
+
+/// The kubelet reads both; whoever writes back one of them drops the other.
+#[test]
+fn what_stands_twice_is_refused() {
+    for text in [
+        r#"{"auths":{"a.example":{"auth":"YTpi"}},"auths":{"b.example":{"auth":"YTpi"}}}"#,
+        r#"{"auths":{"a.example":{"auth":"YTpi"},"a.example":{"auth":"YTpj"}}}"#,
+        r#"{"auths":{},"x":[{"y":1,"y":2}]}"#,
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(matches!(error, PullSecretError::Twice(_)), "{error:?}");
+    }
+    for (text, part) in [
+        (
+            r#"{"auths":{},"Auths":{}}"#,
+            "`auths` stands twice in the document",
+        ),
+        (
+            r#"{"auths":{"r":{"auth":"YTpi","AUTH":"YTpj"}}}"#,
+            "`auth` stands twice in r",
+        ),
+    ] {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn fields_count_in_any_case_as_for_the_kubelet() {
+    let text = r#"{"Auths":{"a.example":{"AUTH":"Ym9iOnB3"},"r:5000":{"Username":"u","PASSWORD":"p","identityToken":"t","Email":"e"}}}"#;
+    let mut secret = parse(text).unwrap();
+    assert_eq!(secret.get("a.example").unwrap().username(), "bob");
+    assert_eq!(secret.get("r:5000").unwrap().username(), "u");
+    secret.insert(&host("r:5000"), &creds("new", "p"));
+    secret.insert(&host("q:1"), &creds("u", "p"));
+    assert_eq!(
+        secret.to_json().expose_secret(),
+        r#"{"Auths":{"a.example":{"AUTH":"Ym9iOnB3"},"r:5000":{"Email":"e","username":"new","password":"p","auth":"bmV3OnA="},"q:1":{"username":"u","password":"p","auth":"dTpw"}}}"#
+    );
+    assert!(secret.remove("r:5000"));
+}
+
 #[test]
 fn documents_without_auths_get_some() {
     for text in ["{}", r#"{"auths":null}"#, r#"{"credsStore":"pass"}"#] {
