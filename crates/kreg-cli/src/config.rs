@@ -83,10 +83,15 @@ pub(crate) struct Nodes {
     pub(crate) ssh: Ssh,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// How kreg reaches the nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
 pub(crate) enum Backend {
+    /// From here, one login a node
     Ssh,
+    /// By an agent on each node, which also keeps its trust, and that of nodes that join later
+    DaemonSet,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

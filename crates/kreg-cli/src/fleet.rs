@@ -3,13 +3,20 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use kreg_k8s::{ClusterFacts, RegistrySpec};
+use kreg_k8s::{ClusterFacts, NodeFact, RegistrySpec};
+use kreg_nodes::daemonset::AgentPods;
 use kreg_nodes::ssh::{Ssh, SshConfig};
-use kreg_nodes::{Fleet, InstanceId, NameMode, Node, PlanOutcome, Receipt, StorageDir, Trust};
+use kreg_nodes::{
+    Answer, Edit, FileStatus, Fleet, InstanceId, NameMode, Node, NodeTransport, PlanOutcome,
+    Receipt, State, StorageDir, Trust,
+};
+use tokio::runtime::Handle;
 
+use crate::agents::{Agents, Host};
 use crate::args::ProfileArg;
+use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
-use crate::session::count;
+use crate::session::{Session, count};
 use crate::settings::{NodeSettings, Settings};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,19 +24,41 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The nodes that kreg is to work on, and the way to them.
 pub(crate) struct Nodes {
     nodes: Vec<Node>,
-    transport: Ssh,
+    /// Whether these are all that there are.
+    all: bool,
+    way: Way,
     parallel: usize,
     timeout: Duration,
+}
+
+enum Way {
+    Ssh(Box<Ssh>),
+    Agents {
+        agents: Box<Agents>,
+        pods: AgentPods,
+        there: bool,
+    },
 }
 
 impl Nodes {
     /// `only` narrows to these names; `nodes.skip` of the configuration is left out always.
     pub(crate) fn new(
-        settings: &Settings,
+        session: &Session,
         facts: &ClusterFacts,
         only: &[String],
     ) -> Result<Self, Error> {
-        let ssh = &settings.nodes;
+        Self::of(session, facts, &session.spec, only)
+    }
+
+    /// As the registry of `spec` is to have them.
+    pub(crate) fn of(
+        session: &Session,
+        facts: &ClusterFacts,
+        spec: &RegistrySpec,
+        only: &[String],
+    ) -> Result<Self, Error> {
+        let settings = &session.settings;
+        let backend = settings.nodes.backend;
         if let Some(stranger) = only
             .iter()
             .find(|name| facts.nodes.iter().all(|node| node.name != **name))
@@ -42,25 +71,24 @@ impl Nodes {
         }
         let mut nodes = Vec::new();
         for fact in &facts.nodes {
-            if ssh.skip.contains(&fact.name) || !(only.is_empty() || only.contains(&fact.name)) {
+            let skipped = settings.nodes.skip.contains(&fact.name);
+            if skipped || !(only.is_empty() || only.contains(&fact.name)) {
                 continue;
             }
-            let address = match (ssh.addresses.get(&fact.name), fact.addresses.first()) {
-                (Some(address), _) => address.clone(),
-                (None, Some(address)) => address.to_string(),
-                (None, None) => {
-                    return Err(
-                        Error::usage(format!("node {} has no InternalIP", fact.name))
-                            .help("give its address under [nodes.ssh.addresses] in kreg.toml"),
-                    );
-                }
-            };
-            nodes.push(Node::new(&fact.name, &address));
+            nodes.push(match backend {
+                Backend::Ssh => Node::new(&fact.name, address(&settings.nodes, fact)?),
+                Backend::DaemonSet => Node::new(&fact.name, &fact.name),
+            });
         }
+        let way = match backend {
+            Backend::Ssh => Way::Ssh(Box::new(Ssh::new(ssh_config(&settings.nodes)))),
+            Backend::DaemonSet => agents(session, facts, spec)?,
+        };
         Ok(Self {
             nodes,
-            transport: Ssh::new(ssh_config(ssh)),
-            parallel: ssh.parallel,
+            all: only.is_empty(),
+            way,
+            parallel: settings.nodes.parallel,
             timeout: settings.timeout,
         })
     }
@@ -69,16 +97,76 @@ impl Nodes {
         self.nodes.len()
     }
 
+    /// What the way to the nodes is called.
+    pub(crate) fn way(&self) -> &'static str {
+        match self.way {
+            Way::Ssh(_) => "ssh",
+            Way::Agents { .. } => "agent",
+        }
+    }
+
+    /// Sees to it that there is somebody on the nodes to speak to. Writes nothing there.
+    pub(crate) async fn enter(&self) -> Result<(), Error> {
+        match &self.way {
+            Way::Agents {
+                agents,
+                there: false,
+                ..
+            } => agents.wait(&[]).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes away who was there for kreg; what is on the nodes stays as it is.
+    pub(crate) async fn leave(&self) -> Result<(), Error> {
+        match &self.way {
+            Way::Ssh(_) => Ok(()),
+            Way::Agents { agents, .. } => agents.remove().await,
+        }
+    }
+
+    /// Whether somebody would first have to be put on the nodes to look at them.
+    pub(crate) fn are_out_of_reach(&self) -> bool {
+        matches!(self.way, Way::Agents { there: false, .. })
+    }
+
     pub(crate) fn plan(&self, trust: &Trust) -> Vec<PlanOutcome> {
         tokio::task::block_in_place(|| self.fleet().plan(&self.nodes, trust))
     }
 
     pub(crate) fn trust(&self, trust: &Trust) -> Vec<Receipt> {
-        tokio::task::block_in_place(|| self.fleet().trust(&self.nodes, trust, &|_| {}))
+        tokio::task::block_in_place(|| match &self.way {
+            Way::Ssh(_) => self.fleet().trust(&self.nodes, trust, &|_| {}),
+            Way::Agents { agents, .. } => {
+                let before = self.fleet().plan(&self.nodes, trust);
+                match Handle::current().block_on(agents.keep(trust)) {
+                    Ok(()) => {}
+                    Err(error) => return self.without_agent(&error),
+                }
+                // What an agent does not do is done from here, or told.
+                let after = self.fleet().trust(&self.nodes, trust, &|_| {});
+                let mut receipts = by_agents(before, after);
+                for receipt in &mut receipts {
+                    if let Some(why) = self.agent_says(receipt) {
+                        receipt
+                            .warnings
+                            .push(format!("its agent does not keep it: {why}"));
+                    }
+                }
+                receipts
+            }
+        })
     }
 
     pub(crate) fn untrust(&self, instance: &InstanceId) -> Vec<Receipt> {
-        tokio::task::block_in_place(|| self.fleet().untrust(&self.nodes, instance, &|_| {}))
+        tokio::task::block_in_place(|| {
+            if let Way::Agents { agents, .. } = &self.way
+                && let Err(error) = Handle::current().block_on(agents.wait(&[]))
+            {
+                return self.without_agent(&error);
+            }
+            self.fleet().untrust(&self.nodes, instance, &|_| {})
+        })
     }
 
     /// On the node of that name, or on all.
@@ -94,17 +182,157 @@ impl Nodes {
             .filter(|one| node.is_none_or(|node| one.name == node))
             .cloned()
             .collect();
-        tokio::task::block_in_place(|| self.fleet().erase(&chosen, instance, storage, &|_| {}))
+        tokio::task::block_in_place(|| {
+            if let Way::Agents { agents, .. } = &self.way {
+                let reach = agents.wait(std::slice::from_ref(storage));
+                if let Err(error) = Handle::current().block_on(reach) {
+                    return self.without_agent(&error);
+                }
+            }
+            self.fleet().erase(&chosen, instance, storage, &|_| {})
+        })
     }
 
     pub(crate) fn status(&self, trust: &Trust) -> Vec<Receipt> {
-        tokio::task::block_in_place(|| self.fleet().status(&self.nodes, trust))
+        tokio::task::block_in_place(|| {
+            let mut receipts = self.fleet().status(&self.nodes, trust);
+            for receipt in &mut receipts {
+                if let Some(why) = self.agent_says(receipt) {
+                    receipt.state = State::Refused;
+                    receipt.step = Some("agent".to_owned());
+                    receipt.reason = Some(format!("its agent does not keep it: {why}"));
+                    receipt.remedy = Some(
+                        "mend that on the node; its agent looks again within half a minute"
+                            .to_owned(),
+                    );
+                }
+            }
+            receipts
+        })
     }
 
-    fn fleet(&self) -> Fleet<'_, Ssh> {
-        Fleet::new(&self.transport)
+    /// Agents work on all nodes or on none.
+    pub(crate) fn must_be_all(&self) -> Result<(), Error> {
+        match (&self.way, self.all) {
+            (Way::Agents { .. }, false) => Err(Error::usage(
+                "with agents on the nodes a single one cannot be told from the others",
+            )
+            .help("leave --node away; nodes.skip in kreg.toml keeps agents off a node")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why a node's agent does not do what it should, in its own words.
+    fn agent_says(&self, receipt: &Receipt) -> Option<String> {
+        let Way::Agents { pods, .. } = &self.way else {
+            return None;
+        };
+        let node = self.nodes.iter().find(|node| node.name == receipt.node)?;
+        if !receipt.is_ok() {
+            return None;
+        }
+        let answer = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| pods.run(node, "cat /run/kreg/answer\n", self.timeout));
+            asked.join().ok()
+        })?;
+        let answer = Answer::read(&answer.ok()?).ok()?;
+        let well = matches!(answer.state, State::Unchanged | State::Changed);
+        let why = answer
+            .files
+            .iter()
+            .map(|file| format!("{} {}", file.path, file.detail));
+        (!well).then(|| why.collect::<Vec<_>>().join("; "))
+    }
+
+    fn without_agent(&self, error: &Error) -> Vec<Receipt> {
+        let why: Vec<&str> = std::iter::once(error.message())
+            .chain(error.causes().iter().map(String::as_str))
+            .collect();
+        let failed = |node: &Node| {
+            let mut receipt = Receipt::new(node, State::Failed);
+            receipt.step = Some("agent".to_owned());
+            receipt.reason = Some(why.join(": "));
+            receipt.remedy = error.help_text().map(str::to_owned);
+            receipt
+        };
+        self.nodes.iter().map(failed).collect()
+    }
+
+    fn fleet(&self) -> Fleet<'_, dyn NodeTransport + '_> {
+        let transport: &dyn NodeTransport = match &self.way {
+            Way::Ssh(ssh) => ssh.as_ref(),
+            Way::Agents { pods, .. } => pods,
+        };
+        Fleet::new(transport)
             .parallel(self.parallel)
             .timeout(self.timeout)
+    }
+}
+
+/// What agents did, told as if it had been done from here: what was planned before and is in place
+/// now was changed.
+fn by_agents(before: Vec<PlanOutcome>, after: Vec<Receipt>) -> Vec<Receipt> {
+    let told = |(planned, mut receipt): (PlanOutcome, Receipt)| {
+        if let (State::Unchanged, Ok(plan)) = (receipt.state, &planned.result)
+            && !plan.is_unchanged()
+        {
+            receipt.state = State::Changed;
+            for file in &mut receipt.files {
+                let kept = |edit: &&Edit| edit.path() == file.path && edit.is_kept();
+                if !plan.edits().iter().any(|edit| kept(&edit)) {
+                    file.status = FileStatus::Changed;
+                }
+            }
+        }
+        receipt
+    };
+    before.into_iter().zip(after).map(told).collect()
+}
+
+fn agents(session: &Session, facts: &ClusterFacts, spec: &RegistrySpec) -> Result<Way, Error> {
+    let instance = instance(spec)?;
+    let hosts: Vec<Host<'_>> = facts
+        .nodes
+        .iter()
+        .map(|node| Host {
+            name: &node.name,
+            runtime: &node.runtime,
+            ready: node.ready,
+        })
+        .collect();
+    // A spec that was only located has an image that nobody chose.
+    let image = match spec == &session.spec {
+        true => session.agents.image().unwrap_or(spec.image()),
+        false => spec.image(),
+    };
+    let settings = &session.settings;
+    Ok(Way::Agents {
+        agents: Box::new(Agents::new(
+            &session.cluster,
+            &instance,
+            image,
+            &hosts,
+            &settings.nodes.skip,
+            settings.timeout,
+        )),
+        pods: AgentPods::new(
+            session.cluster.client().clone(),
+            Handle::current(),
+            instance,
+        ),
+        there: session.agents.are_there(),
+    })
+}
+
+/// Where a node's sshd listens.
+fn address(settings: &NodeSettings, fact: &NodeFact) -> Result<String, Error> {
+    match (settings.addresses.get(&fact.name), fact.addresses.first()) {
+        (Some(address), _) => Ok(address.clone()),
+        (None, Some(address)) => Ok(address.to_string()),
+        (None, None) => Err(
+            Error::usage(format!("node {} has no InternalIP", fact.name))
+                .help("give its address under [nodes.ssh.addresses] in kreg.toml"),
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `kreg`: a private image registry in any Kubernetes cluster, trusted by every
 //! node, and proved by a real pull on each. See `kreg --help`.
 
+mod agents;
 mod app;
 mod args;
 mod commands;

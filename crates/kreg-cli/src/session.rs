@@ -2,12 +2,14 @@
 
 use kreg_k8s::Cluster as _;
 use kreg_k8s::{
-    ClusterFacts, Connection, Inventory, Kind, LiveCluster, Query, RegistrySpec, RegistryState,
-    names,
+    ClusterFacts, Connection, Declared, Inventory, Kind, LiveCluster, Query, RegistrySpec,
+    RegistryState, names,
 };
 
+use crate::agents::Standing;
 use crate::app::App;
 use crate::args::{ProfileArg, TargetArgs};
+use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
 use crate::settings::Settings;
 use crate::spec;
@@ -19,6 +21,8 @@ pub(crate) struct Session {
     pub(crate) facts: ClusterFacts,
     /// The registry by name and place; `up` adds the rest.
     pub(crate) spec: RegistrySpec,
+    /// The agents that stand on the nodes.
+    pub(crate) agents: Standing,
 }
 
 impl Session {
@@ -37,6 +41,13 @@ impl Session {
         } else {
             unclaimed(&known, &settings)?;
         }
+        let declared = declared(&known, &settings);
+        let agents = Standing::read(&cluster, &settings.name, declared).await?;
+        // What stands in the cluster counts more than a file that may be of another registry.
+        let free = target.nodes_by.is_none() && (find || app.config.nodes.backend.is_none());
+        if free && agents.chosen() {
+            settings.nodes.backend = Backend::DaemonSet;
+        }
         if app.config.registry.cluster_domain.is_none()
             && let Some(domain) = &facts.cluster_domain
         {
@@ -53,6 +64,7 @@ impl Session {
             cluster,
             facts,
             spec,
+            agents,
         })
     }
 
@@ -176,6 +188,13 @@ fn locate(
         settings.port = port;
     }
     Ok(())
+}
+
+fn declared<'a>(known: &'a [(String, Inventory)], settings: &Settings) -> Option<&'a Declared> {
+    let here = |(namespace, one): &&(String, Inventory)| {
+        *namespace == settings.namespace && one.instance == settings.name
+    };
+    known.iter().find(here)?.1.declared.as_ref()
 }
 
 /// A name is one registry's in the whole cluster: its nodes keep their journal by it, and its

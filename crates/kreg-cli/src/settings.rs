@@ -8,8 +8,8 @@ use std::time::Duration;
 use kreg_auth::RegistryHost;
 use kreg_pki::San;
 
-use crate::args::{Global, ProfileArg, SpecArgs, SshArgs, TargetArgs};
-use crate::config::Config;
+use crate::args::{Global, ProfileArg, SpecArgs, TargetArgs};
+use crate::config::{Backend, Config};
 use crate::error::Error;
 use crate::s3::S3Settings;
 
@@ -62,6 +62,7 @@ pub(crate) enum PasswordSource {
 
 #[derive(Debug, Clone)]
 pub(crate) struct NodeSettings {
+    pub(crate) backend: Backend,
     pub(crate) skip: Vec<String>,
     pub(crate) parallel: usize,
     pub(crate) user: String,
@@ -114,7 +115,7 @@ impl Settings {
                 .clone()
                 .or_else(|| config.cluster.context.clone()),
             timeout: global.timeout,
-            nodes: NodeSettings::new(config, &target.ssh),
+            nodes: NodeSettings::new(config, target),
         };
         dns_label("--name", &settings.name)?;
         dns_label("--namespace", &settings.namespace)?;
@@ -206,9 +207,13 @@ impl Wanted {
 }
 
 impl NodeSettings {
-    fn new(config: &Config, args: &SshArgs) -> Self {
-        let ssh = &config.nodes.ssh;
+    fn new(config: &Config, target: &TargetArgs) -> Self {
+        let (ssh, args) = (&config.nodes.ssh, &target.ssh);
         Self {
+            backend: target
+                .nodes_by
+                .or(config.nodes.backend)
+                .unwrap_or(Backend::Ssh),
             skip: config.nodes.skip.clone(),
             parallel: config.nodes.parallel.unwrap_or(DEFAULT_PARALLEL).max(1),
             user: args

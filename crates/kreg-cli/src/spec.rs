@@ -6,6 +6,7 @@ use kreg_k8s::{Profile, RegistrySpec, SpecError, Storage};
 use kreg_pki::San;
 
 use crate::args::ProfileArg;
+use crate::config::Backend;
 use crate::error::{Error, Tried as _};
 use crate::s3::S3Settings;
 use crate::settings::{Settings, Wanted};
@@ -40,6 +41,7 @@ fn build(settings: &Settings) -> Result<RegistrySpec, SpecError> {
         .with_namespace(&settings.namespace)?
         .with_service(&settings.name)?
         .with_port(settings.port)?
+        .with_node_agent(settings.nodes.backend == Backend::DaemonSet)
         .with_cluster_domain(&settings.cluster_domain)
 }
 

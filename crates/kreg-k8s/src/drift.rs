@@ -77,6 +77,7 @@ impl RegistrySpec {
                 .with_resources(noted.resources.clone())?
                 .with_network_policy(noted.network_policy)
                 .with_local_hosting(noted.local_hosting)
+                .with_node_agent(noted.node_agent)
                 .with_cluster_domain(&noted.cluster_domain)
         };
         recalled().map(Some).map_err(|error| Error::Malformed {

@@ -81,6 +81,9 @@ pub struct Declared {
     /// Whether development tools are told of the registry.
     #[serde(default)]
     pub local_hosting: bool,
+    /// Whether an agent on each node keeps its trust.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub node_agent: bool,
 }
 
 fn one() -> u32 {
@@ -98,6 +101,7 @@ impl From<&RegistrySpec> for Declared {
             cluster_domain: spec.cluster_domain().to_owned(),
             network_policy: spec.network_policy(),
             local_hosting: spec.local_hosting(),
+            node_agent: spec.node_agent(),
         }
     }
 }

@@ -117,6 +117,9 @@ impl Names {
     }
 }
 
+/// The namespace of node agents, as kreg-nodes names it.
+pub const NODE_AGENTS: &str = "kreg-nodes";
+
 /// The labels on every object of an instance.
 #[must_use]
 pub fn labels(instance: &str) -> Value {

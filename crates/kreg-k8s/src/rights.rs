@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     kind::{Kind, Scope},
     manifests::Manifests,
-    names::Names,
+    names::{NODE_AGENTS, Names},
     object::ObjectRef,
     spec::RegistrySpec,
 };
@@ -114,7 +114,31 @@ pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
     rights.add(own, Kind::Pod, "log", None, &["get"]);
     // `get` is what the upgrade to a web socket counts as, `create` what newer servers ask for as well.
     rights.add(own, Kind::Pod, "portforward", None, &["get", "create"]);
+    if spec.node_agent() {
+        node_agent(&mut rights);
+    }
     rights.0
+}
+
+/// Agents on the nodes: the objects of theirs, and programs run in their Pods, in their namespace alone. What else is in
+/// it is looked at before it is deleted.
+fn node_agent(rights: &mut Rights) {
+    let agents = Some(NODE_AGENTS);
+    rights.add(
+        None,
+        Kind::Namespace,
+        "",
+        agents,
+        &["get", "patch", "delete"],
+    );
+    for kind in [Kind::ServiceAccount, Kind::ConfigMap, Kind::DaemonSet] {
+        rights.add(agents, kind, "", None, OWN);
+    }
+    for kind in [Kind::Pod, Kind::Role, Kind::RoleBinding] {
+        rights.add(agents, kind, "", None, &["list"]);
+    }
+    // As for `portforward`.
+    rights.add(agents, Kind::Pod, "exec", None, &["get", "create"]);
 }
 
 /// What giving the pull secret to other namespaces needs besides ([`crate::pull`]): to these, or (`None`) to any.
@@ -151,18 +175,25 @@ pub fn needed_to_share(spec: &RegistrySpec, namespaces: Option<&[String]>) -> Ve
 /// If the server cannot be asked.
 pub async fn missing(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Right>, Error> {
     let mut rights = needed(spec);
-    let namespace = ObjectRef::new(Kind::Namespace, "", spec.namespace());
-    match cluster.get(&namespace).await {
-        Ok(Some(_)) | Err(Error::Denied { .. }) => {}
-        Ok(None) => rights.push(Right {
+    let agents = spec.node_agent().then_some(NODE_AGENTS);
+    let mut absent = false;
+    for name in [spec.namespace()].into_iter().chain(agents) {
+        let namespace = ObjectRef::new(Kind::Namespace, "", name);
+        match cluster.get(&namespace).await {
+            Ok(Some(_)) | Err(Error::Denied { .. }) => {}
+            Ok(None) => absent = true,
+            Err(error) => return Err(error),
+        }
+    }
+    if absent {
+        rights.push(Right {
             namespace: None,
             group: "",
             resource: "namespaces",
             subresource: "",
             name: None,
             verb: "create",
-        }),
-        Err(error) => return Err(error),
+        });
     }
     let asked = futures::stream::iter(rights.into_iter().map(|right| async move {
         Ok::<_, Error>((!cluster.may(&right).await?).then_some(right))
@@ -201,6 +232,15 @@ pub fn manifests(spec: &RegistrySpec, account: &str, rights: &[Right]) -> Vec<Va
         .filter(|object| object.reference().kind() == Kind::Namespace)
         .map(|object| object.value().clone())
         .collect();
+    if rights
+        .iter()
+        .any(|right| right.namespace.as_deref() == Some(NODE_AGENTS))
+    {
+        objects.push(
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NODE_AGENTS,
+            "labels": { "pod-security.kubernetes.io/enforce": "privileged" } } }),
+        );
+    }
     objects.push(json!({ "apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": { "name": account, "namespace": spec.namespace() } }));
     let mut places: Vec<Option<String>> =
@@ -287,9 +327,12 @@ mod tests {
     #[test]
     fn nothing_is_asked_for_that_would_give_more_than_the_registry() {
         for profile in [Profile::Default, Profile::Tutorial] {
-            let spec = RegistrySpec::new(profile).with_local_hosting(true);
+            let spec = RegistrySpec::new(profile)
+                .with_local_hosting(true)
+                .with_node_agent(true);
             for right in needed(&spec) {
-                let own = right.namespace.as_deref() == Some(spec.namespace());
+                let within = right.namespace.as_deref();
+                let own = within == Some(spec.namespace()) || within == Some(NODE_AGENTS);
                 let text = right.to_string();
                 assert!(
                     right.verb != "*" && right.resource != "*" && right.group != "*",

@@ -70,6 +70,7 @@ pub struct RegistrySpec {
     resources: Resources,
     network_policy: bool,
     local_hosting: bool,
+    node_agent: bool,
 }
 
 impl RegistrySpec {
@@ -113,6 +114,7 @@ impl RegistrySpec {
             resources: Resources::default(),
             network_policy: false,
             local_hosting: false,
+            node_agent: false,
         }
     }
 
@@ -240,6 +242,20 @@ impl RegistrySpec {
     pub fn with_local_hosting(mut self, wanted: bool) -> Self {
         self.local_hosting = wanted;
         self
+    }
+
+    /// Notes that an agent on each node keeps its trust (kreg-nodes' DaemonSet), so that whoever comes next knows, and
+    /// [`crate::rights`] has what it takes. The agent's objects are not among the registry's.
+    #[must_use]
+    pub fn with_node_agent(mut self, wanted: bool) -> Self {
+        self.node_agent = wanted;
+        self
+    }
+
+    /// Whether an agent on each node keeps its trust.
+    #[must_use]
+    pub fn node_agent(&self) -> bool {
+        self.node_agent
     }
 
     /// Whether there is a NetworkPolicy.

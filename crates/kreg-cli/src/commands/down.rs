@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::args::DownArgs;
+use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
 use crate::output;
@@ -37,7 +38,7 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
 
     let nodes = match args.skip_nodes {
         true => None,
-        false => Some(Nodes::new(&session.settings, &session.facts, &[])?),
+        false => Some(Nodes::new(&session, &session.facts, &[])?),
     };
     let mut receipts = match &nodes {
         Some(nodes) => untrust(app, &session, nodes)?,
@@ -58,9 +59,11 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         objects.remove(options).await?;
     }
 
+    let objects = objects.done();
+    agents(app, &session, nodes.as_ref(), &receipts).await?;
     let outcome = Outcome {
         nodes: receipts,
-        objects: objects.done(),
+        objects,
     };
     output::print(app.global.output, "Down", &outcome, text)?;
     // What a person must finish by hand is named with the commands.
@@ -71,6 +74,32 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
             _ => error
                 .help("reach these nodes and run `kreg nodes untrust` again; it needs no registry"),
         })
+}
+
+/// Agents go last, and stay where a node is not done: they are the way to it.
+async fn agents(
+    app: &App,
+    session: &Session,
+    nodes: Option<&Nodes>,
+    receipts: &[Receipt],
+) -> Result<(), Error> {
+    if session.settings.nodes.backend != Backend::DaemonSet && !session.agents.are_there() {
+        return Ok(());
+    }
+    let step = app.progress.step("agents on the nodes");
+    if !receipts.iter().all(Receipt::is_ok) {
+        step.partly("stay for another try");
+        return Ok(());
+    }
+    match nodes {
+        Some(nodes) if nodes.way() == "agent" => nodes.leave().await?,
+        _ => {
+            let instance = fleet::instance(&session.spec)?;
+            crate::agents::remove(&session.cluster, &instance, session.settings.timeout).await?;
+        }
+    }
+    step.done("gone");
+    Ok(())
 }
 
 /// The objects, taken away in one go or two.

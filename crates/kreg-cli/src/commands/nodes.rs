@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::args::{NodesArgs, NodesCommand};
+use crate::config::Backend;
 use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
 use crate::output;
@@ -19,24 +20,30 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
     match command {
         NodesCommand::Trust(args) => {
             let (session, nodes) = open(app, args).await?;
+            nodes.must_be_all()?;
             let trust = held_trust(&session).await?;
             let step = app.progress.step("trust on the nodes");
+            nodes.enter().await?;
             let receipts = nodes.trust(&trust);
             step.done("");
             finish(app, receipts, "not done", done)
         }
         NodesCommand::Untrust(args) => {
             let (session, nodes) = open(app, args).await?;
+            nodes.must_be_all()?;
             let instance = fleet::instance(&session.spec)?;
             let step = app.progress.step("trust on the nodes");
             let receipts = nodes.untrust(&instance);
+            if receipts.iter().all(Receipt::is_ok) {
+                nodes.leave().await?;
+            }
             step.done("");
             finish(app, receipts, "not put back as it was", done)
         }
         NodesCommand::Status(args) => {
             let (session, nodes) = open(app, args).await?;
             let trust = held_trust(&session).await?;
-            let step = app.progress.step("nodes by ssh");
+            let step = app.progress.step(format!("nodes by {}", nodes.way()));
             let receipts = nodes.status(&trust);
             step.done("");
             let drift = receipts
@@ -51,7 +58,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
 
 async fn open(app: &App, args: &NodesArgs) -> Result<(Session, Nodes), Error> {
     let session = Session::open(app, &args.target, true).await?;
-    let nodes = Nodes::new(&session.settings, &session.facts, &args.nodes)?;
+    let nodes = Nodes::new(&session, &session.facts, &args.nodes)?;
     Ok((session, nodes))
 }
 
@@ -133,6 +140,10 @@ async fn script(app: &App, args: &NodesArgs, undo: bool) -> Result<Ending, Error
         return Ok(Ending::Done);
     }
     let trust = held_trust(&session).await?;
+    if session.settings.nodes.backend == Backend::DaemonSet {
+        output::line(NodeProgram::agent(&trust).script())?;
+        return Ok(Ending::Done);
+    }
     let mut refused = Vec::new();
     let mut shown: Vec<(String, Vec<String>)> = Vec::new();
     for outcome in nodes.plan(&trust) {

@@ -65,8 +65,16 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
             address,
             &decision.material.ca_bundle_pem,
         )?;
-        let step = app.progress.step("nodes by ssh");
-        for outcome in Nodes::new(&session.settings, &session.facts, &[])?.plan(&trust) {
+        let way = Nodes::of(&session, &session.facts, &spec, &[])?;
+        let step = app.progress.step(format!("nodes by {}", way.way()));
+        let outcomes = match way.are_out_of_reach() {
+            true => Vec::new(),
+            false => way.plan(&trust),
+        };
+        if way.are_out_of_reach() {
+            app.progress.note("what would change on the nodes is not shown: their agents come with the first `kreg up`");
+        }
+        for outcome in outcomes {
             nodes.push(match outcome.result {
                 Ok(plan) => NodeOutcome::Plan {
                     node: outcome.node.name.clone(),

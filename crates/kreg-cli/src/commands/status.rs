@@ -55,9 +55,10 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
     let state = session.existing().await?;
     let nodes = match (state.cluster_ip, &state.ca_bundle_pem) {
         (Some(address), Some(bundle)) => {
-            let step = app.progress.step("nodes by ssh");
+            let nodes = Nodes::new(&session, &session.facts, &[])?;
+            let step = app.progress.step(format!("nodes by {}", nodes.way()));
             let trust = fleet::trust(&session.settings, &session.spec, address, bundle)?;
-            let receipts = Nodes::new(&session.settings, &session.facts, &[])?.status(&trust);
+            let receipts = nodes.status(&trust);
             step.done("");
             receipts
         }

@@ -9,8 +9,10 @@ use kreg_k8s::{
 use kreg_nodes::Receipt;
 use serde::Serialize;
 
+use crate::agents;
 use crate::app::App;
 use crate::args::UpArgs;
+use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
 use crate::intent::{self, Intent};
@@ -51,12 +53,15 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     let nodes = if args.skip_nodes {
         None
     } else {
-        Some(preflight(app, &session, &state)?)
+        Some(preflight(app, &session, &spec, &state).await?)
     };
 
     let up = cluster(app, &session, spec, &intent, &state).await?;
     let receipts = match &nodes {
-        Some(nodes) => trust(app, &session, nodes, &up)?,
+        Some(nodes) => {
+            agents_of_before(&session).await?;
+            trust(app, &session, nodes, &up)?
+        }
         None => Vec::new(),
     };
     let proof = if args.skip_verify {
@@ -84,10 +89,25 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     proof.as_ref().map_or(Ok(Ending::Done), Proof::judge)
 }
 
+/// Nodes that are reached from here now need no agents, and two must not keep one file.
+async fn agents_of_before(session: &Session) -> Result<(), Error> {
+    if session.settings.nodes.backend == Backend::Ssh && session.agents.are_there() {
+        let instance = fleet::instance(&session.spec)?;
+        agents::remove(&session.cluster, &instance, session.settings.timeout).await?;
+    }
+    Ok(())
+}
+
 /// Every node is looked at before anything is written anywhere.
-fn preflight(app: &App, session: &Session, state: &RegistryState) -> Result<Nodes, Error> {
-    let nodes = Nodes::new(&session.settings, &session.facts, &[])?;
-    let step = app.progress.step("nodes by ssh");
+async fn preflight(
+    app: &App,
+    session: &Session,
+    spec: &RegistrySpec,
+    state: &RegistryState,
+) -> Result<Nodes, Error> {
+    let nodes = Nodes::of(session, &session.facts, spec, &[])?;
+    let step = app.progress.step(format!("nodes by {}", nodes.way()));
+    nodes.enter().await?;
     let trust = intent::provisional_trust(session, state)?;
     let refusals: Vec<Receipt> = nodes
         .plan(&trust)
@@ -109,6 +129,9 @@ fn preflight(app: &App, session: &Session, state: &RegistryState) -> Result<Node
         return Ok(nodes);
     }
     step.failed(summary);
+    if nodes.are_out_of_reach() {
+        nodes.leave().await?;
+    }
     let why = fleet::listed(&refusals);
     Err(Error::failed(format!("no node can be made to trust the registry; nothing was changed:\n{why}"))
         .help("see the flags --ssh-user, --ssh-identity and --ssh-known-hosts, or [nodes.ssh] in kreg.toml"))

@@ -36,7 +36,7 @@ impl Look {
         let facts = ClusterFacts::read(&session.cluster)
             .await
             .tried("cannot list the nodes")?;
-        let nodes = Nodes::new(&session.settings, &facts, &[])?;
+        let nodes = Nodes::new(session, &facts, &[])?;
         let known = trusted_by(session, &state, &nodes, &candidates(&published, &keys))?;
         let trust = |name: &str| {
             let found = known.iter().find(|node| node.name == name).cloned();

@@ -184,7 +184,7 @@ impl Issue<'_> {
         let old = TrustBundle::from_pem(self.bundle, "the registry's certificate")
             .tried("cannot read the certificate that the cluster holds")?
             .union(&TrustBundle::from(self.before.clone()));
-        let nodes = Nodes::new(&session.settings, &session.facts, &[])?;
+        let nodes = Nodes::new(session, &session.facts, &[])?;
         let behind = self.tell(&nodes, "trust in both on the nodes", &old.union(&new))?;
         if !behind.is_empty() {
             return Err(Error::new(

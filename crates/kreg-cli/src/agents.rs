@@ -1,0 +1,295 @@
+//! The agents on the nodes, as a DaemonSet in the cluster: put there, replaced, and taken away.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use kreg_k8s::{ApplyMode, Cluster as _, Declared, Kind, LiveCluster, Object, ObjectRef, Query};
+use kreg_nodes::daemonset::{NAMESPACE, NodeAgent};
+use kreg_nodes::{InstanceId, StorageDir, Trust};
+
+use crate::error::{Error, Tried as _};
+
+/// What stands of a registry's agents, as every command finds it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    /// The image of the DaemonSet, if it is there.
+    live: Option<String>,
+    /// The registry's own image, where its inventory tells.
+    image: Option<String>,
+    noted: bool,
+}
+
+impl Standing {
+    pub(crate) async fn read(
+        cluster: &LiveCluster,
+        name: &str,
+        declared: Option<&Declared>,
+    ) -> Result<Self, Error> {
+        let live = match cluster.get(&daemon_set(name)).await {
+            // Whoever may not look there has no agents.
+            Err(kreg_k8s::Error::Denied { .. }) => None,
+            other => other.tried("cannot see whether there are node agents")?,
+        };
+        let image = "/spec/template/spec/containers/0/image";
+        Ok(Self {
+            live: live.map(|live| live.text(image).unwrap_or_default().to_owned()),
+            image: declared.map(|declared| declared.image.clone()),
+            noted: declared.is_some_and(|declared| declared.node_agent),
+        })
+    }
+
+    /// Whether the registry's nodes were set up by agents.
+    pub(crate) fn chosen(&self) -> bool {
+        self.noted || self.live.is_some()
+    }
+
+    /// Whether they are in the cluster now.
+    pub(crate) fn are_there(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// What runs on the nodes anyway, or what the registry itself is.
+    pub(crate) fn image(&self) -> Option<&str> {
+        self.image.as_deref().or(self.live.as_deref())
+    }
+}
+
+/// The agents of one registry.
+pub(crate) struct Agents {
+    cluster: LiveCluster,
+    instance: InstanceId,
+    base: NodeAgent,
+    /// Nodes whose Pods are waited for.
+    ready: Vec<String>,
+    timeout: Duration,
+}
+
+/// A node, its runtime as the API has it, and whether it is ready.
+pub(crate) struct Host<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) runtime: &'a str,
+    pub(crate) ready: bool,
+}
+
+/// States of a container that waiting does not mend soon.
+const STUCK: [&str; 6] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "CrashLoopBackOff",
+];
+/// How long such a state may last: a pull may be tried again.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+impl Agents {
+    pub(crate) fn new(
+        cluster: &LiveCluster,
+        instance: &InstanceId,
+        image: &str,
+        hosts: &[Host<'_>],
+        skip: &[String],
+        timeout: Duration,
+    ) -> Self {
+        let ready = |host: &&Host<'_>| host.ready && !skip.iter().any(|name| name == host.name);
+        Self {
+            cluster: cluster.clone(),
+            instance: instance.clone(),
+            base: NodeAgent::new(instance.clone(), image)
+                .with_runtimes(hosts.iter().map(|host| (host.name, host.runtime)))
+                .without(skip.iter().cloned()),
+            ready: hosts
+                .iter()
+                .filter(ready)
+                .map(|host| host.name.to_owned())
+                .collect(),
+            timeout,
+        }
+    }
+
+    /// Agents that do nothing of their own accord.
+    pub(crate) async fn wait(&self, storage: &[StorageDir]) -> Result<(), Error> {
+        self.roll(&self.base.clone().reaching(storage)).await
+    }
+
+    /// Agents that bring their nodes to `trust` and keep them there; ends when each has looked once.
+    pub(crate) async fn keep(&self, trust: &Trust) -> Result<(), Error> {
+        self.roll(&self.base.clone().keeping(trust.clone())).await
+    }
+
+    async fn roll(&self, agent: &NodeAgent) -> Result<(), Error> {
+        let mode = ApplyMode {
+            dry_run: false,
+            force: true,
+        };
+        for value in agent.objects() {
+            let object = Object::from_value(value).tried("cannot make the node agents")?;
+            self.cluster
+                .apply(&object, mode)
+                .await
+                .tried("cannot put the node agents into the cluster")?;
+        }
+        let revision = agent.revision();
+        self.come_up(&revision, agent.is_keeping()).await?;
+        let current = agent.config_map(&revision);
+        for old in self.own(Kind::ConfigMap).await? {
+            if old.reference().name() != current {
+                self.delete(&old).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every node that is ready has its new Pod, and that has looked once; a node whose
+    /// Pod does not come is told of by whoever speaks to it next.
+    async fn come_up(&self, revision: &str, keeping: bool) -> Result<(), Error> {
+        let query = Query::all(Kind::Pod)
+            .within(NAMESPACE)
+            .labelled(NodeAgent::pods_of(&self.instance, revision));
+        let begun = Instant::now();
+        loop {
+            let pods = self.cluster.list(&query).await;
+            let pods = pods.tried("cannot see how the node agents come up")?;
+            let mut waited: BTreeSet<&str> = self.ready.iter().map(String::as_str).collect();
+            for pod in &pods {
+                if is_up(pod, keeping) || (begun.elapsed() > PATIENCE && is_stuck(pod)) {
+                    waited.remove(pod.text("/spec/nodeName").unwrap_or_default());
+                }
+            }
+            if waited.is_empty() || begun.elapsed() > self.timeout {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Takes all of it away, and the namespace if nothing else is in it.
+    pub(crate) async fn remove(&self) -> Result<(), Error> {
+        remove(&self.cluster, &self.instance, self.timeout).await
+    }
+
+    async fn own(&self, kind: Kind) -> Result<Vec<Object>, Error> {
+        own(&self.cluster, &self.instance, kind).await
+    }
+
+    async fn delete(&self, object: &Object) -> Result<(), Error> {
+        delete(&self.cluster, object).await
+    }
+}
+
+/// Takes the agents of `instance` away. What they wrote on the nodes stays.
+pub(crate) async fn remove(
+    cluster: &LiveCluster,
+    instance: &InstanceId,
+    timeout: Duration,
+) -> Result<(), Error> {
+    for kind in [Kind::DaemonSet, Kind::ConfigMap, Kind::ServiceAccount] {
+        for object in own(cluster, instance, kind).await? {
+            delete(cluster, &object).await?;
+        }
+    }
+    let begun = Instant::now();
+    while !own(cluster, instance, Kind::Pod).await?.is_empty() {
+        patient(begun, timeout, "the Pods of the node agents")?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let namespace = ObjectRef::new(Kind::Namespace, "", NAMESPACE);
+    let live = cluster.get(&namespace).await;
+    let Some(live) = live.tried("cannot read the namespace of the node agents")? else {
+        return Ok(());
+    };
+    if live.label("app.kubernetes.io/managed-by") != Some("kreg") || in_use(cluster).await? {
+        return Ok(());
+    }
+    delete(cluster, &live).await?;
+    loop {
+        match cluster.get(&namespace).await {
+            Ok(None) => return Ok(()),
+            // With the namespace its Roles went, and with these the right to look.
+            Err(kreg_k8s::Error::Denied { .. }) => return Ok(()),
+            other => drop(other.tried("cannot read the namespace of the node agents")?),
+        }
+        patient(begun, timeout, "the namespace kreg-nodes")?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Whether anything of somebody else's is in the namespace. Where that cannot be seen, it may be.
+async fn in_use(cluster: &LiveCluster) -> Result<bool, Error> {
+    const KINDS: [Kind; 6] = [
+        Kind::DaemonSet,
+        Kind::ConfigMap,
+        Kind::ServiceAccount,
+        Kind::Pod,
+        Kind::Role,
+        Kind::RoleBinding,
+    ];
+    for kind in KINDS {
+        let found = match cluster.list(&Query::all(kind).within(NAMESPACE)).await {
+            Err(kreg_k8s::Error::Denied { .. }) => return Ok(true),
+            other => other.tried("cannot see what else is in the namespace kreg-nodes")?,
+        };
+        // Controllers put both into every namespace.
+        let given = ["kube-root-ca.crt", "default"];
+        if found
+            .iter()
+            .any(|object| !given.contains(&object.reference().name()) && !object.is_terminating())
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn own(
+    cluster: &LiveCluster,
+    instance: &InstanceId,
+    kind: Kind,
+) -> Result<Vec<Object>, Error> {
+    let query = Query::all(kind)
+        .within(NAMESPACE)
+        .labelled(NodeAgent::selector(instance));
+    cluster
+        .list(&query)
+        .await
+        .tried("cannot list what belongs to the node agents")
+}
+
+async fn delete(cluster: &LiveCluster, object: &Object) -> Result<(), Error> {
+    let uid = object.uid().unwrap_or_default();
+    cluster
+        .delete(object.reference(), uid)
+        .await
+        .map(drop)
+        .tried("cannot remove what belongs to the node agents")
+}
+
+fn patient(begun: Instant, timeout: Duration, what: &str) -> Result<(), Error> {
+    match begun.elapsed() > timeout {
+        true => Err(
+            Error::failed(format!("{what} did not go within {} s", timeout.as_secs()))
+                .help("see `kubectl -n kreg-nodes get all`, then run the same command again"),
+        ),
+        false => Ok(()),
+    }
+}
+
+fn is_up(pod: &Object, keeping: bool) -> bool {
+    let status = "/status/containerStatuses/0";
+    let running = pod.value().pointer(&format!("{status}/state/running"));
+    let started = pod.value().pointer(&format!("{status}/started"));
+    !pod.is_terminating()
+        && running.is_some()
+        && (!keeping || started.and_then(|value| value.as_bool()) == Some(true))
+}
+
+fn is_stuck(pod: &Object) -> bool {
+    let reason = "/status/containerStatuses/0/state/waiting/reason";
+    pod.text(reason)
+        .is_some_and(|reason| STUCK.contains(&reason))
+}
+
+fn daemon_set(name: &str) -> ObjectRef {
+    ObjectRef::new(Kind::DaemonSet, NAMESPACE, name)
+}
