@@ -11,6 +11,9 @@
 mod common;
 
 use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use common::{CA, SHELLS, Tree, answer, instance, node, trust};
 use kreg_nodes::conformance::{Directory, NodeFiles as _};
@@ -571,4 +574,118 @@ fn it_tells_what_its_decision_hangs_on() {
     ] {
         assert!(told.lines().any(|line| line == path), "{path}: {told}");
     }
+}
+
+/// The loop of a Pod, on a tree.
+struct Loop {
+    tree: Tree,
+    state: tempfile::TempDir,
+    shell: Child,
+}
+
+impl Loop {
+    fn start(shell: &[&str]) -> Loop {
+        let tree = Case::config(v2("config_path = \"/etc/containerd/certs.d\"")).tree();
+        fs::create_dir_all(tree.at("/var/lib/kreg")).unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let programs = state.path().join("programs");
+        fs::create_dir(&programs).unwrap();
+        let write = |name: &str, text: &str| fs::write(programs.join(name), text).unwrap();
+        write("check.sh", NodeProgram::agent(&trust(CA)).script());
+        write("agent.sh", NodeProgram::watch().script());
+        write("runtimes", "* containerd 1.6\nother containerd 2.2\n");
+        let shell = Command::new(shell[0])
+            .args(&shell[1..])
+            .arg(programs.join("agent.sh"))
+            .env("KREG_ROOT", tree.path())
+            .env("KREG_NODE", "node")
+            .env("KREG_PROGRAMS", &programs)
+            .env("KREG_STATE", state.path())
+            .env("KREG_MESSAGE", state.path().join("message"))
+            .env("KREG_PERIOD", "0.2")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Loop { tree, state, shell }
+    }
+
+    fn state(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.state.path().join(name)).ok()
+    }
+
+    fn await_that(&self, what: &str, good: impl Fn(&Loop) -> bool) {
+        let begun = Instant::now();
+        while !good(self) {
+            let late = begun.elapsed() > Duration::from_secs(60);
+            assert!(!late, "{what}: {:?}", self.state("answer"));
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.state("ready").is_some()
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
+fn keeps_its_node(shell: &[&str]) {
+    let agent = Loop::start(shell);
+    let toml = agent.tree.at(&format!("{OWN}/hosts.toml"));
+    agent.await_that("trust comes", |agent| agent.is_ready() && toml.exists());
+    let whole = fs::read(&toml).unwrap();
+    let same = |_: &Loop| fs::read(&toml).is_ok_and(|now| now == whole);
+    fs::remove_file(&toml).unwrap();
+    agent.await_that("a removed file is back", same);
+    fs::write(&toml, "# theirs\n").unwrap();
+    agent.await_that("a changed file is mended", same);
+    fs::remove_dir_all(agent.tree.at(OWN)).unwrap();
+    agent.await_that("a removed directory is back", same);
+
+    let shadow = agent
+        .tree
+        .at("/etc/containerd/certs.d/docker-registry_5000_");
+    fs::create_dir(&shadow).unwrap();
+    agent.await_that("what hides it is told", |agent| {
+        !agent.is_ready()
+            && agent.state("message").is_some_and(|text| {
+                text.contains("\"state\":\"refused\"") && text.contains("docker-registry_5000_")
+            })
+    });
+    fs::remove_dir(&shadow).unwrap();
+    agent.await_that("it is ready again", Loop::is_ready);
+}
+
+#[test]
+fn the_loop_keeps_its_node() {
+    keeps_its_node(&["sh"]);
+}
+
+#[test]
+#[ignore = "needs dash, busybox and bash: run by cargo xtask test"]
+fn the_loop_keeps_its_node_by_every_shell() {
+    for shell in SHELLS {
+        keeps_its_node(shell);
+    }
+}
+
+#[test]
+fn idle_it_touches_nothing() {
+    let agent = Loop::start(&["sh"]);
+    agent.await_that("trust comes", Loop::is_ready);
+    // The second look, which is the last one.
+    agent.await_that("a second look", |agent| {
+        agent
+            .state("answer")
+            .is_some_and(|text| text.contains("\"state\":\"unchanged\""))
+    });
+    let before = Directory::new(agent.tree.path()).tree("/").unwrap();
+    thread::sleep(Duration::from_secs(2));
+    let after = Directory::new(agent.tree.path()).tree("/").unwrap();
+    assert!(before == after);
 }

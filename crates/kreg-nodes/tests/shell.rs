@@ -29,6 +29,9 @@ fn programs() -> BTreeMap<&'static str, NodeProgram> {
         ("undo", NodeProgram::undo(&instance())),
         ("probe", NodeProgram::probe(&probe)),
         ("erase", NodeProgram::erase(&instance(), &storage)),
+        ("agent", NodeProgram::agent(&trust(CA))),
+        ("watch", NodeProgram::watch()),
+        ("receive", NodeProgram::receive()),
     ])
 }
 

@@ -4,6 +4,7 @@ mod api_gone;
 mod cert;
 mod cert_forms;
 mod clients;
+mod daemonset;
 mod default;
 mod disk_full;
 mod elsewhere;
@@ -88,6 +89,11 @@ pub(crate) const ALL: &[Story] = &[
         name: "rights",
         proves: "the rights that are exported are enough, and what lacks is told at once",
         run: rights::run,
+    },
+    Story {
+        name: "daemonset",
+        proves: "agents in the place of ssh trust, keep, cost little, and leave nothing",
+        run: daemonset::run,
     },
     Story {
         name: "no-kubeconfig",

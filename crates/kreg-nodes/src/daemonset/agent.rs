@@ -44,6 +44,7 @@ pub struct NodeAgent {
     runtimes: String,
     skip: Vec<String>,
     more: Vec<String>,
+    below: String,
 }
 
 impl NodeAgent {
@@ -57,6 +58,7 @@ impl NodeAgent {
             runtimes: String::new(),
             skip: Vec::new(),
             more: Vec::new(),
+            below: String::new(),
         }
     }
 
@@ -101,6 +103,13 @@ impl NodeAgent {
         // One mount below another is the same mount twice.
         self.more
             .retain(|dir| all.iter().all(|other| other == dir || !within(other, dir)));
+        self
+    }
+
+    /// Another tree of the nodes in the place of `/`, where `etc` and `var/lib` are: for tests.
+    #[must_use]
+    pub fn below(mut self, root: impl Into<String>) -> NodeAgent {
+        self.below = root.into();
         self
     }
 
@@ -244,7 +253,7 @@ impl NodeAgent {
                     "/etc" | "/var/lib" => "Directory",
                     _ => "DirectoryOrCreate",
                 };
-                json!({ "name": format!("node-{number}"), "hostPath": { "path": tree, "type": kind } })
+                json!({ "name": format!("node-{number}"), "hostPath": { "path": format!("{}{tree}", self.below), "type": kind } })
             })
             .collect();
         volumes.push(json!({ "name": "programs", "configMap": { "name": self.config_map(revision), "defaultMode": 0o444 } }));

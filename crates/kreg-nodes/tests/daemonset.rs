@@ -1,0 +1,272 @@
+//! The transport over a DaemonSet, and the agent that keeps a node, on a real cluster: a tree of
+//! directories on one of its nodes stands for the node.
+#![cfg(all(unix, feature = "daemonset"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may panic"
+)]
+
+mod common;
+
+use std::collections::HashMap;
+use std::io::{self, Write as _};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{CA, trust};
+use k8s_openapi::api::core::v1::{Node as ApiNode, Pod};
+use kreg_nodes::conformance::{self, NodeFiles, Seen, SeenKind, Tree};
+use kreg_nodes::daemonset::{AgentPods, NAMESPACE, NodeAgent};
+use kreg_nodes::{InstanceId, Node};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Client, ResourceExt as _};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// Where the tree is, on the node.
+const TREE: &str = "/var/tmp/kreg-conformance";
+const IMAGE: &str = "kreg.test/registry:2.8.2";
+const HOSTS_TOML: &str = "/etc/containerd/certs.d/docker-registry:5000/hosts.toml";
+
+#[test]
+#[ignore = "needs KUBECONFIG of a kind cluster whose nodes have kreg.test/registry:2.8.2: run by cargo xtask test"]
+fn a_daemon_set_passes_and_keeps_its_node() {
+    let bed = Bed::new();
+    let instance = InstanceId::new("kreg-conformance-agent").unwrap();
+    let agent = NodeAgent::new(instance.clone(), IMAGE).below(TREE);
+
+    bed.roll(&agent);
+    let pods = AgentPods::new(bed.client.clone(), bed.runtime.handle().clone(), instance);
+    let node = Node::new(&bed.node, &bed.node);
+    let broken = conformance::check(&pods, &node, &bed.files());
+    assert!(broken.is_empty(), "{broken:#?}");
+
+    // The same, left to itself.
+    let files = bed.files();
+    bed.roll(&agent.keeping(trust(CA)));
+    let whole = bed.await_file(|now| now.is_some(), Duration::from_secs(60));
+    files.remove(HOSTS_TOML).unwrap();
+    let begun = Instant::now();
+    let mended = bed.await_file(|now| now.is_some(), Duration::from_secs(60));
+    assert_eq!(mended, whole);
+    println!(
+        "a removed file was back after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+}
+
+/// A cluster, one of its nodes, and the objects to be taken away.
+struct Bed {
+    runtime: Runtime,
+    client: Client,
+    node: String,
+}
+
+impl Bed {
+    fn new() -> Bed {
+        let runtime = Runtime::new().unwrap();
+        let (client, node) = runtime.block_on(async {
+            let client = Client::try_default().await.expect("a cluster");
+            let nodes: Api<ApiNode> = Api::all(client.clone());
+            let nodes = nodes.list(&ListParams::default()).await.unwrap();
+            (client, nodes.items.last().expect("a node").name_any())
+        });
+        let bed = Bed {
+            runtime,
+            client,
+            node,
+        };
+        bed.files().exec("rm -rf \"$tree\"");
+        // Every node gets a Pod, and that needs its directories.
+        for node in bed.nodes() {
+            let files = Docker { node };
+            files.exec("mkdir -p \"$tree/etc\" \"$tree/var/lib\"");
+        }
+        bed
+    }
+
+    fn nodes(&self) -> Vec<String> {
+        let nodes: Api<ApiNode> = Api::all(self.client.clone());
+        let found = self
+            .runtime
+            .block_on(nodes.list(&ListParams::default()))
+            .unwrap();
+        found.items.iter().map(|node| node.name_any()).collect()
+    }
+
+    fn files(&self) -> Docker {
+        Docker {
+            node: self.node.clone(),
+        }
+    }
+
+    fn roll(&self, agent: &NodeAgent) {
+        self.runtime.block_on(async {
+            for object in agent.objects() {
+                let (api, name) = self.api(&object);
+                let parameters = PatchParams::apply("kreg-nodes-test").force();
+                api.patch(&name, &parameters, &Patch::Apply(&object))
+                    .await
+                    .unwrap();
+            }
+            let instance = InstanceId::new(agent.name()).unwrap();
+            let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+            let query =
+                ListParams::default().labels(&NodeAgent::pods_of(&instance, &agent.revision()));
+            let begun = Instant::now();
+            loop {
+                let found = pods.list(&query).await.unwrap();
+                let here = |pod: &&Pod| {
+                    pod.spec.as_ref().unwrap().node_name.as_deref() == Some(&self.node)
+                };
+                let phase = found
+                    .items
+                    .iter()
+                    .find(here)
+                    .and_then(|pod| pod.status.as_ref()?.phase.clone());
+                if phase.as_deref() == Some("Running") {
+                    break;
+                }
+                assert!(begun.elapsed() < Duration::from_secs(120), "{phase:?}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        });
+    }
+
+    fn api(&self, object: &Value) -> (Api<DynamicObject>, String) {
+        let text = |pointer: &str| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let (group, version) = text("/apiVersion")
+            .rsplit_once('/')
+            .unwrap_or(("", text("/apiVersion")));
+        let kind = GroupVersionKind::gvk(group, version, text("/kind"));
+        let resource = ApiResource::from_gvk(&kind);
+        let api = match text("/metadata/namespace") {
+            "" => Api::all_with(self.client.clone(), &resource),
+            namespace => Api::namespaced_with(self.client.clone(), namespace, &resource),
+        };
+        (api, text("/metadata/name").to_owned())
+    }
+
+    fn await_file(
+        &self,
+        good: impl Fn(&Option<Vec<u8>>) -> bool,
+        limit: Duration,
+    ) -> Option<Vec<u8>> {
+        let begun = Instant::now();
+        loop {
+            let now = self.files().read(HOSTS_TOML).unwrap();
+            if good(&now) {
+                return now;
+            }
+            assert!(begun.elapsed() < limit, "{now:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        self.runtime.block_on(async {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Namespace"));
+            let namespaces: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+            let _ = namespaces.delete(NAMESPACE, &DeleteParams::default()).await;
+            for _ in 0..300 {
+                if matches!(namespaces.get_opt(NAMESPACE).await, Ok(None)) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        });
+        for node in self.nodes() {
+            Docker { node }.exec("rm -rf \"$tree\"");
+        }
+    }
+}
+
+/// The tree on the node, by `docker exec`.
+struct Docker {
+    node: String,
+}
+
+impl Docker {
+    fn exec(&self, script: &str) -> Vec<u8> {
+        self.feed(script, &[])
+    }
+
+    fn feed(&self, script: &str, input: &[u8]) -> Vec<u8> {
+        let mut child = Command::new("docker")
+            .args(["exec", "-i", &self.node, "sh", "-c"])
+            .arg(format!("tree={TREE}\n{script}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("docker runs");
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let ran = child.wait_with_output().unwrap();
+        assert!(ran.status.success(), "{script}: {ran:?}");
+        ran.stdout
+    }
+}
+
+impl NodeFiles for Docker {
+    fn tree(&self, top: &str) -> io::Result<Tree> {
+        let told = self.exec(&format!(
+            "cd \"$tree\"; [ -e '.{top}' ] || exit 0\nfind '.{top}' -printf '%y %m %T@ %p\\n'\necho =\n\
+             find '.{top}' -type f -exec sha256sum '{{}}' +"
+        ));
+        let told = String::from_utf8(told).unwrap();
+        let Some((seen, sums)) = told.split_once("=\n") else {
+            return Ok(Tree::new());
+        };
+        let sums: HashMap<&str, &str> = sums
+            .lines()
+            .filter_map(|line| line.split_once("  "))
+            .map(|(sum, path)| (path, sum))
+            .collect();
+        let entry = |line: &str| {
+            let fields: Vec<&str> = line.splitn(4, ' ').collect();
+            let seen = Seen {
+                kind: match fields[0] {
+                    "f" => SeenKind::File,
+                    "d" => SeenKind::Directory,
+                    _ => SeenKind::Other,
+                },
+                mode: u32::from_str_radix(fields[1], 8).unwrap(),
+                modified: fields[2].to_owned(),
+                sha256: sums.get(fields[3]).copied().unwrap_or_default().to_owned(),
+            };
+            (fields[3].trim_start_matches('.').to_owned(), seen)
+        };
+        Ok(seen.lines().map(entry).collect())
+    }
+
+    fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+        let mut told = self.exec(&format!(
+            "[ ! -f \"$tree{path}\" ] || {{ echo =; cat \"$tree{path}\"; }}"
+        ));
+        Ok((!told.is_empty()).then(|| told.split_off(2)))
+    }
+
+    fn write(&self, path: &str, content: &[u8]) -> io::Result<()> {
+        let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+        self.feed(
+            &format!("mkdir -p \"$tree{folder}\"; cat >\"$tree{path}\""),
+            content,
+        );
+        Ok(())
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.exec(&format!("rm -rf \"$tree{path}\""));
+        Ok(())
+    }
+}
