@@ -178,6 +178,11 @@ pub(crate) struct SshArgs {
     /// Accept and remember host keys never seen before (a changed key is always refused)
     #[arg(long)]
     pub(crate) ssh_accept_new: bool,
+
+    /// Where a node's containerd looks in no directory for registries: set one and restart it, one
+    /// node at a time; undone where it does not come back
+    #[arg(long)]
+    pub(crate) allow_runtime_restart: bool,
 }
 
 #[derive(Debug, Clone, Default, Args)]

@@ -360,7 +360,8 @@ pub(crate) fn trust(
 ) -> Result<Trust, Error> {
     let trust = Trust::new(instance(spec)?, settings.host()?, bundle_pem)
         .tried("the CA bundle cannot be handed to the nodes")?
-        .with_endpoint(address);
+        .with_endpoint(address)
+        .with_restart(settings.nodes.allow_runtime_restart);
     Ok(match settings.profile {
         ProfileArg::Default => trust,
         ProfileArg::Tutorial => trust

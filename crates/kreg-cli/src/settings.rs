@@ -70,6 +70,8 @@ pub(crate) struct NodeSettings {
     pub(crate) identity: Option<PathBuf>,
     pub(crate) known_hosts: Option<PathBuf>,
     pub(crate) accept_new: bool,
+    /// Only ever by flag: no configuration file asks for a restart.
+    pub(crate) allow_runtime_restart: bool,
     pub(crate) addresses: BTreeMap<String, String>,
 }
 
@@ -228,6 +230,7 @@ impl NodeSettings {
                 .clone()
                 .or_else(|| ssh.known_hosts.clone()),
             accept_new: args.ssh_accept_new || ssh.accept_new.unwrap_or(false),
+            allow_runtime_restart: args.allow_runtime_restart,
             addresses: ssh.addresses.clone(),
         }
     }

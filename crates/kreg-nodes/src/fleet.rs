@@ -17,6 +17,9 @@ use crate::{
 /// How often a probe is repeated because containerd's configuration names further files.
 const PROBE_ROUNDS: usize = 4;
 
+/// The least time that a restart is given: it waits twice for the runtime, if it must be undone.
+const RESTART: Duration = Duration::from_secs(300);
+
 /// Nodes reached by one transport, several at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Fleet<'a, T: ?Sized> {
@@ -92,16 +95,53 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
             (self.plan_one(node, trust), begun.elapsed())
         });
         let planned: Vec<_> = nodes.iter().zip(plans).collect();
-        self.each(&planned, |(node, (plan, took))| {
+        let done = |took: Duration, work: &dyn Fn() -> Receipt| {
             let begun = Instant::now();
-            let mut receipt = match plan {
-                Ok(plan) => self.apply(node, plan),
-                Err(receipt) => Receipt::clone(receipt),
-            };
-            receipt.millis = millis(begun.elapsed() + *took);
+            let mut receipt = work();
+            receipt.millis = millis(begun.elapsed() + took);
             progress(&receipt);
             receipt
-        })
+        };
+        let mut receipts = self.each(&planned, |(node, (plan, took))| match plan {
+            Ok(plan) if plan.restart().is_some() => None,
+            Ok(plan) => Some(done(*took, &|| self.apply(node, plan))),
+            Err(receipt) => Some(done(*took, &|| Receipt::clone(receipt))),
+        });
+        // Restarts come last and one by one: what harms one node must not harm the next.
+        let mut lost: Option<String> = None;
+        for ((node, (plan, took)), receipt) in planned.iter().zip(&mut receipts) {
+            let (Ok(plan), None) = (plan, &receipt) else {
+                continue;
+            };
+            let one = done(*took, &|| match &lost {
+                Some(before) => held_back(node, before),
+                None => self.restart(node, plan),
+            });
+            if !one.is_ok() && lost.is_none() {
+                lost = Some(node.name.clone());
+            }
+            *receipt = Some(one);
+        }
+        receipts.into_iter().flatten().collect()
+    }
+
+    /// The runtime's restart, and after it what the plan writes.
+    fn restart(&self, node: &Node, plan: &NodePlan) -> Receipt {
+        let Some(program) = NodeProgram::restart(plan) else {
+            return self.apply(node, plan);
+        };
+        let within = self.timeout.max(RESTART);
+        let restarted = self.answered(node, &program, within);
+        if !restarted.is_ok() {
+            return restarted;
+        }
+        let mut receipt = self.answered(node, &NodeProgram::apply(plan), self.timeout);
+        receipt.warnings = plan.warnings().to_vec();
+        receipt.files.splice(0..0, restarted.files);
+        if receipt.state == State::Unchanged {
+            receipt.state = restarted.state;
+        }
+        receipt
     }
 
     /// Takes back what kreg wrote for `instance`, on every node. Harmless where it wrote
@@ -136,7 +176,7 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
     ) -> Vec<Receipt> {
         self.each(nodes, |node| {
             let begun = Instant::now();
-            let mut receipt = self.answered(node, program);
+            let mut receipt = self.answered(node, program, self.timeout);
             receipt.millis = millis(begun.elapsed());
             progress(&receipt);
             receipt
@@ -161,7 +201,7 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         let mut request = ProbeRequest::new(trust);
         let mut asked = BTreeSet::new();
         for _ in 0..PROBE_ROUNDS {
-            let output = self.run(node, &NodeProgram::probe(&request))?;
+            let output = self.run(node, &NodeProgram::probe(&request), self.timeout)?;
             let facts = NodeFacts::decode(&output.stdout).map_err(|e| {
                 let reason = match output.stderr_tail() {
                     tail if tail.is_empty() => e.to_string(),
@@ -188,7 +228,8 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         let facts = self.probe(node, trust)?;
         tracing::debug!(node = node.name, os = facts.os.pretty_name, "probed");
         NodePlan::decide(&facts, trust).map_err(|refused| {
-            let receipt = Receipt::new(node, State::Refused);
+            let mut receipt = Receipt::new(node, State::Refused);
+            receipt.snippet = refused.snippet().map(str::to_owned);
             Box::new(receipt.because("plan", refused.reason(), refused.remedy()))
         })
     }
@@ -197,14 +238,14 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         if plan.is_unchanged() {
             return planned(node, plan);
         }
-        let mut receipt = self.answered(node, &NodeProgram::apply(plan));
+        let mut receipt = self.answered(node, &NodeProgram::apply(plan), self.timeout);
         receipt.warnings = plan.warnings().to_vec();
         receipt
     }
 
     /// Runs a program that answers by a line of JSON.
-    fn answered(&self, node: &Node, program: &NodeProgram) -> Receipt {
-        let output = match self.run(node, program) {
+    fn answered(&self, node: &Node, program: &NodeProgram, within: Duration) -> Receipt {
+        let output = match self.run(node, program, within) {
             Ok(output) => output,
             Err(receipt) => return *receipt,
         };
@@ -218,9 +259,14 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         }
     }
 
-    fn run(&self, node: &Node, program: &NodeProgram) -> Result<Output, Box<Receipt>> {
+    fn run(
+        &self,
+        node: &Node,
+        program: &NodeProgram,
+        within: Duration,
+    ) -> Result<Output, Box<Receipt>> {
         self.transport
-            .run(node, program.script(), self.timeout)
+            .run(node, program.script(), within)
             .map_err(|e| Box::new(Receipt::from_transport(node, &e)))
     }
 
@@ -247,6 +293,15 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
     }
 }
 
+/// The receipt of a node whose runtime is left as it is, as another's did not come back.
+fn held_back(node: &Node, before: &str) -> Receipt {
+    Receipt::new(node, State::Refused).because(
+        "restart",
+        format!("its runtime was not restarted, as the restart on {before} went wrong"),
+        format!("see to {before}, then run kreg again"),
+    )
+}
+
 /// The receipt of a plan that is not (or need not be) carried out.
 fn planned(node: &Node, plan: &NodePlan) -> Receipt {
     use crate::{FileReport, FileStatus};
@@ -256,9 +311,10 @@ fn planned(node: &Node, plan: &NodePlan) -> Receipt {
     };
     let mut receipt = Receipt::new(node, state);
     receipt.warnings = plan.warnings().to_vec();
-    receipt.files = plan
-        .edits()
-        .iter()
+    let restart = plan.restart().map(|restart| restart.edit());
+    receipt.files = restart
+        .into_iter()
+        .chain(plan.edits())
         .map(|edit| FileReport {
             path: edit.path().to_owned(),
             status: match edit.is_kept() {

@@ -50,6 +50,8 @@ pub mod conformance;
 pub mod containerd;
 #[cfg(feature = "daemonset")]
 pub mod daemonset;
+pub mod containers;
+pub mod docker;
 pub mod facts;
 mod fleet;
 pub mod hosts_file;
@@ -57,6 +59,7 @@ mod instance;
 mod node;
 mod plan;
 mod program;
+pub mod rancher;
 mod receipt;
 #[cfg(feature = "ssh")]
 pub mod ssh;
@@ -67,7 +70,7 @@ pub use facts::{FactsError, NodeFacts};
 pub use fleet::{Fleet, PlanOutcome};
 pub use instance::{InstanceError, InstanceId};
 pub use node::Node;
-pub use plan::{Change, Edit, EditKind, NodePlan, Refusal, RefusalKind, Refused};
+pub use plan::{Change, Edit, EditKind, NodePlan, Refusal, RefusalKind, Refused, Restart};
 pub use program::{
     Answer, AnswerError, NodeProgram, ProbeRequest, StorageDir, StorageDirError, quote,
 };

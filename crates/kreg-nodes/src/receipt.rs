@@ -25,6 +25,9 @@ pub struct Receipt {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub remedy: Option<String>,
+    /// What is to be set by the system's own means, where nothing was written for that reason.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub snippet: Option<String>,
     /// Each file that was looked at, in the order of the work.
     pub files: Vec<FileReport>,
     /// What went well and yet needs a look.
@@ -92,6 +95,7 @@ impl Receipt {
             step: None,
             reason: None,
             remedy: None,
+            snippet: None,
             files: Vec::new(),
             warnings: Vec::new(),
             millis: 0,

@@ -1,6 +1,6 @@
 //! What every node must come to hold.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use kreg_auth::RegistryHost;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ pub struct Trust {
     names: NameMode,
     docker_certs_d: bool,
     adopt: bool,
+    #[serde(default)]
+    restart: bool,
 }
 
 /// Why a PEM text cannot be given to nodes.
@@ -90,6 +92,7 @@ impl Trust {
             names: NameMode::default(),
             docker_certs_d: false,
             adopt: false,
+            restart: false,
         })
     }
 
@@ -121,6 +124,15 @@ impl Trust {
     #[must_use]
     pub fn with_adopt(mut self, yes: bool) -> Trust {
         self.adopt = yes;
+        self
+    }
+
+    /// Whether a runtime may be restarted where it would not read what is written otherwise: its
+    /// configuration is changed, it is restarted, and both are undone if it does not come back.
+    /// Never without this.
+    #[must_use]
+    pub fn with_restart(mut self, yes: bool) -> Trust {
+        self.restart = yes;
         self
     }
 
@@ -166,19 +178,34 @@ impl Trust {
         self.adopt
     }
 
+    /// Whether a runtime may be restarted.
+    #[must_use]
+    pub fn restart(&self) -> bool {
+        self.restart
+    }
+
     /// What the runtime is told to connect to, such as `https://10.96.0.50:5000`: the
     /// address by [`NameMode::ByAddress`], the name otherwise or where there is no address.
     #[must_use]
     pub fn endpoint_url(&self) -> String {
-        match (self.names, self.endpoint) {
-            (NameMode::ByAddress, Some(IpAddr::V4(ip))) => {
-                format!("https://{ip}:{}", self.host.port())
-            }
-            (NameMode::ByAddress, Some(IpAddr::V6(ip))) => {
-                format!("https://[{ip}]:{}", self.host.port())
-            }
-            _ => self.host.url(),
+        match self.address() {
+            Some(_) => format!("https://{}", self.endpoint_authority()),
+            None => self.host.url(),
         }
+    }
+
+    /// The same without the scheme, as runtimes name directories after it: `10.96.0.50:5000`.
+    #[must_use]
+    pub fn endpoint_authority(&self) -> String {
+        match self.address() {
+            Some(address) => SocketAddr::new(address, self.host.port()).to_string(),
+            None => self.host.to_string(),
+        }
+    }
+
+    /// The address that runtimes are told, where they are told one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.endpoint.filter(|_| self.names == NameMode::ByAddress)
     }
 
     /// SHA-256 of the certificates as written to nodes, in lower-case hex.

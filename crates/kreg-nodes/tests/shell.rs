@@ -24,7 +24,9 @@ use proptest::test_runner::{Config, TestRunner};
 fn programs() -> BTreeMap<&'static str, NodeProgram> {
     let storage = StorageDir::new("/tmp/repository").unwrap();
     let probe = ProbeRequest::new(&trust(CA)).with(["/etc/containerd/more/*.toml".to_owned()]);
+    let restart = common::restart_plan();
     BTreeMap::from([
+        ("restart", NodeProgram::restart(&restart).unwrap()),
         ("apply", NodeProgram::apply(&plan(&trust(CA)))),
         ("undo", NodeProgram::undo(&instance())),
         ("probe", NodeProgram::probe(&probe)),

@@ -150,7 +150,14 @@ async fn script(app: &App, args: &NodesArgs, undo: bool) -> Result<Ending, Error
         let name = outcome.node.name.clone();
         match outcome.result {
             Ok(plan) => {
-                let program = NodeProgram::apply(&plan).script().to_owned();
+                let apply = NodeProgram::apply(&plan).script().to_owned();
+                let program = match NodeProgram::restart(&plan) {
+                    Some(restart) => format!(
+                        "{}\n# then, if that ends with 0:\n{apply}",
+                        restart.script()
+                    ),
+                    None => apply,
+                };
                 match shown.iter_mut().find(|(text, _)| *text == program) {
                     Some((_, names)) => names.push(name),
                     None => shown.push((program, vec![name])),
@@ -164,6 +171,17 @@ async fn script(app: &App, args: &NodesArgs, undo: bool) -> Result<Ending, Error
             output::line(&format!("# for {}", names.join(", ")))?;
         }
         output::line(program)?;
+    }
+    for receipt in &refused {
+        // No program: as a comment, should all this be piped into a shell.
+        if let Some(snippet) = &receipt.snippet {
+            let lines = snippet.lines().map(|line| format!("\n#   {line}"));
+            output::line(&format!(
+                "# for {}, to be set by its own means:{}",
+                receipt.node,
+                lines.collect::<String>()
+            ))?;
+        }
     }
     fleet::judge(&refused, "cannot be planned").map(|()| Ending::Done)
 }

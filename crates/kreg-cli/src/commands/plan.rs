@@ -162,6 +162,15 @@ fn text(outcome: &Outcome) -> String {
         lines.push(format!("+ {made}"));
     }
     for node in &outcome.nodes {
+        if let NodeOutcome::Refused(receipt) = node
+            && let Some(snippet) = &receipt.snippet
+        {
+            lines.push(format!(
+                "! node {}: to be set by its own means",
+                receipt.node
+            ));
+            lines.extend(snippet.lines().map(|line| format!("    {line}")));
+        }
         if let NodeOutcome::Plan { node, plan } = node
             && !plan.is_unchanged()
         {

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::{BUILT_IN_ROOTS, CONFIG_FILE};
 use crate::NodeFacts;
+use crate::rancher::Rancher;
 
 /// containerd's release, major and minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,6 +44,8 @@ pub struct ContainerdConfig {
     pub misplaced: Option<(String, String)>,
     /// Whether releases of containerd differ in how they put these files together.
     pub ambiguous: bool,
+    /// The socket that it listens on.
+    pub socket: String,
     /// When the newest of the files was changed, in seconds since 1970 UTC.
     pub modified: u64,
 }
@@ -72,6 +75,8 @@ const CRI_V2: &str = "io.containerd.grpc.v1.cri";
 const CRI_V1: &str = "cri";
 /// The table with the registries from schema 3 on.
 const CRI_V3: &str = "io.containerd.cri.v1.images";
+/// Where containerd listens unless told otherwise.
+const SOCKET: &str = "/run/containerd/containerd.sock";
 /// Imported from 2.2 on where there is no configuration file (containerd `defaults_unix.go`).
 const DROP_INS: &str = "/etc/containerd/conf.d/*.toml";
 
@@ -94,17 +99,45 @@ impl ContainerdConfig {
     /// # Errors
     /// [`ConfigError`] if a file that containerd reads is not TOML or was not readable.
     pub fn of(facts: &NodeFacts) -> Result<ContainerdConfig, ConfigError> {
-        Reader::new(facts).read().map(|(config, _)| config)
+        ContainerdConfig::of_program(facts, "containerd", CONFIG_FILE)
+    }
+
+    /// That of another containerd on the node: `program` as the facts name it, and the `file` that
+    /// it starts from where its command line does not say.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a file that it reads is not TOML or was not readable.
+    pub fn of_program(
+        facts: &NodeFacts,
+        program: &str,
+        file: &str,
+    ) -> Result<ContainerdConfig, ConfigError> {
+        let reader = Reader::new(facts, program, file);
+        reader.read().map(|(config, _)| config)
+    }
+
+    /// The table of registries in this file's schema, and the line that a new file begins with.
+    pub(crate) fn table(&self) -> (&'static str, &'static str) {
+        let new = self.release.is_some_and(|release| release >= Version(2, 0));
+        match self.schema {
+            3.. => ("", CRI_V3),
+            2 => ("", CRI_V2),
+            1 => ("", CRI_V1),
+            _ if new => ("version = 3\n", CRI_V3),
+            _ => ("version = 2\n", CRI_V2),
+        }
     }
 
     /// Paths and patterns that this configuration names and that were not asked for yet.
     /// Empty also where the configuration cannot be read: [`ContainerdConfig::of`] says why.
     #[must_use]
     pub fn unseen(facts: &NodeFacts) -> BTreeSet<String> {
-        let Ok((config, imports)) = Reader::new(facts).read() else {
-            return BTreeSet::new();
-        };
-        let named = config.roots.into_iter().chain(imports);
+        let own = Rancher::ALL.map(|one| (one.containerd(), one.containerd_config()));
+        let all = [("containerd", CONFIG_FILE.to_owned())]
+            .into_iter()
+            .chain(own);
+        let read = all.filter_map(|(name, file)| Reader::new(facts, name, &file).read().ok());
+        let named = read.flat_map(|(config, imports)| config.roots.into_iter().chain(imports));
         named.filter(|path| !facts.asked.contains(path)).collect()
     }
 }
@@ -120,11 +153,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(facts: &'a NodeFacts) -> Reader<'a> {
-        let program = facts.program("containerd");
-        let file = program.and_then(|p| p.config.clone());
+    fn new(facts: &'a NodeFacts, name: &str, file: &str) -> Reader<'a> {
+        let program = facts.program(name);
+        let started_with = program.and_then(|p| p.config.clone());
         let config = ContainerdConfig {
-            file: file.unwrap_or_else(|| CONFIG_FILE.to_owned()),
+            file: started_with.unwrap_or_else(|| file.to_owned()),
+            socket: SOCKET.to_owned(),
             release: program
                 .and_then(|p| p.version.as_deref())
                 .and_then(Version::parse),
@@ -142,7 +176,7 @@ impl<'a> Reader<'a> {
     fn read(mut self) -> Result<(ContainerdConfig, Vec<String>), ConfigError> {
         let first = self.config.file.clone();
         let mut pending = VecDeque::from([first.clone()]);
-        if self.facts.at(&first).is_none() {
+        if self.facts.at(&first).is_none() && first == CONFIG_FILE {
             pending.extend(self.resolve(&first, DROP_INS));
         }
         let mut loaded = BTreeSet::new();
@@ -202,6 +236,10 @@ impl<'a> Reader<'a> {
             .unwrap_or(1);
         if path == self.config.file {
             self.config.schema = schema;
+        }
+        let socket = || table.get("grpc")?.get("address")?.as_str();
+        if let Some(socket) = socket().filter(|socket| !socket.is_empty()) {
+            self.config.socket = socket.to_owned();
         }
         let disabled = strings(table.get("disabled_plugins"));
         self.config.cri_disabled |= disabled

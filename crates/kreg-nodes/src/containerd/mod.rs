@@ -1,10 +1,12 @@
 //! containerd: what its configuration makes it read, and what to write there.
 
 mod config;
+mod edit;
 mod hosts_toml;
 mod layout;
 
 pub use config::{ConfigError, ContainerdConfig, Version};
+pub use edit::with_config_path;
 pub use hosts_toml::hosts_toml;
 pub use layout::{candidates, own_dir};
 

@@ -69,6 +69,7 @@ impl NodeFacts {
             "config" => self.named(name).config = Some(rest.to_owned()),
             "started" => self.named(name).started = Some(number(rest)?),
             "endpoint" => self.runtime_endpoint = Some(value.to_owned()),
+            "cloud" => drop(self.cloud_hosts.insert(name.to_owned(), value_of(rest))),
             "nowrite" => drop(self.not_writable.insert(value.to_owned())),
             "space" => {
                 let point = rest.strip_prefix(self.root.as_str()).unwrap_or(rest);
@@ -91,6 +92,12 @@ impl NodeFacts {
     fn named(&mut self, name: &str) -> &mut Program {
         self.programs.entry(name.to_owned()).or_default()
     }
+}
+
+/// A plain YAML scalar, without quotes and comment.
+fn value_of(text: &str) -> String {
+    let bare = text.split(" #").next().unwrap_or_default().trim();
+    bare.trim_matches(['"', '\'']).to_owned()
 }
 
 /// `SIZE MODE UID GID MTIME PATH`
@@ -136,7 +143,7 @@ fn bad(reason: &str) -> FactsError {
 mod tests {
     use super::*;
 
-    const ANSWER: &[u8] = b"Welcome!\nkreg-probe 1\nroot \nuid 0\nmachine x86_64\nasked /etc/hosts\n\
+    const ANSWER: &[u8] = b"Welcome!\nkreg-probe 1\nroot \nuid 0\nmachine x86_64\nasked /etc/hosts\ncloud /etc/cloud/cloud.cfg  'true' # why\n\
         running containerd\nversion containerd containerd github.com/containerd/containerd 1.6.20 x\n\
         dir /etc/containerd\nspace 1000 /\nfile 5 644 0 0 1700000000 /etc/hosts\n\
         file 2 644 0 0 1700000000 /etc/a b\ndata\nab\ncd\xff\x00\nmounts\n\
@@ -149,6 +156,7 @@ mod tests {
         assert_eq!(facts.content("/etc/a b"), Some(&b"\xff\x00"[..]));
         assert!(facts.runs("containerd") && facts.is_dir("/etc/containerd"));
         assert_eq!(facts.free_kib["/"], 1000);
+        assert_eq!(facts.cloud_hosts["/etc/cloud/cloud.cfg"], "true");
         let json = serde_json::to_string(&facts).unwrap();
         assert_eq!(serde_json::from_str::<NodeFacts>(&json).unwrap(), facts);
     }

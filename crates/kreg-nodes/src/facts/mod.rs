@@ -38,6 +38,8 @@ pub struct NodeFacts {
     pub found: BTreeMap<String, Found>,
     /// Paths that are symbolic links, whatever they lead to.
     pub links: BTreeSet<String>,
+    /// What cloud-init's files say as `manage_etc_hosts`, by file; a later one overrules.
+    pub cloud_hosts: BTreeMap<String, String>,
     /// Directories that cannot be written to.
     pub not_writable: BTreeSet<String>,
     /// Free space in KiB, by mount point.
@@ -127,6 +129,18 @@ impl NodeFacts {
         self.programs.get(name)
     }
 
+    /// As if `path` held `text`: to see what would be read then.
+    pub(crate) fn put(&mut self, path: &str, text: &str) {
+        let file = FoundFile {
+            content: text.as_bytes().to_vec(),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            modified: 0,
+        };
+        self.found.insert(path.to_owned(), Found::File(file));
+    }
+
     /// Whether a program of that name runs.
     #[must_use]
     pub fn runs(&self, name: &str) -> bool {
@@ -175,12 +189,20 @@ impl NodeFacts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JournalEntry {
-    /// `file`, `hosts` or `dir`.
+    /// `file`, `hosts`, `dir`, or `config` for a runtime's own configuration.
     pub kind: String,
     /// Whether something was there before kreg.
     pub existed: bool,
     /// The bytes that kreg left there; none for directories and unfinished work.
     pub after: Option<Vec<u8>>,
+}
+
+impl JournalEntry {
+    /// Whether it is a file of trust: directories go with them, and a runtime's own configuration
+    /// is changed by the restart step alone.
+    pub(crate) fn is_trust(&self) -> bool {
+        !matches!(self.kind.as_str(), "dir" | "config")
+    }
 }
 
 /// Bytes as text where they are UTF-8, else as `{"hex": "..."}`.

@@ -1,9 +1,15 @@
 //! From facts and [`Trust`] to file edits, or to a refusal: no I/O.
 
 mod check;
+mod containerd;
+pub(crate) mod containers;
+mod docker;
 mod edit;
+mod rancher;
 mod refusal;
+mod restart;
 mod runtime;
+pub(crate) mod system;
 
 use std::fmt;
 
@@ -12,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use edit::{Change, Edit, EditKind};
 pub use refusal::{Refusal, RefusalKind, Refused};
+pub use restart::Restart;
 
 use crate::{InstanceId, NodeFacts, Trust};
 
@@ -24,6 +31,8 @@ pub struct NodePlan {
     pub(crate) edits: Vec<Edit>,
     pub(crate) removals: Vec<String>,
     pub(crate) unfinished: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restart: Option<Restart>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -34,9 +43,13 @@ impl NodePlan {
     /// [`Refused`], with every reason that was found, if writing would not lead to trust or
     /// would harm something of somebody else's.
     pub fn decide(facts: &NodeFacts, trust: &Trust) -> Result<NodePlan, Refused> {
-        let mut refusals = Vec::new();
-        let mut warnings = Vec::new();
-        let wanted = runtime::wanted(facts, trust, &mut warnings, &mut refusals);
+        let runtime::Wanted {
+            files: wanted,
+            restart,
+            mut warnings,
+            mut refusals,
+            ..
+        } = runtime::wanted(facts, trust);
         let journal = facts.journal(trust.instance());
         let mut edits = Vec::with_capacity(wanted.len());
         for kind in wanted {
@@ -45,7 +58,7 @@ impl NodePlan {
                 Err(refusal) => refusals.push(refusal),
             }
         }
-        if edits.iter().any(|edit| !edit.is_kept()) {
+        if restart.is_some() || edits.iter().any(|edit| !edit.is_kept()) {
             refusals.extend(check::node(facts, &edits));
         }
         if !refusals.is_empty() {
@@ -54,18 +67,19 @@ impl NodePlan {
         let needed = |path: &String| edits.iter().any(|edit| edit.path() == path);
         let removals = journal
             .iter()
-            .filter(|(path, entry)| entry.kind != "dir" && !needed(path))
+            .filter(|(path, entry)| entry.is_trust() && !needed(path))
             .map(|(path, _)| path.clone())
             .collect();
         let unfinished = journal
             .values()
-            .any(|entry| entry.kind != "dir" && entry.after.is_none());
+            .any(|entry| entry.is_trust() && entry.after.is_none());
         Ok(NodePlan {
             instance: trust.instance().clone(),
             host: trust.host().clone(),
             edits,
             removals,
             unfinished,
+            restart,
             warnings,
         })
     }
@@ -82,6 +96,12 @@ impl NodePlan {
         &self.removals
     }
 
+    /// The restart that the runtime needs first; only if [`Trust::with_restart`] allows one.
+    #[must_use]
+    pub fn restart(&self) -> Option<&Restart> {
+        self.restart.as_ref()
+    }
+
     /// What speaks against success and yet is no reason to refuse.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
@@ -91,13 +111,19 @@ impl NodePlan {
     /// Whether everything is in place already and nothing would be written.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
-        self.removals.is_empty() && !self.unfinished && self.edits.iter().all(Edit::is_kept)
+        self.restart.is_none()
+            && self.removals.is_empty()
+            && !self.unfinished
+            && self.edits.iter().all(Edit::is_kept)
     }
 }
 
 impl fmt::Display for NodePlan {
     /// A unified diff of every file that would change; nothing where none would.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(restart) = &self.restart {
+            write!(f, "{restart}")?;
+        }
         for edit in &self.edits {
             write!(f, "{edit}")?;
         }

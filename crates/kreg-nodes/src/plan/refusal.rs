@@ -14,6 +14,9 @@ pub struct Refusal {
     pub reason: String,
     /// What to do, with the snippet to set where there is one.
     pub remedy: String,
+    /// What to set by the system's own means, alone and whole, where nothing is to be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snippet: Option<String>,
 }
 
 /// Kinds of reasons to leave a node alone.
@@ -23,8 +26,12 @@ pub struct Refusal {
 pub enum RefusalKind {
     /// No container runtime was found.
     NoRuntime,
-    /// A runtime that kreg cannot set up yet.
+    /// A release of a runtime that would not keep what kreg writes.
     UnsupportedRuntime,
+    /// A system that makes its files from its own settings.
+    ManagedSystem,
+    /// Another agent on the node would erase what kreg writes.
+    ForeignAgent,
     /// containerd looks in no directory for registries.
     NoConfigPath,
     /// The runtime's configuration cannot be read or makes its CRI plugin fail.
@@ -68,6 +75,14 @@ impl Refused {
     }
 }
 
+impl Refused {
+    /// What is to be set by the system's own means, if there is such a snippet.
+    #[must_use]
+    pub fn snippet(&self) -> Option<&str> {
+        self.0.iter().find_map(|refusal| refusal.snippet.as_deref())
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason())
@@ -84,7 +99,13 @@ impl Refusal {
             kind,
             reason: reason.into(),
             remedy: remedy.into(),
+            snippet: None,
         }
+    }
+
+    pub(crate) fn with_snippet(mut self, snippet: impl Into<String>) -> Refusal {
+        self.snippet = Some(snippet.into());
+        self
     }
 }
 

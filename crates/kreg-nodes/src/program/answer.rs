@@ -82,6 +82,10 @@ fn remedy(state: State, program: &str, reason: &str) -> &'static str {
             "look at what others changed; once it is as kreg left it, or gone, undo again"
         }
         (State::Dirty, _) => "move it away, or let kreg replace it (--adopt)",
+        (State::Failed, "restart") => {
+            "see `journalctl -u containerd` on the node; without --allow-runtime-restart kreg says \
+             what to set by hand"
+        }
         _ if reason.contains("No space left") => "free space on the node, then run kreg again",
         _ if reason.contains("Read-only file system") => {
             "make that file system writable, then run kreg again"

@@ -1,27 +1,4 @@
-# --- Putting in place ---------------------------------------------------------------------
-
-planned=$nl
-begun=''
-
-# As in every program, but a node is left as it was found: what this run began is taken back,
-# the newest first. What it only brought up to date stays for the next run.
-fail() {
-  # Told of already: this is the taking back, which cannot be done either.
-  [ -z "$failed_step" ] || finish
-  failed_step=$1
-  report "$2" failed "$3"
-  # Without the lock all that is there is another run's.
-  [ -n "$locked" ] || finish
-  for number in $begun; do
-    entry=$journal/$number
-    [ ! -f "$entry/entry" ] || undo_entry
-  done
-  for entry in "$journal"/[0-9]*; do
-    [ ! -d "$entry" ] || finish
-  done
-  rm -rf "$journal/new" "$journal/done" "$journal/made"
-  finish
-}
+# --- Files of trust -----------------------------------------------------------------------
 
 # put_file PATH MODE ADOPT CONTENT: PATH comes to hold what the function CONTENT prints.
 put_file() {
@@ -80,46 +57,12 @@ put_hosts() {
   put_in_place "$1" ""
 }
 
-# Looks at what is at PATH, for one of the two above.
-begin_with() {
-  target=$root$1
-  planned=$planned$1$nl
-  temp_for "$target"
-  [ ! -L "$target" ] || fail check "$1" "is a symbolic link, which kreg does not write through"
-  if [ -e "$target" ] && [ ! -f "$target" ]; then
-    fail check "$1" "is not a regular file"
-  fi
-  find_entry "$1"
-  finish_over
-}
-
-as_wanted() {
-  [ -z "$entry" ] || settle_entry
-  rm -f "$temp"
-  report "$1" unchanged ""
-}
-
-put_in_place() {
-  like_target
-  sync_files "$entry"/* "$entry"
-  move_in "$target"
-  settle_entry
-  report "$1" changed "$2"
-}
-
 # An edit by others to a file of kreg's is mended; the edited file is kept beside the entry.
 keep_drift() {
   [ -f "$target" ] || return 0
   if ! is_ours "$entry/after" && ! is_ours "$entry/next" && ! is_ours "$entry/before"; then
     message=$(cp -p "$target" "$entry/drift" 2>&1) || fail journal "$entry_path" "$message"
     note="was changed by others; their version is kept in ${entry#"$root"}/drift"
-  fi
-}
-
-# SELinux: the new file gets the label of the one it replaces.
-like_target() {
-  if [ -e /sys/fs/selinux/enforce ] && [ -f "$target" ]; then
-    chcon --reference="$target" "$temp" 2>/dev/null || :
   fi
 }
 
@@ -159,6 +102,8 @@ prune() {
   for number in $numbers; do
     entry=$journal/$number
     read_entry
+    # A runtime's own configuration is the restart step's.
+    [ "$entry_kind" != config ] || continue
     case $planned in
       *"$nl$entry_path$nl"* | *"$nl$entry_path/"*) ;;
       *) undo_entry ;;

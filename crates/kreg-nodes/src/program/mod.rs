@@ -21,8 +21,10 @@ const LOCK: &str = include_str!("lock.sh");
 const FILES: &str = include_str!("files.sh");
 const JOURNAL: &str = include_str!("journal.sh");
 const TAKE_BACK: &str = include_str!("take_back.sh");
+const PUT: &str = include_str!("put.sh");
 const APPLY: &str = include_str!("apply.sh");
 const UNDO: &str = include_str!("undo.sh");
+const RESTART: &str = include_str!("restart.sh");
 const ERASE: &str = include_str!("erase.sh");
 
 /// A POSIX shell script for a node: dash, bash and busybox ash run it alike.
@@ -67,12 +69,35 @@ impl NodeProgram {
         let head = head("apply", &plan.instance, &title);
         NodeProgram {
             script: format!(
-                "{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{APPLY}\n# --- What to put in place \
+                "{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{APPLY}\n# --- What to put in place \
                  -----------------------------------------------------------------\n\n\
                  {contents}\nmain() {{\n  take_lock\n{steps}  prune\n  finish\n}}\n\n\
                  main </dev/null\n"
             ),
         }
+    }
+
+    /// Makes the runtime read what the plan writes, by a change of its own configuration and a
+    /// restart, if the plan has that step. To be run before [`NodeProgram::apply`], on one node at
+    /// a time. The runtime's CRI must answer before and after; if it does not after, both are
+    /// undone.
+    #[must_use]
+    pub fn restart(plan: &NodePlan) -> Option<NodeProgram> {
+        let restart = plan.restart()?;
+        let title = format!("make {} read certs.d, which takes a restart", restart.unit);
+        let head = head("restart", &plan.instance, &title);
+        let (unit, socket) = (quote(&restart.unit), quote(&restart.socket));
+        let config = quote(restart.edit.path());
+        let was = quote::printer("was", restart.edit.before.as_deref().unwrap_or_default());
+        let wanted = quote::printer("wanted", restart.edit.after());
+        Some(NodeProgram {
+            script: format!(
+                "{head}unit={unit}\nsocket={socket}\nconfig={config}\n\n\
+                 {ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{RESTART}\n{was}{wanted}\n\
+                 main() {{\n  take_lock\n  can_restart\n  put_config \"$config\" was wanted\n  \
+                 restart_runtime\n  finish\n}}\n\nmain </dev/null\n"
+            ),
+        })
     }
 
     /// Brings back what was there before `instance`, as its journal on the node has it.

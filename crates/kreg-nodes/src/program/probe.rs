@@ -8,7 +8,10 @@ use super::quote::{quote, quote_glob};
 use crate::containerd::{BUILT_IN_ROOTS, CONFIG_FILE, candidates};
 use crate::hosts_file::HOSTS;
 use crate::instance::JOURNALS;
-use crate::{InstanceId, Trust};
+use crate::plan::containers::HOME_CERTS_D;
+use crate::plan::system;
+use crate::rancher::Rancher;
+use crate::{InstanceId, Trust, containers, docker};
 
 const PROBE: &str = include_str!("probe.sh");
 
@@ -17,6 +20,8 @@ const PROBE: &str = include_str!("probe.sh");
 pub struct ProbeRequest {
     instance: InstanceId,
     host: RegistryHost,
+    /// What the runtime connects to.
+    endpoint: String,
     more: BTreeSet<String>,
 }
 
@@ -28,6 +33,7 @@ impl ProbeRequest {
         ProbeRequest {
             instance: trust.instance().clone(),
             host: trust.host().clone(),
+            endpoint: trust.endpoint_authority(),
             more: BTreeSet::new(),
         }
     }
@@ -42,23 +48,40 @@ impl ProbeRequest {
 
     pub(super) fn render(&self) -> String {
         let usual = [
+            "/etc/os-release",
+            HOSTS,
+            CONFIG_FILE,
             "/etc/containerd/conf.d/*.toml",
             "/etc/containerd/config.d/*.toml",
+            docker::CONFIG_FILE,
+            containers::REGISTRIES_CONF,
         ];
-        let mut looks = vec!["/etc/os-release", HOSTS, CONFIG_FILE]
-            .into_iter()
-            .chain(usual)
-            .map(|path| look(path, "look"))
-            .collect::<String>();
+        let drop_ins = format!("{}/*.conf", containers::DROP_INS);
+        let marks = system::MARKS.into_iter();
+        let paths = usual.into_iter().chain([drop_ins.as_str()]).chain(marks);
+        let mut looks: String = paths.map(|path| look(path, "look")).collect();
+        for rancher in Rancher::ALL {
+            looks += &look(&rancher.registries_yaml(), "look");
+            looks += &look(&rancher.containerd_config(), "look");
+        }
+        let rancher_roots = Rancher::ALL.map(Rancher::certs_d);
+        for certs_d in [containers::CERTS_D, HOME_CERTS_D] {
+            looks += &look(&format!("{certs_d}/{}", self.endpoint), "look_in");
+        }
+        for dir in [containers::CERTS_D, containers::DROP_INS] {
+            looks += &format!("  writable {}\n", quote(dir));
+        }
         let roots = BUILT_IN_ROOTS
             .iter()
             .copied()
+            .chain(rancher_roots.iter().map(String::as_str))
             .chain(self.more.iter().map(String::as_str));
         for root in roots {
             looks += &look(root, "look");
             if root.contains('*') {
                 continue;
             }
+            looks += &look(&format!("{root}/_backup"), "look");
             for name in candidates(&self.host) {
                 looks += &look(&format!("{root}/{name}"), "look_in");
             }

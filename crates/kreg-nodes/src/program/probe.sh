@@ -76,6 +76,15 @@ version_of() {
   [ -z "$words" ] || printf 'version %s %s\n' "$1" "$words"
 }
 
+# whose_containerd PID: k3s, RKE2 and some releases of Docker start one of their own.
+whose_containerd() {
+  case $(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline") in
+    */rancher/k3s/*) name=k3s-containerd ;;
+    */rancher/rke2/*) name=rke2-containerd ;;
+    */run/docker/containerd/*) name=docker-containerd ;;
+  esac
+}
+
 # running NAME PID: how a runtime was started, and its configuration file.
 running() {
   printf 'running %s\n' "$1"
@@ -120,6 +129,7 @@ find_runtimes() {
         containerd | dockerd | crio | cri-dockerd | kubelet | k3s-server | k3s-agent | rke2) ;;
         *) continue ;;
       esac
+      [ "$name" != containerd ] || whose_containerd "${process#/proc/}"
       case $seen in *" $name "*) continue ;; esac
       seen="$seen$name "
       running "$name" "${process#/proc/}"
@@ -142,6 +152,27 @@ find_runtimes() {
       break
     done
   done
+}
+
+# --- cloud-init -----------------------------------------------------------------------------
+
+# cloud FILE: what it says of /etc/hosts. Nothing else of it is read out: it may hold passwords.
+cloud() {
+  if [ ! -f "$root$1" ] || [ ! -r "$root$1" ]; then
+    return 0
+  fi
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in manage_etc_hosts:*) printf 'cloud %s %s\n' "$1" "${line#*:}" ;; esac
+  done <"$root$1"
+}
+
+look_at_cloud() {
+  cloud /etc/cloud/cloud.cfg
+  for found in "$root"/etc/cloud/cloud.cfg.d/*.cfg; do
+    cloud "${found#"$root"}"
+  done
+  # What the machine was given at its birth.
+  cloud /var/lib/cloud/instance/cloud-config.txt
 }
 
 # --- Showing ------------------------------------------------------------------------------
@@ -197,6 +228,7 @@ probe() {
   printf 'machine %s\n' "$(uname -m)"
   find_runtimes
   look_at_paths
+  look_at_cloud
   show_space
   show_files
   printf '\nmounts\n'

@@ -6,7 +6,9 @@ undo_entry() {
   temp_for "$target"
   rm -f "$temp"
   finish_over
+  note=''
   case $entry_kind in
+    config) note='the runtime goes on with what it read until it is restarted' && undo_file ;;
     dir) undo_dir ;;
     hosts) undo_hosts ;;
     *) undo_file ;;
@@ -31,7 +33,7 @@ undo_file() {
     else
       put_back
     fi
-    report "$entry_path" restored ""
+    report "$entry_path" restored "$note"
     drop_entry
   else
     report "$entry_path" dirty "was changed by others since kreg wrote it"
@@ -117,7 +119,7 @@ undo_dir() {
   fi
 }
 
-# Sets $entry_kind (file, hosts, dir), $entry_was (absent, file) and $entry_path.
+# Sets $entry_kind (file, hosts, dir, config), $entry_was (absent, file) and $entry_path.
 read_entry() {
   {
     read -r entry_kind

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kreg_nodes::{
-    Answer, Fleet, InstanceId, LocalRoot, NameMode, Node, NodePlan, NodeProgram, NodeTransport,
-    Trust,
+    Answer, Fleet, InstanceId, LocalRoot, NameMode, Node, NodeFacts, NodePlan, NodeProgram,
+    NodeTransport, Trust,
 };
 use tempfile::TempDir;
 
@@ -99,4 +99,15 @@ pub fn answer(transport: &dyn NodeTransport, node: &Node, program: &NodeProgram)
     let limit = std::time::Duration::from_secs(60);
     let output = transport.run(node, program.script(), limit).unwrap();
     Answer::read(&output).unwrap_or_else(|e| panic!("{e}: {output:?}"))
+}
+
+/// A plan that restarts containerd, whose configuration says nothing.
+pub fn restart_plan() -> NodePlan {
+    let mut facts = NodeFacts::default();
+    facts
+        .programs
+        .entry("containerd".to_owned())
+        .or_default()
+        .running = true;
+    NodePlan::decide(&facts, &trust(CA).with_restart(true)).unwrap()
 }

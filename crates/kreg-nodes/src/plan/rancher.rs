@@ -1,0 +1,99 @@
+//! What k3s and RKE2 need: a directory beside those that they write themselves, which recent
+//! releases leave alone. Where a release does not, only `registries.yaml` and a restart remain, and
+//! those are for the administrator.
+
+use super::runtime::Wanted;
+use super::{Refusal, RefusalKind, containerd};
+use crate::Trust;
+use crate::containerd::ContainerdConfig;
+use crate::rancher::{Rancher, Registries};
+
+pub(super) fn want(wanted: &mut Wanted<'_>, rancher: Rancher) {
+    match root(wanted, rancher) {
+        Ok(root) => containerd::below(wanted, &root),
+        Err(refusal) => wanted.refuse(refusal),
+    }
+}
+
+fn root(wanted: &Wanted<'_>, rancher: Rancher) -> Result<String, Refusal> {
+    let (facts, trust) = (wanted.facts, wanted.trust);
+    let (name, yaml) = (rancher.name(), rancher.registries_yaml());
+    let said = Registries::of(facts, rancher).map_err(|e| {
+        Refusal::new(
+            RefusalKind::BrokenConfig,
+            e.to_string(),
+            format!("mend it: {name} itself will not start again with it"),
+        )
+    })?;
+    if said.names(trust.host()) {
+        return Err(by_hand(
+            rancher,
+            trust,
+            RefusalKind::Foreign,
+            format!(
+                "{yaml} has entries for {} already, from which {name} writes that directory anew \
+                 at each start",
+                trust.host()
+            ),
+        ));
+    }
+    let versions = rancher.programs().iter().filter_map(|program| {
+        let version = facts.program(program)?.version.as_deref()?;
+        Some((version, Rancher::keeps_foreign_directories(version)?))
+    });
+    let because = |reason| {
+        Err(by_hand(
+            rancher,
+            trust,
+            RefusalKind::UnsupportedRuntime,
+            reason,
+        ))
+    };
+    match versions.last() {
+        Some((_, true)) => {}
+        Some((version, false)) => {
+            return because(format!(
+                "{name} ({version}) erases directories of others below {} when it starts",
+                rancher.certs_d()
+            ));
+        }
+        None => {
+            return because(format!(
+                "which release of {name} runs could not be read, and releases before September \
+                 2024 erase directories of others below {} when they start",
+                rancher.certs_d()
+            ));
+        }
+    }
+    let file = rancher.containerd_config();
+    let config = ContainerdConfig::of_program(facts, rancher.containerd(), &file)
+        .map_err(|e| containerd::broken(&e))?;
+    match (facts.at(&config.file), config.roots.first()) {
+        (Some(_), Some(root)) => Ok(root.clone()),
+        (Some(_), None) => because(format!(
+            "{} sets no config_path, as where a template of yours leaves it out",
+            config.file
+        )),
+        // Not started yet, as where an image is built: it is what it will write.
+        (None, _) => Ok(rancher.certs_d()),
+    }
+}
+
+fn by_hand(rancher: Rancher, trust: &Trust, kind: RefusalKind, reason: String) -> Refusal {
+    let yaml = rancher.registries_yaml();
+    let ca_file = format!(
+        "/etc/rancher/{}/kreg-{}-ca.crt",
+        rancher.id(),
+        trust.instance()
+    );
+    let entry = Registries::entry(trust, &ca_file);
+    Refusal::new(
+        kind,
+        reason,
+        format!(
+            "write the CA to {ca_file}, merge this into {yaml}, then {}:\n{entry}",
+            rancher.restart()
+        ),
+    )
+    .with_snippet(format!("# {ca_file}\n{}# {yaml}\n{entry}", trust.ca_pem()))
+}

@@ -1,0 +1,139 @@
+//! The one step that is never taken unasked: a runtime's own configuration, and its restart.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Edit, EditKind, Refusal, RefusalKind};
+use crate::containerd::{BUILT_IN_ROOTS, ContainerdConfig, Version, with_config_path};
+use crate::facts::Found;
+use crate::{NodeFacts, Trust};
+
+/// containerd is made to look for registries in a directory, which takes a restart of it. Running
+/// containers go on.
+///
+/// Carried out by [`crate::NodeProgram::restart`]: the configuration is journaled, changed, and
+/// containerd restarted; if its CRI does not answer then, the file is put back and containerd
+/// restarted once more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Restart {
+    pub(crate) edit: Edit,
+    pub(crate) unit: String,
+    pub(crate) socket: String,
+}
+
+impl Restart {
+    /// The restart without which containerd would not read what is written, and the root that it
+    /// reads after it. None where it is of no use: what stands in the way is then told by others.
+    pub(super) fn needed(
+        facts: &NodeFacts,
+        trust: &Trust,
+        config: &ContainerdConfig,
+    ) -> Result<Option<(Restart, String)>, Refusal> {
+        let old = config.release.is_none_or(|release| release < Version(2, 0));
+        let blocked = !config.mirrors.is_empty() || (old && !config.tls.is_empty());
+        if config.cri_disabled || blocked || !facts.runs("containerd") {
+            return Ok(None);
+        }
+        let file = &config.file;
+        let now = match facts.at(file) {
+            None => None,
+            Some(Found::File(found)) => match std::str::from_utf8(&found.content) {
+                Ok(text) => Some(text),
+                Err(_) => return Ok(None),
+            },
+            Some(_) => return Ok(None),
+        };
+        let (root, after) = match config.roots.first() {
+            Some(root) if is_waiting(facts, trust, config) => {
+                (root.clone(), now.unwrap_or_default().to_owned())
+            }
+            Some(_) => return Ok(None),
+            None => {
+                let root = BUILT_IN_ROOTS[0].to_owned();
+                let (head, table) = config.table();
+                let text = with_config_path(now.unwrap_or(head), table, &root);
+                let after = text.filter(|text| leads_to(facts, file, text, &root));
+                (root, after.ok_or_else(|| of_no_avail(file))?)
+            }
+        };
+        let change = match now {
+            Some(now) if now == after => Change::Keep,
+            Some(_) => Change::Replace,
+            None => Change::Create,
+        };
+        let edit = Edit {
+            kind: EditKind::File {
+                path: file.clone(),
+                mode: 0o644,
+                content: after.clone(),
+                adopt: true,
+            },
+            change,
+            before: now.map(str::to_owned),
+            after,
+        };
+        let restart = Restart {
+            edit,
+            unit: "containerd".to_owned(),
+            socket: config.socket.clone(),
+        };
+        Ok(Some((restart, root)))
+    }
+
+    /// The edit of containerd's configuration; kept where only the restart is still to be made.
+    #[must_use]
+    pub fn edit(&self) -> &Edit {
+        &self.edit
+    }
+
+    /// The service that is restarted.
+    #[must_use]
+    pub fn unit(&self) -> &str {
+        &self.unit
+    }
+}
+
+impl fmt::Display for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.edit)?;
+        writeln!(
+            f,
+            "restart of {0}: `systemctl restart {0}`; undone if its CRI does not answer then",
+            self.unit
+        )
+    }
+}
+
+/// Whether kreg has changed the configuration and was cut off before the restart.
+fn is_waiting(facts: &NodeFacts, trust: &Trust, config: &ContainerdConfig) -> bool {
+    let ours = facts.journal(trust.instance()).contains_key(&config.file);
+    let started = facts
+        .program("containerd")
+        .and_then(|program| program.started);
+    // A second's grace: both times are rounded.
+    ours && started.is_some_and(|started| config.modified > started + 1)
+}
+
+/// Whether containerd would look in `root` and nowhere else, with `text` as its configuration: an
+/// import may still overrule it.
+fn leads_to(facts: &NodeFacts, file: &str, text: &str, root: &str) -> bool {
+    let mut then = facts.clone();
+    then.put(file, text);
+    let config = ContainerdConfig::of(&then);
+    config.is_ok_and(|config| config.roots == [root] && !config.built_in && !config.ambiguous)
+}
+
+fn of_no_avail(file: &str) -> Refusal {
+    Refusal::new(
+        RefusalKind::NoConfigPath,
+        format!(
+            "config_path in {file} would not hold: its imports set the same table, or it is of an odd form"
+        ),
+        format!(
+            "set config_path = \"{}\" yourself in the file that wins, then `systemctl restart containerd`",
+            BUILT_IN_ROOTS[0]
+        ),
+    )
+}

@@ -1,0 +1,58 @@
+# --- Putting in place ---------------------------------------------------------------------
+
+planned=$nl
+begun=''
+
+# As in every program, but a node is left as it was found: what this run began is taken back,
+# the newest first. What it only brought up to date stays for the next run.
+fail() {
+  # Told of already: this is the taking back, which cannot be done either.
+  [ -z "$failed_step" ] || finish
+  failed_step=$1
+  report "$2" failed "$3"
+  # Without the lock all that is there is another run's.
+  [ -n "$locked" ] || finish
+  for number in $begun; do
+    entry=$journal/$number
+    [ ! -f "$entry/entry" ] || undo_entry
+  done
+  for entry in "$journal"/[0-9]*; do
+    [ ! -d "$entry" ] || finish
+  done
+  rm -rf "$journal/new" "$journal/done" "$journal/made"
+  finish
+}
+
+# Looks at what is at PATH, before anything is put there.
+begin_with() {
+  target=$root$1
+  planned=$planned$1$nl
+  temp_for "$target"
+  [ ! -L "$target" ] || fail check "$1" "is a symbolic link, which kreg does not write through"
+  if [ -e "$target" ] && [ ! -f "$target" ]; then
+    fail check "$1" "is not a regular file"
+  fi
+  find_entry "$1"
+  finish_over
+}
+
+as_wanted() {
+  [ -z "$entry" ] || settle_entry
+  rm -f "$temp"
+  report "$1" unchanged ""
+}
+
+put_in_place() {
+  like_target
+  sync_files "$entry"/* "$entry"
+  move_in "$target"
+  settle_entry
+  report "$1" changed "$2"
+}
+
+# SELinux: the new file gets the label of the one it replaces.
+like_target() {
+  if [ -e /sys/fs/selinux/enforce ] && [ -f "$target" ]; then
+    chcon --reference="$target" "$temp" 2>/dev/null || :
+  fi
+}

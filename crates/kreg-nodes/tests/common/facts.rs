@@ -1,0 +1,110 @@
+//! Facts put together by hand, from files as they are on nodes.
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+use kreg_nodes::facts::{Found, FoundFile};
+use kreg_nodes::{InstanceId, NodeFacts, NodePlan, RefusalKind, Trust};
+
+pub const CA: &str = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
+
+/// What a node is made of in these tests.
+pub struct Facts(pub NodeFacts);
+
+impl Facts {
+    pub fn new() -> Facts {
+        Facts(NodeFacts::default())
+    }
+
+    /// A program that runs and says this of itself.
+    pub fn runs(mut self, name: &str, version: &str) -> Facts {
+        let program = self.0.programs.entry(name.to_owned()).or_default();
+        program.running = true;
+        program.version = Some(version.trim().to_owned());
+        self
+    }
+
+    /// A program that is only installed.
+    pub fn has(mut self, name: &str) -> Facts {
+        self.0.programs.entry(name.to_owned()).or_default().path = Some(format!("/usr/bin/{name}"));
+        self
+    }
+
+    pub fn file(mut self, path: &str, text: &str) -> Facts {
+        let file = FoundFile {
+            content: text.as_bytes().to_vec(),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            modified: 1,
+        };
+        self.0.found.insert(path.to_owned(), Found::File(file));
+        self
+    }
+
+    pub fn dir(mut self, path: &str) -> Facts {
+        self.0.found.insert(path.to_owned(), Found::Directory);
+        self
+    }
+
+    pub fn os(mut self, id: &str, version: &str) -> Facts {
+        self.0.os.id = id.to_owned();
+        self.0.os.version_id = version.to_owned();
+        self
+    }
+
+    pub fn cloud(mut self, file: &str, value: &str) -> Facts {
+        self.0.cloud_hosts.insert(file.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn decide(&self, trust: &Trust) -> Decision {
+        match NodePlan::decide(&self.0, trust) {
+            Ok(plan) => Decision::Plan(plan),
+            Err(refused) => {
+                let kinds = refused.0.iter().map(|refusal| refusal.kind).collect();
+                let snippet = refused.snippet().map(str::to_owned);
+                let text = format!("{}; {}", refused.reason(), refused.remedy());
+                Decision::Refused(kinds, text, snippet)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub enum Decision {
+    Plan(NodePlan),
+    Refused(Vec<RefusalKind>, String, Option<String>),
+}
+
+impl Decision {
+    #[track_caller]
+    pub fn plan(self) -> NodePlan {
+        match self {
+            Decision::Plan(plan) => plan,
+            refused => panic!("{refused:?}"),
+        }
+    }
+
+    /// The one kind of refusal, reason and remedy, and the snippet.
+    #[track_caller]
+    pub fn refused(self) -> (RefusalKind, String, Option<String>) {
+        match self {
+            Decision::Refused(kinds, text, snippet) if kinds.len() == 1 => {
+                (kinds[0], text, snippet)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+pub fn paths(plan: &NodePlan) -> Vec<&str> {
+    plan.edits().iter().map(kreg_nodes::Edit::path).collect()
+}
+
+/// Trust as `kreg up` has it: by address.
+pub fn by_address() -> Trust {
+    let instance = InstanceId::new("docker-registry").unwrap();
+    let host = "docker-registry:5000".parse().unwrap();
+    Trust::new(instance, host, CA)
+        .unwrap()
+        .with_endpoint("10.96.0.50".parse().unwrap())
+}

@@ -1,0 +1,130 @@
+//! Real runtimes pull from the real registry by the path that serves the kubelet (or, of Docker
+//! and podman, their users): not before kreg was there, then yes, and not after it has gone.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may panic"
+)]
+
+#[path = "common/machine.rs"]
+mod machine;
+
+use kreg_nodes::containerd::with_config_path;
+use kreg_nodes::{Fleet, State};
+use machine::{IMAGE, Machine, Registry};
+use rstest::rstest;
+
+/// By crictl, which asks over the CRI as the kubelet does.
+const CRI_PULL: &str =
+    "crictl -t 60s -i unix:///run/containerd/containerd.sock pull --creds myuser:mypasswd";
+const CRI_REMOVE: &str = "crictl -t 60s -i unix:///run/containerd/containerd.sock rmi";
+/// By dockerd's own interface: its client only asks it to.
+const DOCKER_PULL: &str = "sh -c 'set -eu; auth=$(printf %s \"{\\\"username\\\":\\\"myuser\\\",\\\"password\\\":\\\"mypasswd\\\",\\\"serveraddress\\\":\\\"docker-registry:5000\\\"}\" | base64 -w0); \
+    told=$(curl -sS --unix-socket /run/docker.sock -X POST -H \"X-Registry-Auth: $auth\" \"http://d/images/create?fromImage=$1\"); \
+    echo \"$told\"; case $told in *error*|*message*) exit 1 ;; esac' --";
+const DOCKER_REMOVE: &str =
+    "sh -c 'curl -sSf --unix-socket /run/docker.sock -X DELETE \"http://d/images/$1\"' --";
+const PODMAN_PULL: &str = "podman --storage-driver vfs pull --creds myuser:mypasswd";
+const PODMAN_REMOVE: &str = "podman --storage-driver vfs rmi";
+
+/// Before, trusted, trusted once more, untrusted; and the machine as it was, to the byte.
+fn proves(machine: &Machine, registry: &Registry, pull: &str, remove: &str, written: &[&str]) {
+    machine.reaches(registry);
+    let before = machine.tree();
+    let refused = |when: &str| {
+        let known = ["no such host", "x509", "lookup docker-registry"];
+        machine.sees(&format!("{pull} {IMAGE}"), when, &|good, told| {
+            !good && known.iter().any(|word| told.contains(word))
+        });
+    };
+    refused("before");
+    let (trust, nodes) = (registry.trust(), [machine.node()]);
+    let fleet = Fleet::new(machine);
+    let receipt = &fleet.trust(&nodes, &trust, &|_| {})[0];
+    assert_eq!(receipt.state, State::Changed, "{receipt}");
+    let files: Vec<&str> = receipt
+        .files
+        .iter()
+        .map(|file| file.path.as_str())
+        .collect();
+    assert_eq!(files, written);
+    machine.until(&format!("{pull} {IMAGE}"));
+    let receipt = &fleet.trust(&nodes, &trust, &|_| {})[0];
+    assert_eq!(receipt.state, State::Unchanged, "{receipt}");
+    machine.exec(&format!("{remove} {IMAGE}"));
+    machine.exec(&format!("{pull} {IMAGE}"));
+    machine.exec(&format!("{remove} {IMAGE}"));
+    let receipt = &fleet.untrust(&nodes, trust.instance(), &|_| {})[0];
+    assert!(receipt.is_ok(), "{receipt}");
+    refused("after");
+    assert_eq!(machine.tree(), before);
+}
+
+#[rstest]
+#[case::v1_6("12", "1.6.")]
+#[case::v1_7("13", "1.7.")]
+#[case::v2_1("14", "2.1.")]
+#[ignore = "needs Docker with images kreg.test/runtimes:12, :13 and :14: run by cargo xtask test"]
+fn containerd_pulls(#[case] release: &str, #[case] version: &str) {
+    let (registry, machine) = (Registry::start(), Machine::start(release));
+    assert!(machine.exec("containerd --version").contains(version));
+    let config = machine.read("/etc/containerd/config.toml");
+    let table = "io.containerd.grpc.v1.cri";
+    let config = with_config_path(&config, table, "/etc/containerd/certs.d").unwrap();
+    machine.exec(&format!(
+        "cat >/etc/containerd/config.toml <<'END'\n{config}END\n"
+    ));
+    machine.spawn("containerd");
+    machine.until("crictl -r unix:///run/containerd/containerd.sock version");
+    let dir = "/etc/containerd/certs.d/docker-registry:5000";
+    let (ca, hosts) = (format!("{dir}/ca.crt"), format!("{dir}/hosts.toml"));
+    proves(&machine, &registry, CRI_PULL, CRI_REMOVE, &[&ca, &hosts]);
+}
+
+#[rstest]
+#[case::v20("12", "")]
+#[case::v26("13", "")]
+#[case::v28("14", "")]
+#[case::image_store_v26("13", r#"{"features":{"containerd-snapshotter":true}}"#)]
+#[case::image_store_v28("14", r#"{"features":{"containerd-snapshotter":true}}"#)]
+#[ignore = "needs Docker with images kreg.test/runtimes:12, :13 and :14: run by cargo xtask test"]
+fn docker_pulls(#[case] release: &str, #[case] daemon: &str) {
+    let (registry, machine) = (Registry::start(), Machine::start(release));
+    if !daemon.is_empty() {
+        machine.exec(&format!(
+            "mkdir -p /etc/docker; echo '{daemon}' >/etc/docker/daemon.json"
+        ));
+    }
+    machine.spawn("dockerd --bridge=none --iptables=false --ip6tables=false");
+    machine.until("curl -sSf --unix-socket /run/docker.sock http://d/info");
+    let info = machine.exec("curl -sSf --unix-socket /run/docker.sock http://d/info");
+    let stored = info.contains("io.containerd.snapshotter.v1");
+    assert_eq!(stored, !daemon.is_empty(), "{info}");
+    let ca = "/etc/docker/certs.d/docker-registry:5000/ca.crt";
+    proves(
+        &machine,
+        &registry,
+        DOCKER_PULL,
+        DOCKER_REMOVE,
+        &[ca, "/etc/hosts"],
+    );
+}
+
+#[rstest]
+#[case::v4("12", "4.3")]
+#[case::v5("13", "5.4")]
+#[case::v5_8("14", "5.8")]
+#[ignore = "needs Docker with images kreg.test/runtimes:12, :13 and :14: run by cargo xtask test"]
+fn podman_pulls(#[case] release: &str, #[case] version: &str) {
+    let (registry, machine) = (Registry::start(), Machine::start(release));
+    assert!(machine.exec("podman --version").contains(version));
+    // A machine with podman alone.
+    machine.exec("rm /usr/bin/containerd /usr/sbin/dockerd /etc/containerd/config.toml");
+    let written = [
+        "/etc/containers/certs.d/10.96.0.50:5000/ca.crt",
+        "/etc/containers/registries.conf.d/50-kreg-docker-registry.conf",
+    ];
+    proves(&machine, &registry, PODMAN_PULL, PODMAN_REMOVE, &written);
+}
