@@ -48,9 +48,9 @@
 
 pub mod conformance;
 pub mod containerd;
+pub mod containers;
 #[cfg(feature = "daemonset")]
 pub mod daemonset;
-pub mod containers;
 pub mod docker;
 pub mod facts;
 mod fleet;
@@ -70,7 +70,9 @@ pub use facts::{FactsError, NodeFacts};
 pub use fleet::{Fleet, PlanOutcome};
 pub use instance::{InstanceError, InstanceId};
 pub use node::Node;
-pub use plan::{Change, Edit, EditKind, NodePlan, Refusal, RefusalKind, Refused, Restart};
+pub use plan::{
+    Change, Edit, EditKind, NodePlan, Refusal, RefusalKind, Refused, Restart, client_files,
+};
 pub use program::{
     Answer, AnswerError, NodeProgram, ProbeRequest, StorageDir, StorageDirError, quote,
 };

@@ -11,7 +11,7 @@ mod common;
 use bytes::Bytes;
 use common::{HOST, Registry, Setup};
 use http::StatusCode;
-use kreg_verify::dial::Tunnel;
+use kreg_verify::dial::{Tunnel, TunnelOptions};
 use kreg_verify::image::{Architecture, Digest, MediaTypes, Nonce, ProbeImage};
 use kreg_verify::registry::{RegistryClient, RegistryError, Repository, Tag, Transport};
 use std::sync::Arc;
@@ -209,7 +209,9 @@ async fn errors_name_the_request_and_the_registrys_words() {
 #[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
 async fn a_tunnel_carries_tls_end_to_end() {
     let registry = Registry::start(Setup::default()).await;
-    let tunnel = Tunnel::open(registry.dial(), 0).await.unwrap();
+    let tunnel = Tunnel::open(registry.dial(), TunnelOptions::default())
+        .await
+        .unwrap();
     let dial = Arc::new(kreg_verify::dial::TcpDial::new(
         tunnel.address().to_string(),
     ));

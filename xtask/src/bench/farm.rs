@@ -152,7 +152,8 @@ fn all_ready(folder: &Path, nodes: usize) -> Result<Vec<String>> {
         let told = told(folder)?;
         let listens = |address: &str| {
             let address: Option<SocketAddr> = format!("{address}:22").parse().ok();
-            address.is_some_and(|at| TcpStream::connect_timeout(&at, Duration::from_secs(2)).is_ok())
+            address
+                .is_some_and(|at| TcpStream::connect_timeout(&at, Duration::from_secs(2)).is_ok())
         };
         if told.len() == nodes && told.iter().all(|(address, _)| listens(address)) {
             let known: String = told

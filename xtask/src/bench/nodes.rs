@@ -114,7 +114,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn built(release: bool) -> Result<PathBuf> {
     say("building kreg-nodes");
     let told = Run::new(cargo_program())
-        .args(["build", "--quiet", "--message-format=json", "--all-features"])
+        .args([
+            "build",
+            "--quiet",
+            "--message-format=json",
+            "--all-features",
+        ])
         .args(["--package", "kreg-nodes", "--example", "ssh_nodes"])
         .args(release.then_some("--release"))
         .env("OPENSSL_NO_VENDOR", "1")
@@ -240,7 +245,11 @@ fn peak(status: &str) -> Option<u64> {
 
 fn about(options: &Options) -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
-    let built = if options.release { "release" } else { "development" };
+    let built = if options.release {
+        "release"
+    } else {
+        "development"
+    };
     format!(
         "{} rounds, taking turns; ratios are medians of each round's; {PARALLEL} nodes at a time; \
          nodes are containers with Debian 12's sshd on the same {cores} cores; kreg built for {built}",

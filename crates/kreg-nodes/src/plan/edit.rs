@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
+use crate::Trust;
+
 /// One edit: a file, what it will hold, and what it holds now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -86,6 +88,16 @@ impl Edit {
 }
 
 impl EditKind {
+    /// A file that is all kreg's and that everybody may read.
+    pub(super) fn of_trust(trust: &Trust, path: String, content: &str) -> EditKind {
+        EditKind::File {
+            path,
+            mode: 0o644,
+            content: content.to_owned(),
+            adopt: trust.adopt(),
+        }
+    }
+
     /// Absolute path on the node.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -1,6 +1,7 @@
 //! From facts and [`Trust`] to file edits, or to a refusal: no I/O.
 
 mod check;
+mod clients;
 mod containerd;
 pub(crate) mod containers;
 mod docker;
@@ -16,9 +17,12 @@ use std::fmt;
 use kreg_auth::RegistryHost;
 use serde::{Deserialize, Serialize};
 
+pub use clients::client_files;
 pub use edit::{Change, Edit, EditKind};
 pub use refusal::{Refusal, RefusalKind, Refused};
 pub use restart::Restart;
+
+use self::runtime::Wanted;
 
 use crate::{InstanceId, NodeFacts, Trust};
 
@@ -43,16 +47,33 @@ impl NodePlan {
     /// [`Refused`], with every reason that was found, if writing would not lead to trust or
     /// would harm something of somebody else's.
     pub fn decide(facts: &NodeFacts, trust: &Trust) -> Result<NodePlan, Refused> {
-        let runtime::Wanted {
-            files: wanted,
+        NodePlan::of(runtime::wanted(facts, trust))
+    }
+
+    /// Decides what programs on a person's own machine need to push to and pull from the registry at
+    /// the trust's endpoint, whatever is installed there: see [`client_files`].
+    ///
+    /// # Errors
+    /// As [`NodePlan::decide`].
+    pub fn for_clients(facts: &NodeFacts, trust: &Trust) -> Result<NodePlan, Refused> {
+        let mut wanted = Wanted::new(facts, trust);
+        wanted.files = client_files(trust);
+        NodePlan::of(wanted)
+    }
+
+    fn of(wanted: Wanted<'_>) -> Result<NodePlan, Refused> {
+        let Wanted {
+            facts,
+            trust,
+            files,
             restart,
             mut warnings,
             mut refusals,
             ..
-        } = runtime::wanted(facts, trust);
+        } = wanted;
         let journal = facts.journal(trust.instance());
-        let mut edits = Vec::with_capacity(wanted.len());
-        for kind in wanted {
+        let mut edits = Vec::with_capacity(files.len());
+        for kind in files {
             match check::edit(facts, trust, &journal, kind, &mut warnings) {
                 Ok(edit) => edits.push(edit),
                 Err(refusal) => refusals.push(refusal),

@@ -27,16 +27,7 @@ pub(super) struct Wanted<'a> {
 /// Every file that `trust` needs, in the order to write them: CAs first, `hosts.toml` last,
 /// for containerd fails every pull if `hosts.toml` names a CA that is not there.
 pub(super) fn wanted<'a>(facts: &'a NodeFacts, trust: &'a Trust) -> Wanted<'a> {
-    let mut wanted = Wanted {
-        facts,
-        trust,
-        files: Vec::new(),
-        last: Vec::new(),
-        by_name: trust.names() == NameMode::HostsFile,
-        restart: None,
-        warnings: Vec::new(),
-        refusals: Vec::new(),
-    };
+    let mut wanted = Wanted::new(facts, trust);
     if let Some(refusal) = system::managed(facts, trust) {
         wanted.refusals.push(refusal);
         return wanted;
@@ -65,7 +56,21 @@ pub(super) fn wanted<'a>(facts: &'a NodeFacts, trust: &'a Trust) -> Wanted<'a> {
     wanted
 }
 
-impl Wanted<'_> {
+impl<'a> Wanted<'a> {
+    /// Nothing yet.
+    pub(super) fn new(facts: &'a NodeFacts, trust: &'a Trust) -> Wanted<'a> {
+        Wanted {
+            facts,
+            trust,
+            files: Vec::new(),
+            last: Vec::new(),
+            by_name: trust.names() == NameMode::HostsFile,
+            restart: None,
+            warnings: Vec::new(),
+            refusals: Vec::new(),
+        }
+    }
+
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.refusals.push(refusal);
     }
@@ -98,12 +103,7 @@ impl Wanted<'_> {
     }
 
     fn kind(&self, path: String, content: &str) -> EditKind {
-        EditKind::File {
-            path,
-            mode: 0o644,
-            content: content.to_owned(),
-            adopt: self.trust.adopt(),
-        }
+        EditKind::of_trust(self.trust, path, content)
     }
 
     fn hosts_line(&mut self) {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use pod::{PodDial, PodDialError};
 pub use tcp::TcpDial;
-pub use tunnel::Tunnel;
+pub use tunnel::{Tunnel, TunnelOptions, Watcher};
 
 /// A connection's two directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
@@ -25,7 +26,7 @@ pub struct PodDial {
     namespace: String,
     service: String,
     port: u16,
-    found: Mutex<Option<Backend>>,
+    found: Arc<Mutex<Option<Backend>>>,
     /// Only this Pod, and no other after a failure.
     only: Option<Backend>,
 }
@@ -100,7 +101,7 @@ impl PodDial {
             namespace: namespace.into(),
             service: service.into(),
             port,
-            found: Mutex::new(None),
+            found: Arc::default(),
             only: None,
         }
     }
@@ -236,6 +237,7 @@ impl PodDial {
                 stream,
                 error: Some(error.boxed()),
                 pod,
+                found: Arc::clone(&self.found),
             })),
             _ => Err(PodDialError::Forward {
                 pod,
@@ -329,6 +331,7 @@ struct Forwarded {
     stream: DuplexStream,
     error: Option<BoxFuture<'static, Option<String>>>,
     pod: String,
+    found: Arc<Mutex<Option<Backend>>>,
 }
 
 impl AsyncRead for Forwarded {
@@ -346,6 +349,10 @@ impl AsyncRead for Forwarded {
         {
             self.error = None;
             if let Some(message) = said {
+                // The Pod may be on its way out: the next connection looks again.
+                if let Ok(mut found) = self.found.try_lock() {
+                    *found = None;
+                }
                 return Poll::Ready(Err(io::Error::other(PodDialError::Forward {
                     pod: self.pod.clone(),
                     message,

@@ -1,19 +1,30 @@
 //! A port of this machine that leads to the registry, for programs that cannot dial by themselves.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::Dial;
+use super::{BoxedIo, Dial};
 
-/// Listens on 127.0.0.1 and hands each connection to its own [`Dial::dial`].
+/// Bytes on their way in one direction of one connection.
+const BUFFER: usize = 64 << 10;
+/// The longest beginning of a connection that is kept to be said again: more than any `ClientHello`.
+const OPENING_MAX: usize = 64 << 10;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Listens on this machine and hands each connection to its own [`Dial::dial`].
 ///
-/// Only local programs reach the port, and TLS goes through end to end: the tunnel sees no password.
-/// Dropping it stops listening and breaks what is still open; [`Tunnel::close`] also waits for that.
+/// TLS goes through end to end: the tunnel sees no password. As long as the registry has not said a
+/// byte, what the client has said is said again over a new connection, so that a Pod that is being
+/// replaced costs time and no failure. Dropping the tunnel stops listening and breaks what is still
+/// open; [`Tunnel::close`] also waits for that.
 #[derive(Debug)]
 pub struct Tunnel {
     address: SocketAddr,
@@ -21,16 +32,54 @@ pub struct Tunnel {
     task: JoinHandle<()>,
 }
 
+/// Where a tunnel listens, and how much it takes.
+#[derive(Clone)]
+pub struct TunnelOptions {
+    /// Port 0 finds a free one.
+    pub address: SocketAddr,
+    /// Connections at a time; more wait to be accepted.
+    pub connections: usize,
+    /// How long a new connection waits for a registry that answers.
+    pub patience: Duration,
+    /// Hears of every connection that could not be carried.
+    pub watcher: Option<Watcher>,
+}
+
+/// Hears of failures.
+pub type Watcher = Arc<dyn Fn(&io::Error) + Send + Sync>;
+
+impl Default for TunnelOptions {
+    /// A free port of 127.0.0.1, 128 connections, 30 s.
+    fn default() -> Self {
+        TunnelOptions {
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            connections: 128,
+            patience: Duration::from_secs(30),
+            watcher: None,
+        }
+    }
+}
+
+impl fmt::Debug for TunnelOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TunnelOptions")
+            .field("address", &self.address)
+            .field("connections", &self.connections)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Tunnel {
-    /// Opens a tunnel at `port`, or at a free port for 0.
+    /// Opens a tunnel.
     ///
     /// # Errors
-    /// If the port cannot be bound, usually because another program has it.
-    pub async fn open(dial: Arc<dyn Dial>, port: u16) -> io::Result<Tunnel> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    /// If the address cannot be bound: another program has the port, or this machine no such address.
+    pub async fn open(dial: Arc<dyn Dial>, options: TunnelOptions) -> io::Result<Tunnel> {
+        let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, dial, stopped));
+        let task = tokio::spawn(serve(listener, dial, options, stopped));
         Ok(Tunnel {
             address,
             stop,
@@ -58,32 +107,112 @@ impl Drop for Tunnel {
     }
 }
 
-async fn serve(listener: TcpListener, dial: Arc<dyn Dial>, mut stopped: watch::Receiver<bool>) {
+async fn serve(
+    listener: TcpListener,
+    dial: Arc<dyn Dial>,
+    options: TunnelOptions,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let room = Arc::new(Semaphore::new(options.connections.max(1)));
     let mut connections = JoinSet::new();
     loop {
+        let accepted = async {
+            // Never closed, so there is always a place at last.
+            let place = Arc::clone(&room).acquire_owned().await.ok();
+            (place, listener.accept().await)
+        };
+        let stop = async {
+            // The sender is gone only with the tunnel itself.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
         tokio::select! {
-            _ = stopped.wait_for(|stop| *stop) => break,
+            () = stop => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
+            (place, accepted) = accepted => match accepted {
                 Ok((client, peer)) => {
-                    let dial = Arc::clone(&dial);
+                    let (dial, options) = (Arc::clone(&dial), options.clone());
                     connections.spawn(async move {
-                        if let Err(error) = carry(client, dial.as_ref()).await {
+                        let _place = place;
+                        if let Err(error) = carry(client, dial.as_ref(), &options).await {
                             tracing::debug!(%peer, route = dial.route(), %error, "tunnelled connection ended");
                         }
                     });
                 }
-                Err(error) => tracing::warn!(%error, "the tunnel could not accept a connection"),
+                Err(error) => {
+                    tracing::warn!(%error, "the tunnel could not accept a connection");
+                    // Out of file descriptors: the next try would fail at once.
+                    tokio::time::sleep(PAUSE).await;
+                }
             },
         }
     }
     connections.shutdown().await;
 }
 
-async fn carry(mut client: TcpStream, dial: &dyn Dial) -> io::Result<()> {
-    let mut registry = dial.dial().await.map_err(io::Error::other)?;
-    tokio::io::copy_bidirectional(&mut client, &mut registry).await?;
+async fn carry(mut client: TcpStream, dial: &dyn Dial, options: &TunnelOptions) -> io::Result<()> {
+    // Small records are answered at once; a failure costs a little time, nothing else.
+    let _ = client.set_nodelay(true);
+    let begun = Instant::now();
+    let mut opening = Vec::new();
+    let mut registry = loop {
+        match answered(&mut client, &mut opening, dial).await {
+            Ok(Some(registry)) => break registry,
+            Ok(None) => return Ok(()),
+            Err(_) if begun.elapsed() < options.patience => tokio::time::sleep(PAUSE).await,
+            Err(error) => {
+                if let Some(watcher) = &options.watcher {
+                    watcher(&error);
+                }
+                return Err(error);
+            }
+        }
+    };
+    tokio::io::copy_bidirectional_with_sizes(&mut client, &mut registry, BUFFER, BUFFER).await?;
     Ok(())
+}
+
+/// A connection to the registry that has answered to what the client said; `None` if the client left.
+/// What it said is kept in `opening`.
+async fn answered(
+    client: &mut TcpStream,
+    opening: &mut Vec<u8>,
+    dial: &dyn Dial,
+) -> io::Result<Option<BoxedIo>> {
+    let mut registry = dial.dial().await.map_err(io::Error::other)?;
+    registry.write_all(opening).await?;
+    registry.flush().await?;
+    let (mut said, mut answer) = (vec![0; 16 << 10], vec![0; 16 << 10]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut said) => match read {
+                Ok(0) | Err(_) => return Ok(None),
+                Ok(count) => {
+                    opening.extend_from_slice(&said[..count]);
+                    registry.write_all(&said[..count]).await?;
+                    registry.flush().await?;
+                    // A client that goes on without an answer cannot be heard out twice.
+                    if opening.len() > OPENING_MAX {
+                        return Ok(Some(registry));
+                    }
+                }
+            },
+            read = registry.read(&mut answer) => match read? {
+                0 => return Err(io::Error::other(NoAnswer { route: dial.route() })),
+                count => {
+                    // A client that is gone shows at the next step.
+                    let _ = client.write_all(&answer[..count]).await;
+                    return Ok(Some(registry));
+                }
+            },
+        }
+    }
+}
+
+/// A connection that ended before the registry said anything.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection to {route} ended before the registry answered; look at its log")]
+struct NoAnswer {
+    route: String,
 }
 
 #[cfg(test)]
@@ -124,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn connections_are_carried_side_by_side_and_close_ends_them() {
         let dial = Arc::new(TcpDial::new(shouter().await.to_string()));
-        let tunnel = Tunnel::open(dial, 0).await.unwrap();
+        let tunnel = Tunnel::open(dial, TunnelOptions::default()).await.unwrap();
         let address = tunnel.address();
         let mut one = TcpStream::connect(address).await.unwrap();
         let mut two = TcpStream::connect(address).await.unwrap();
@@ -140,19 +269,101 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_registry_that_is_not_there_ends_the_connection() {
+    async fn a_registry_that_is_not_there_ends_the_connection_and_is_told_of() {
+        let (told, mut failures) = tokio::sync::mpsc::unbounded_channel();
         let free = TcpListener::bind("127.0.0.1:0")
             .await
             .unwrap()
             .local_addr()
             .unwrap();
-        let tunnel = Tunnel::open(Arc::new(TcpDial::new(free.to_string())), 0)
-            .await
-            .unwrap();
+        let tunnel = Tunnel::open(
+            Arc::new(TcpDial::new(free.to_string())),
+            TunnelOptions {
+                patience: Duration::ZERO,
+                watcher: Some(Arc::new(move |error| drop(told.send(error.to_string())))),
+                ..TunnelOptions::default()
+            },
+        )
+        .await
+        .unwrap();
         let mut client = TcpStream::connect(tunnel.address()).await.unwrap();
         let mut rest = Vec::new();
         client.read_to_end(&mut rest).await.ok();
         assert!(rest.is_empty());
+        let said = failures.recv().await.unwrap();
+        assert!(said.contains(&free.to_string()), "{said}");
+        tunnel.close().await;
+    }
+
+    /// Two servers of which the first takes a connection, hears it out and hangs up.
+    #[derive(Debug)]
+    struct Replaced {
+        first: std::sync::atomic::AtomicBool,
+        old: TcpDial,
+        new: TcpDial,
+    }
+
+    impl Dial for Replaced {
+        fn dial(&self) -> futures::future::BoxFuture<'_, Result<BoxedIo, super::super::DialError>> {
+            match self.first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => self.old.dial(),
+                false => self.new.dial(),
+            }
+        }
+
+        fn route(&self) -> String {
+            "a pod that is being replaced".to_owned()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_said_to_a_server_that_left_is_said_to_the_next() {
+        let leaving = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let old = TcpDial::new(leaving.local_addr().unwrap().to_string());
+        let left = tokio::spawn(async move {
+            let (mut stream, _) = leaving.accept().await.unwrap();
+            let mut heard = [0; 5];
+            stream.read_exact(&mut heard).await.unwrap();
+            heard
+        });
+        let dial = Replaced {
+            first: true.into(),
+            old,
+            new: TcpDial::new(shouter().await.to_string()),
+        };
+        let tunnel = Tunnel::open(Arc::new(dial), TunnelOptions::default())
+            .await
+            .unwrap();
+        let mut client = TcpStream::connect(tunnel.address()).await.unwrap();
+        assert_eq!(ask(&mut client, "hello").await, "HELLO");
+        assert_eq!(&left.await.unwrap(), b"hello");
+        assert_eq!(ask(&mut client, "again").await, "AGAIN");
+        tunnel.close().await;
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_bound_wait_their_turn() {
+        let dial = Arc::new(TcpDial::new(shouter().await.to_string()));
+        let options = TunnelOptions {
+            connections: 1,
+            ..TunnelOptions::default()
+        };
+        let tunnel = Tunnel::open(dial, options).await.unwrap();
+        let mut one = TcpStream::connect(tunnel.address()).await.unwrap();
+        assert_eq!(ask(&mut one, "one").await, "ONE");
+        let mut two = TcpStream::connect(tunnel.address()).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(200), ask(&mut two, "two")).await;
+        assert!(
+            early.is_err(),
+            "a second connection was carried beside the first"
+        );
+        drop(one);
+        let mut answer = [0; 3];
+        tokio::time::timeout(Duration::from_secs(10), two.read_exact(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(&answer, b"TWO");
         tunnel.close().await;
     }
 }
