@@ -42,7 +42,7 @@ pub(crate) fn main() -> ExitCode {
     log(cli.global.verbose);
     let output = cli.global.output;
     match run(cli) {
-        Ok(ending) => ending.into(),
+        Ok(code) => code,
         Err(error) => {
             report(output, &error);
             error.ending().into()
@@ -50,7 +50,7 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<Ending, Error> {
+fn run(cli: Cli) -> Result<ExitCode, Error> {
     // kube and reqwest look for one process-wide provider of cryptography.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -58,9 +58,9 @@ fn run(cli: Cli) -> Result<Ending, Error> {
         .build()
         .map_err(|cause| Error::failed("cannot start the async runtime").because(&cause))?;
     match cli.command {
-        Command::Init(args) => commands::init::run(&args),
-        Command::Completions { shell } => commands::docs::completions(shell),
-        Command::Man => commands::docs::man(),
+        Command::Init(args) => commands::init::run(&args).map(ExitCode::from),
+        Command::Completions { shell } => commands::docs::completions(shell).map(ExitCode::from),
+        Command::Man => commands::docs::man().map(ExitCode::from),
         command => {
             let config = Config::load(cli.global.config.as_deref())?;
             let progress = Progress::new(cli.global.quiet);

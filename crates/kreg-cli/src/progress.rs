@@ -13,7 +13,7 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 const FAINT: Style = Style::new().dimmed();
 
 /// Tells of steps; cheap to pass by reference.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Progress {
     quiet: bool,
     live: bool,

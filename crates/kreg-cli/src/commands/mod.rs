@@ -2,23 +2,31 @@
 
 pub(crate) mod cert;
 pub(crate) mod docs;
+pub(crate) mod doctor;
+mod doctor_client;
 mod down;
 pub(crate) mod export;
+pub(crate) mod gc;
 pub(crate) mod init;
 mod nodes;
 mod plan;
 pub(crate) mod secret;
 mod status;
+pub(crate) mod tunnel;
 mod up;
 mod user;
 mod verify;
 
+use std::process::ExitCode;
+
 use crate::app::App;
 use crate::args::Command;
-use crate::error::{Ending, Error};
+use crate::error::Error;
 
-pub(crate) async fn dispatch(app: &App, command: Command) -> Result<Ending, Error> {
-    match command {
+pub(crate) async fn dispatch(app: &App, command: Command) -> Result<ExitCode, Error> {
+    let ended = match command {
+        // The one that may end with a code of somebody else's.
+        Command::Tunnel(args) => return tunnel::run(app, &args).await,
         Command::Plan(args) => plan::run(app, &args).await,
         Command::Up(args) => up::run(app, &args).await,
         Command::Down(args) => down::run(app, &args).await,
@@ -28,9 +36,12 @@ pub(crate) async fn dispatch(app: &App, command: Command) -> Result<Ending, Erro
         Command::Cert(command) => cert::run(app, &command).await,
         Command::User(command) => user::run(app, &command).await,
         Command::Secret(command) => secret::run(app, &command).await,
+        Command::Gc(args) => gc::run(app, &args).await,
+        Command::Doctor(args) => doctor::run(app, &args),
         Command::Export(command) => export::run(app, &command).await,
         Command::Init(args) => init::run(&args),
         Command::Completions { shell } => docs::completions(shell),
         Command::Man => docs::man(),
-    }
+    };
+    ended.map(ExitCode::from)
 }

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::{
     REGISTRY_UID,
-    registry_config::{self, FILE, FOLDER, LINGER_SECONDS, STORAGE_CA},
+    registry_config::{self, FILE, FOLDER, LINGER_SECONDS, READ_ONLY_FILE, STORAGE_CA},
     sha256_hex, volumes,
 };
 use crate::{
+    maintenance::Serving,
     material::Material,
     names::{
         ANNOTATION_CONFIG, ANNOTATION_S3, ANNOTATION_TLS, LABEL_COMPONENT, LABEL_INSTANCE, Names,
@@ -61,7 +62,10 @@ pub(super) fn config_map(spec: &RegistrySpec, names: &Names) -> Option<Object> {
 
 /// The files of the ConfigMap.
 fn config(spec: &RegistrySpec) -> Value {
-    let mut files = json!({ FILE: registry_config::render(spec) });
+    let mut files = json!({
+        FILE: registry_config::render(spec),
+        READ_ONLY_FILE: registry_config::read_only(spec),
+    });
     if let Some(pem) = storage_ca(spec) {
         files[STORAGE_CA] = pem.into();
     }
@@ -182,7 +186,7 @@ fn container(spec: &RegistrySpec, names: &Names) -> Value {
         "image": spec.image(),
         "imagePullPolicy": "IfNotPresent",
         // The default path differs between 2.8 and 3.x; with this both read the same file.
-        "args": ["serve", format!("{FOLDER}/{FILE}")],
+        "args": Serving::Usual.arguments(),
         "env": environment(spec, names),
         "ports": [{ "name": "https", "containerPort": RegistrySpec::CONTAINER_PORT, "protocol": "TCP" }],
         "resources": {

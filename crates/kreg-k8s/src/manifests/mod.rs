@@ -1,7 +1,7 @@
 //! The desired objects of a registry, rendered from the spec and the secrets. Pure and total.
 
 mod hardened;
-mod registry_config;
+pub(crate) mod registry_config;
 mod secrets;
 mod surroundings;
 mod tutorial;

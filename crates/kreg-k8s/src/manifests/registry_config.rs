@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use crate::{s3::S3Bucket, spec::RegistrySpec};
 
 /// Where the ConfigMap is mounted.
-pub(super) const FOLDER: &str = "/etc/kreg";
+pub(crate) const FOLDER: &str = "/etc/kreg";
 /// Key of the configuration itself.
-pub(super) const FILE: &str = "config.yml";
+pub(crate) const FILE: &str = "config.yml";
+/// Key of the same configuration but that it takes no pushes; for garbage collection.
+pub(crate) const READ_ONLY_FILE: &str = "read-only.yml";
 /// Key of the CA certificates that the S3 server is verified by.
 pub(super) const STORAGE_CA: &str = "storage-ca.crt";
 
@@ -22,6 +24,15 @@ pub(super) const LINGER_SECONDS: u32 = 5;
 /// Neither a debug address (it serves without a password) nor a blob descriptor cache (after a garbage collection it
 /// would still claim that deleted blobs are there).
 pub(super) fn render(spec: &RegistrySpec) -> String {
+    with_maintenance(spec, "")
+}
+
+/// The same registry, which answers 405 to everything that would write.
+pub(super) fn read_only(spec: &RegistrySpec) -> String {
+    with_maintenance(spec, "  maintenance:\n    readonly:\n      enabled: true\n")
+}
+
+fn with_maintenance(spec: &RegistrySpec, maintenance: &str) -> String {
     let storage = spec
         .storage()
         .bucket()
@@ -34,7 +45,7 @@ log:
   fields:
     service: registry
 storage:
-{storage}  delete:
+{storage}{maintenance}  delete:
     enabled: true
 http:
   addr: :{port}

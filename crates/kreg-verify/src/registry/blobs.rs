@@ -185,6 +185,27 @@ impl RegistryClient {
         }
     }
 
+    /// Whether the registry takes pushes now: begins an upload and cancels it. `false` from one that was
+    /// made read-only (405 `UNSUPPORTED`).
+    ///
+    /// # Errors
+    /// [`RegistryError`] for any other answer.
+    pub async fn takes_pushes(&self, repository: &Repository) -> Result<bool, RegistryError> {
+        let upload = match self.begin_upload(repository).await {
+            Ok(upload) => upload,
+            Err(RegistryError::Refused { status, .. })
+                if status == StatusCode::METHOD_NOT_ALLOWED =>
+            {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        self.ask(Method::DELETE, &upload, HeaderMap::new(), Bytes::new())
+            .await?
+            .expect(&[StatusCode::NO_CONTENT])?;
+        Ok(true)
+    }
+
     async fn begin_upload(&self, repository: &Repository) -> Result<String, RegistryError> {
         let path = format!("/v2/{repository}/blobs/uploads/");
         let answer = self

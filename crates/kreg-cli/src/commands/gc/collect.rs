@@ -1,0 +1,193 @@
+//! distribution's own collector, run in the registry's Pod beside the registry.
+
+use k8s_openapi::api::core::v1::Pod;
+use kreg_k8s::{Cluster as _, Kind, Object, PodState, Query, Serving, names, pod_state};
+use kube::api::{Api, AttachParams};
+use tokio::io::AsyncReadExt as _;
+
+use crate::error::{Error, Tried as _};
+use crate::session::Session;
+
+/// The registry's program, whatever it is called in its image: the container's first process.
+const PROGRAM: &str = "/proc/1/exe";
+
+/// What the collector and the registry itself may say at most.
+const OUTPUT_MAX: u64 = 256 << 20;
+
+/// One of the registry's Pods; each sees the same storage.
+pub(super) struct Collector {
+    pods: Api<Pod>,
+    name: String,
+}
+
+/// How a program in the Pod ended.
+pub(super) struct Said {
+    pub(super) good: bool,
+    pub(super) stdout: String,
+    stderr: String,
+    reason: String,
+}
+
+impl Collector {
+    /// In the newest Pod that is ready.
+    pub(super) async fn of(session: &Session) -> Result<Self, Error> {
+        let mut pods = pods(session).await?;
+        pods.retain(|pod| !pod.is_terminating() && pod_state(pod) == PodState::Ready);
+        pods.sort_by_key(|pod| {
+            pod.text("/metadata/creationTimestamp")
+                .unwrap_or("")
+                .to_owned()
+        });
+        let Some(pod) = pods.last() else {
+            return Err(
+                Error::failed("no Pod of the registry is ready").help("`kreg status` says why")
+            );
+        };
+        Ok(Self {
+            pods: Api::namespaced(session.cluster.client().clone(), session.spec.namespace()),
+            name: pod.reference().name().to_owned(),
+        })
+    }
+
+    /// Digests of the blobs that no image needs; nothing is removed.
+    pub(super) async fn look(&self, serving: Serving) -> Result<Vec<String>, Error> {
+        let file = serving.file();
+        let said = self
+            .run(&[PROGRAM, "garbage-collect", "--dry-run", &file])
+            .await?;
+        if said.is_empty_storage() {
+            return Ok(Vec::new());
+        }
+        said.judge("the registry's collector cannot tell what is not needed")
+            .map(|said| eligible(&said.stdout))
+    }
+
+    /// Removes them. Only in a registry that serves read-only.
+    pub(super) async fn collect(&self) -> Result<(), Error> {
+        let file = Serving::ReadOnly.file();
+        let said = self.run(&[PROGRAM, "garbage-collect", &file]).await?;
+        if said.is_empty_storage() {
+            return Ok(());
+        }
+        said.judge("the registry's collector failed half way")
+            .map(drop)
+    }
+
+    /// Runs a program in the registry's container.
+    pub(super) async fn run(&self, command: &[&str]) -> Result<Said, Error> {
+        let what = || format!("cannot run `{}` in Pod {}", command.join(" "), self.name);
+        let params = AttachParams::default()
+            .container("registry")
+            .stdout(true)
+            .stderr(true);
+        let mut attached = self
+            .pods
+            .exec(&self.name, command.iter().copied(), &params)
+            .await
+            .map_err(|cause| {
+                Error::failed(what())
+                    .because(&cause)
+                    .help("it takes the right to `create pods/exec` in the registry's namespace")
+            })?;
+        let status = attached.take_status();
+        let (stdout, stderr) = (attached.stdout(), attached.stderr());
+        let (stdout, stderr) = futures::try_join!(read(stdout), read(stderr)).tried(what())?;
+        let status = match status {
+            Some(status) => status.await,
+            None => None,
+        };
+        attached
+            .join()
+            .await
+            .tried(format!("{}: the connection broke", what()))?;
+        // Without a status nobody knows how it ended.
+        let good = status
+            .as_ref()
+            .and_then(|status| status.status.as_deref())
+            .is_some_and(|word| word == "Success");
+        Ok(Said {
+            good,
+            stdout,
+            stderr,
+            reason: status
+                .and_then(|status| status.message)
+                .unwrap_or_else(|| "it did not say how it ended".to_owned()),
+        })
+    }
+}
+
+/// Every Pod of the registry, also those on their way out.
+pub(super) async fn pods(session: &Session) -> Result<Vec<Object>, Error> {
+    let query = Query::all(Kind::Pod)
+        .within(session.spec.namespace())
+        .labelled(format!(
+            "{}={},{}=registry",
+            names::LABEL_INSTANCE,
+            session.spec.instance(),
+            names::LABEL_COMPONENT
+        ));
+    session
+        .cluster
+        .list(&query)
+        .await
+        .tried("cannot list the registry's Pods")
+}
+
+async fn read(stream: Option<impl tokio::io::AsyncRead + Unpin>) -> Result<String, std::io::Error> {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        stream.take(OUTPUT_MAX).read_to_end(&mut bytes).await?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+impl Said {
+    /// The collector does not know a storage that nothing was ever pushed to.
+    fn is_empty_storage(&self) -> bool {
+        let all = [self.stdout.as_str(), self.stderr.as_str()];
+        !self.good
+            && all.iter().any(|text| {
+                text.contains("Path not found") && text.contains("docker/registry/v2/repositories")
+            })
+    }
+
+    fn judge(self, what: &str) -> Result<Self, Error> {
+        if self.good {
+            return Ok(self);
+        }
+        let said = [&self.stdout, &self.stderr, &self.reason];
+        let last = said
+            .iter()
+            .flat_map(|text| text.lines().last())
+            .collect::<Vec<_>>()
+            .join("; ");
+        Err(Error::failed(format!("{what}: {last}"))
+            .help("what it removed was not needed; look at the registry's storage, then run `kreg gc` again"))
+    }
+}
+
+/// distribution, registry/storage/garbagecollect.go: one line a blob, in 2.8 and 3.x alike.
+fn eligible(told: &str) -> Vec<String> {
+    let digest = |line: &str| {
+        let (_, digest) = line.split_once("blob eligible for deletion: ")?;
+        Some(digest.trim().to_owned())
+    };
+    let mut found: Vec<_> = told.lines().filter_map(digest).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_read_out_of_what_the_collector_says() {
+        let told = "app\napp: marking manifest sha256:aa \napp: marking blob sha256:bb\n\n2 blobs marked, 2 blobs and \
+                    0 manifests eligible for deletion\nblob eligible for deletion: sha256:dd\nblob eligible for \
+                    deletion: sha256:cc\n";
+        assert_eq!(eligible(told), ["sha256:cc", "sha256:dd"]);
+        assert!(eligible("").is_empty());
+    }
+}
