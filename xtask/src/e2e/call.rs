@@ -171,6 +171,14 @@ impl Running {
         self.wait()
     }
 
+    /// SIGINT, as Ctrl-C sends it, and its end.
+    pub(crate) fn interrupt(self) -> Result<Ran> {
+        Call::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .good()?;
+        self.wait()
+    }
+
     pub(crate) fn wait(mut self) -> Result<Ran> {
         let status = loop {
             let ended = self

@@ -5,10 +5,12 @@ mod cert;
 mod cert_forms;
 mod clients;
 mod daemonset;
+mod clients_tunnel;
 mod default;
 mod disk_full;
 mod elsewhere;
 mod foreign;
+mod gc;
 mod host_keys;
 mod killed;
 mod registry3;
@@ -84,6 +86,16 @@ pub(crate) const ALL: &[Story] = &[
         name: "elsewhere",
         proves: "other namespaces pull, edits by hand are told and mended, an export makes the same",
         run: elsewhere::run,
+    },
+    Story {
+        name: "clients-tunnel",
+        proves: "docker, podman, skopeo, buildah, crane and BuildKit push and pull, verified",
+        run: clients_tunnel::run,
+    },
+    Story {
+        name: "gc",
+        proves: "what is deleted leaves the storage, what is needed stays, and a killed run is ended",
+        run: gc::run,
     },
     Story {
         name: "rights",

@@ -123,6 +123,30 @@ const VERSITYGW: Program = Program {
     variables: &[],
 };
 
+/// A client that Debian 12 does not have.
+const CRANE: Program = Program {
+    name: "crane",
+    module: "github.com/google/go-containerregistry",
+    version: "v0.20.6",
+    sum: "h1:cvWX87UxxLgaH76b4hIvya6Dzz9qHB31qAwjAohdSTU=",
+    siblings: None,
+    at_least: &[],
+    source: Source::Packages(&[("crane", "cmd/crane")]),
+    variables: &[],
+};
+
+/// Debian 12 has neither it nor Docker's buildx.
+const BUILDKIT: Program = Program {
+    name: "buildkit",
+    module: "github.com/moby/buildkit",
+    version: "v0.25.1",
+    sum: "h1:j7IlVkeNbEo+ZLoxdudYCHpmTsbwKvhgc/6UJ/mY/o8=",
+    siblings: None,
+    at_least: &[],
+    source: Source::Packages(&[("buildctl", "cmd/buildctl"), ("buildkitd", "cmd/buildkitd")]),
+    variables: &[],
+};
+
 /// Version of [`kubernetes`].
 pub(super) const KUBERNETES_VERSION: &str = KUBERNETES.version;
 
@@ -186,6 +210,16 @@ pub(crate) fn registry() -> Result<PathBuf> {
 /// The S3 server, static.
 pub(crate) fn s3_server() -> Result<PathBuf> {
     Ok(VERSITYGW.build(|_, _| Ok(()))?.join("versitygw"))
+}
+
+/// crane, static.
+pub(crate) fn crane() -> Result<PathBuf> {
+    Ok(CRANE.build(|_, _| Ok(()))?.join("crane"))
+}
+
+/// Directory with buildctl and buildkitd, static.
+pub(crate) fn buildkit() -> Result<PathBuf> {
+    BUILDKIT.build(|_, _| Ok(()))
 }
 
 /// Copies a file or a tree; the module cache is read-only, the copy is not.
