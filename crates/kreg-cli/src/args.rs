@@ -106,10 +106,10 @@ pub(crate) enum Command {
     /// The pull secret in other namespaces and on their service accounts
     #[command(subcommand)]
     Secret(crate::commands::secret::SecretCommand),
+    /// What is wrong, why, and how to mend it; nothing is changed
+    Doctor(crate::commands::doctor::DoctorArgs),
     /// Remove what no image needs any more from the registry's storage, safely
     Gc(crate::commands::gc::GcArgs),
-    /// What is wrong on this machine, and the commands that mend it
-    Doctor(crate::commands::doctor::DoctorArgs),
     /// A local port to the registry for docker, podman, skopeo, crane and BuildKit
     Tunnel(crate::commands::tunnel::TunnelArgs),
     /// Manifests for GitOps, or the least rights that kreg needs

@@ -7,8 +7,8 @@ use kreg_k8s::{ClusterFacts, NodeFact, RegistrySpec};
 use kreg_nodes::daemonset::AgentPods;
 use kreg_nodes::ssh::{Ssh, SshConfig};
 use kreg_nodes::{
-    Answer, Edit, FileStatus, Fleet, InstanceId, NameMode, Node, NodeTransport, PlanOutcome,
-    Receipt, State, StorageDir, Trust,
+    Answer, Edit, FileStatus, Fleet, InstanceId, NameMode, Node, NodeFacts, NodeTransport,
+    PlanOutcome, Receipt, State, StorageDir, Trust, Vitals,
 };
 use tokio::runtime::Handle;
 
@@ -128,6 +128,14 @@ impl Nodes {
     /// Whether somebody would first have to be put on the nodes to look at them.
     pub(crate) fn are_out_of_reach(&self) -> bool {
         matches!(self.way, Way::Agents { there: false, .. })
+    }
+
+    pub(crate) fn facts(&self, trust: &Trust) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
+        tokio::task::block_in_place(|| self.fleet().facts(&self.nodes, trust))
+    }
+
+    pub(crate) fn vitals(&self, trust: &Trust) -> Vec<(Node, Result<Vitals, Box<Receipt>>)> {
+        tokio::task::block_in_place(|| self.fleet().vitals(&self.nodes, trust))
     }
 
     pub(crate) fn plan(&self, trust: &Trust) -> Vec<PlanOutcome> {

@@ -245,7 +245,7 @@ impl ProfileArg {
         }
     }
 
-    fn namespace(self) -> &'static str {
+    pub(crate) fn namespace(self) -> &'static str {
         match self {
             Self::Default => "kreg-system",
             Self::Tutorial => "default",

@@ -35,6 +35,14 @@ pub async fn read(
         .transpose()
 }
 
+/// An entry of any Secret, decoded; `None` if it is not there or is no text.
+#[must_use]
+pub fn value(secret: &Object, key: &str) -> Option<SecretString> {
+    let encoded = secret.value().get("data")?.get(key)?.as_str()?;
+    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    Some(text.into())
+}
+
 /// Makes an `Opaque` Secret of this instance with exactly these entries, or brings an existing one to them.
 ///
 /// It carries the instance's labels, by which [`crate::down::down`] finds it; it is not in the inventory, so that

@@ -11,7 +11,7 @@ use crate::containerd::ContainerdConfig;
 use crate::program::Answer;
 use crate::{
     InstanceId, Node, NodeFacts, NodePlan, NodeProgram, NodeTransport, Output, ProbeRequest,
-    Receipt, State, StorageDir, Trust,
+    Receipt, State, StorageDir, Trust, Vitals,
 };
 
 /// How often a probe is repeated because containerd's configuration names further files.
@@ -70,6 +70,24 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
     ) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
         let facts = self.each(nodes, |node| self.probe(node, trust));
         nodes.iter().cloned().zip(facts).collect()
+    }
+
+    /// Clock, proxy and the way to the registry as each node sees them now, in the order of
+    /// `nodes`. Writes nothing.
+    pub fn vitals(
+        &self,
+        nodes: &[Node],
+        trust: &Trust,
+    ) -> Vec<(Node, Result<Vitals, Box<Receipt>>)> {
+        let program = NodeProgram::vitals(trust.endpoint(), trust.host().port());
+        let vitals = self.each(nodes, |node| {
+            let output = self.run(node, &program, self.timeout)?;
+            Vitals::decode(&output.stdout).map_err(|e| {
+                let remedy = "run kreg again, with -v";
+                Box::new(Receipt::new(node, State::Failed).because("vitals", e.to_string(), remedy))
+            })
+        });
+        nodes.iter().cloned().zip(vitals).collect()
     }
 
     /// What [`Fleet::trust`] would do on each node, in the order of `nodes`. Writes nothing.

@@ -34,6 +34,10 @@ fn programs() -> BTreeMap<&'static str, NodeProgram> {
         ("agent", NodeProgram::agent(&trust(CA))),
         ("watch", NodeProgram::watch()),
         ("receive", NodeProgram::receive()),
+        (
+            "vitals",
+            NodeProgram::vitals(Some("10.96.0.50".parse().unwrap()), 5000),
+        ),
     ])
 }
 

@@ -11,6 +11,7 @@
 //! - [`registry`]: a client of the distribution API
 //! - [`dial`]: straight TCP, a Pod behind a Service through the API server, a local [`dial::Tunnel`]
 //! - [`image`]: the probe image, built in memory for six architectures
+//! - [`doctor`]: what is wrong and why: observations in, ranked diagnoses out
 //!
 //! No TLS provider is installed process-wide; this crate names its own (aws-lc-rs).
 //!
@@ -41,6 +42,7 @@ pub mod check;
 pub mod checks;
 mod cleanup;
 pub mod dial;
+pub mod doctor;
 pub mod image;
 pub mod pods;
 pub mod registry;

@@ -38,17 +38,27 @@ pub(crate) fn push_fresh(world: &World, node: &Node, user: &str) -> Result<Pushe
         .env("DOCKER_BUILDKIT", "0")
         .input(dockerfile)
         .good()?;
+    push_built(world, node, &reference, user)
+}
+
+/// Pushes an image that Docker has; Docker and the node forget it afterwards.
+pub(crate) fn push_built(
+    world: &World,
+    node: &Node,
+    reference: &str,
+    user: &str,
+) -> Result<Pushed> {
     let archive = world.file("fresh.tar");
     let saved = Call::new("docker")
         .args(["save", "--output"])
         .args([&archive])
-        .args([&reference])
+        .args([reference])
         .good();
     Call::new("docker")
-        .args(["rmi", "--force", &reference])
+        .args(["rmi", "--force", reference])
         .good()?;
     saved?;
-    let inside = format!("/root/{nonce}.tar");
+    let inside = "/root/pushed.tar";
     Call::new("docker")
         .args(["cp"])
         .args([&archive])
@@ -63,12 +73,12 @@ pub(crate) fn push_fresh(world: &World, node: &Node, user: &str) -> Result<Pushe
                  {push}\n\
                  ctr --namespace k8s.io images ls name=={reference} | awk 'NR == 2 {{ print $3 }}'\n\
                  ctr --namespace k8s.io images rm --sync {reference} >&2",
-                push = push(&reference, user),
+                push = push(reference, user),
             ),
         )
         .read()?;
     Ok(Pushed {
-        reference,
+        reference: reference.to_owned(),
         digest: told,
     })
 }

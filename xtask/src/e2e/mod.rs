@@ -39,6 +39,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", default_value = "kreg")]
     cluster: String,
 
+    /// How many nodes that cluster has; some stories need three
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    nodes: usize,
+
     /// Generation of Kubernetes of that cluster
     #[arg(long, value_enum, default_value_t)]
     kubernetes: Generation,
@@ -62,6 +66,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let chosen = chosen(&options.stories)?;
     let cluster = cluster::up(&cluster::Options {
         name: options.cluster.clone(),
+        nodes: options.nodes,
         kubernetes: options.kubernetes,
         ..cluster::Options::default()
     })?;

@@ -4,10 +4,11 @@ mod api_gone;
 mod cert;
 mod cert_forms;
 mod clients;
-mod daemonset;
 mod clients_tunnel;
+mod daemonset;
 mod default;
 mod disk_full;
+mod doctor;
 mod elsewhere;
 mod foreign;
 mod gc;
@@ -51,6 +52,16 @@ pub(crate) const ALL: &[Story] = &[
         name: "tutorial",
         proves: "the tutorial's own story holds step for step, and can be undone",
         run: tutorial::run,
+    },
+    Story {
+        name: "doctor",
+        proves: "doctor names what is wrong with nodes, network, certificates and users, and nothing else",
+        run: doctor::trust,
+    },
+    Story {
+        name: "doctor-pods",
+        proves: "doctor names what is wrong with Pods that pull, the registry's own and its storage",
+        run: doctor::pods,
     },
     Story {
         name: "user",

@@ -3,7 +3,6 @@
 pub(crate) mod cert;
 pub(crate) mod docs;
 pub(crate) mod doctor;
-mod doctor_client;
 mod down;
 pub(crate) mod export;
 pub(crate) mod gc;
@@ -37,7 +36,7 @@ pub(crate) async fn dispatch(app: &App, command: Command) -> Result<ExitCode, Er
         Command::User(command) => user::run(app, &command).await,
         Command::Secret(command) => secret::run(app, &command).await,
         Command::Gc(args) => gc::run(app, &args).await,
-        Command::Doctor(args) => doctor::run(app, &args),
+        Command::Doctor(args) => doctor::run(app, &args).await,
         Command::Export(command) => export::run(app, &command).await,
         Command::Init(args) => init::run(&args),
         Command::Completions { shell } => docs::completions(shell),

@@ -133,7 +133,7 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-fn bad(reason: &str) -> FactsError {
+pub(super) fn bad(reason: &str) -> FactsError {
     FactsError {
         reason: reason.to_owned(),
     }

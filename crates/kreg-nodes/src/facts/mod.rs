@@ -3,6 +3,7 @@
 mod decode;
 mod mounts;
 mod system;
+mod vitals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use decode::FactsError;
 pub use mounts::Mount;
 pub use system::Os;
+pub use vitals::{Reach, Vitals};
 
 use crate::InstanceId;
 

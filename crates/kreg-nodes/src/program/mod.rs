@@ -7,6 +7,7 @@ mod probe;
 mod quote;
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 pub use answer::{Answer, AnswerError};
 pub use erase::{StorageDir, StorageDirError};
@@ -26,6 +27,7 @@ const APPLY: &str = include_str!("apply.sh");
 const UNDO: &str = include_str!("undo.sh");
 const RESTART: &str = include_str!("restart.sh");
 const ERASE: &str = include_str!("erase.sh");
+const VITALS: &str = include_str!("vitals.sh");
 
 /// A POSIX shell script for a node: dash, bash and busybox ash run it alike.
 ///
@@ -129,6 +131,21 @@ impl NodeProgram {
     pub fn probe(request: &ProbeRequest) -> NodeProgram {
         NodeProgram {
             script: request.render(),
+        }
+    }
+
+    /// Tells clock, proxy and, given an address, whether it can be reached; writes nothing. See
+    /// [`crate::Vitals`].
+    #[must_use]
+    pub fn vitals(address: Option<IpAddr>, port: u16) -> NodeProgram {
+        let address = address.map(|address| address.to_string());
+        let address = quote(&address.unwrap_or_default());
+        NodeProgram {
+            script: format!(
+                "#!/bin/sh\n# kreg {}: read from this node what holds at the moment.\n\n\
+                 address={address}\nport={port}\n\n{VITALS}",
+                env!("CARGO_PKG_VERSION")
+            ),
         }
     }
 

@@ -11,7 +11,7 @@ use hyper::body::Frame;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::client::{Body, RegistryClient, full};
+use super::client::{Answer, Body, RegistryClient, full};
 use super::error::RegistryError;
 use super::location::{location, with_query};
 use super::name::Repository;
@@ -191,19 +191,31 @@ impl RegistryClient {
     /// # Errors
     /// [`RegistryError`] for any other answer.
     pub async fn takes_pushes(&self, repository: &Repository) -> Result<bool, RegistryError> {
-        let upload = match self.begin_upload(repository).await {
-            Ok(upload) => upload,
-            Err(RegistryError::Refused { status, .. })
-                if status == StatusCode::METHOD_NOT_ALLOWED =>
-            {
-                return Ok(false);
-            }
-            Err(error) => return Err(error),
-        };
-        self.ask(Method::DELETE, &upload, HeaderMap::new(), Bytes::new())
-            .await?
-            .expect(&[StatusCode::NO_CONTENT])?;
-        Ok(true)
+        let answer = self.try_upload(repository).await?;
+        match answer.status {
+            StatusCode::METHOD_NOT_ALLOWED => Ok(false),
+            _ => answer.expect(&[StatusCode::ACCEPTED]).map(|_| true),
+        }
+    }
+
+    /// Begins an upload and calls it off: whether the registry takes pushes, found out without
+    /// leaving anything in it. The answer is that to `POST /v2/<name>/blobs/uploads/`, whatever it
+    /// is.
+    ///
+    /// # Errors
+    /// [`RegistryError`] only if there was no answer.
+    pub async fn try_upload(&self, repository: &Repository) -> Result<Answer, RegistryError> {
+        let path = format!("/v2/{repository}/blobs/uploads/");
+        let answer = self
+            .ask(Method::POST, &path, HeaderMap::new(), Bytes::new())
+            .await?;
+        if answer.status == StatusCode::ACCEPTED
+            && let Ok(upload) = location(&answer, self.host())
+        {
+            self.ask(Method::DELETE, &upload, HeaderMap::new(), Bytes::new())
+                .await?;
+        }
+        Ok(answer)
     }
 
     async fn begin_upload(&self, repository: &Repository) -> Result<String, RegistryError> {

@@ -1,0 +1,190 @@
+//! `kreg doctor`: what is wrong, why, and how to mend it.
+
+mod client;
+mod nodes;
+mod objects;
+mod pulls;
+mod registry;
+
+use clap::{Args, Subcommand};
+use kreg_k8s::{Cluster as _, Object, ObjectRef};
+use kreg_k8s::{Kind, LiveCluster, Query};
+use kreg_verify::doctor::{Diagnosis, Observations, examine};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::args::TargetArgs;
+use crate::error::{Ending, Error};
+use crate::output;
+use crate::session::{Session, count};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct DoctorArgs {
+    #[command(subcommand)]
+    part: Option<Part>,
+
+    /// Of the nodes, look at these only
+    #[arg(long = "node", value_name = "NODE")]
+    pub(crate) nodes: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// This machine's container client: is one there, does its daemon answer, may you use it without sudo
+    Client,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome {
+    registry: String,
+    namespace: String,
+    /// Root causes first, each with its consequences.
+    findings: Vec<Diagnosis>,
+    /// What could not be looked at, and why.
+    not_looked_at: Vec<String>,
+}
+
+pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
+    if let Some(Part::Client) = args.part {
+        return client::run(app);
+    }
+    let session = Session::open(app, &args.target, true).await?;
+    let mut look = Look::new(&session);
+    let step = app
+        .progress
+        .step("looking at objects, registry, nodes and pulls");
+    let seen = gather(&session, &mut look, &args.nodes).await?;
+    step.done("");
+    tracing::debug!(seen = %serde_json::to_string(&seen).unwrap_or_default(), "observed");
+    let outcome = Outcome {
+        registry: session.spec.registry_name(),
+        namespace: session.spec.namespace().to_owned(),
+        findings: examine(&seen),
+        not_looked_at: look.unseen,
+    };
+    output::print(app.global.output, "Doctor", &outcome, text)?;
+    match outcome.findings.len() {
+        0 => Ok(Ending::Done),
+        some => Err(Error::failed(format!(
+            "{} found at registry {}",
+            count(some, "cause"),
+            session.spec.instance()
+        ))
+        .told()),
+    }
+}
+
+async fn gather(
+    session: &Session,
+    look: &mut Look<'_>,
+    only: &[String],
+) -> Result<Observations, Error> {
+    let state = session.existing().await?;
+    let mut seen = Observations {
+        registry: objects::registry(session, &state),
+        ..Observations::default()
+    };
+    objects::workload(look, session, &mut seen).await?;
+    objects::surroundings(look, session, &mut seen).await?;
+    registry::certificates(session, &state, &mut seen)?;
+    registry::users(look, session, &state, &mut seen).await?;
+    registry::answers(look, session, &state, &mut seen).await;
+    nodes::nodes(look, session, &state, only, &mut seen).await?;
+    pulls::pulls(look, &state, &mut seen).await?;
+    Ok(seen)
+}
+
+/// The cluster, and a list of what could not be looked at there: a doctor goes on without it.
+struct Look<'a> {
+    cluster: &'a LiveCluster,
+    unseen: Vec<String>,
+}
+
+impl<'a> Look<'a> {
+    fn new(session: &'a Session) -> Self {
+        Self {
+            cluster: &session.cluster,
+            unseen: Vec::new(),
+        }
+    }
+
+    /// `None` if the user may not look there.
+    fn allowed<T>(&mut self, answer: Result<T, kreg_k8s::Error>) -> Result<Option<T>, Error> {
+        match answer {
+            Ok(found) => Ok(Some(found)),
+            Err(kreg_k8s::Error::Denied { message, .. }) => {
+                self.unseen.push(message);
+                Ok(None)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// `None` if it may not be looked at; else what is there.
+    async fn get(&mut self, object: &ObjectRef) -> Result<Option<Option<Object>>, Error> {
+        let answer = self.cluster.get(object).await;
+        self.allowed(answer)
+    }
+
+    async fn list(&mut self, query: &Query) -> Result<Vec<Object>, Error> {
+        let answer = self.cluster.list(query).await;
+        Ok(self.allowed(answer)?.unwrap_or_default())
+    }
+
+    /// The warning and other events of an object, newest last.
+    async fn events(&mut self, object: &Object) -> Result<Vec<String>, Error> {
+        let Some(uid) = object.uid() else {
+            return Ok(Vec::new());
+        };
+        let query = Query::all(Kind::Event)
+            .within(object.reference().namespace().unwrap_or("default"))
+            .with_fields(format!("involvedObject.uid={uid}"));
+        let mut events = self.list(&query).await?;
+        events.sort_by_key(|event| {
+            let times = [
+                "/series/lastObservedTime",
+                "/lastTimestamp",
+                "/eventTime",
+                "/metadata/creationTimestamp",
+            ];
+            let seen = times.iter().find_map(|time| event.text(time));
+            seen.unwrap_or_default().to_owned()
+        });
+        let line = |event: &Object| {
+            let text = |at| event.text(at).unwrap_or_default().trim().to_owned();
+            format!("{}: {}", text("/reason"), text("/message"))
+        };
+        Ok(events.iter().map(line).collect())
+    }
+}
+
+/// `Deployment kreg-system/docker-registry`.
+fn titled(object: &ObjectRef) -> String {
+    match object.namespace() {
+        Some(namespace) => format!("{} {namespace}/{}", object.kind().name(), object.name()),
+        None => format!("{} {}", object.kind().name(), object.name()),
+    }
+}
+
+fn text(outcome: &Outcome) -> String {
+    let mut parts: Vec<String> = outcome.findings.iter().map(ToString::to_string).collect();
+    if outcome.findings.is_empty() {
+        parts.push(format!(
+            "nothing found: {} in namespace {} is well, as far as was looked",
+            outcome.registry, outcome.namespace
+        ));
+    }
+    if !outcome.not_looked_at.is_empty() {
+        let lines = outcome
+            .not_looked_at
+            .iter()
+            .map(|line| format!("\n- {line}"));
+        parts.push(format!("not looked at:{}", lines.collect::<String>()));
+    }
+    parts.join("\n\n")
+}

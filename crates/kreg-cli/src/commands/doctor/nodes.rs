@@ -1,0 +1,166 @@
+//! The nodes: what the API server knows, what they hold, and how they stand at this moment.
+
+use std::time::Duration;
+
+use kreg_k8s::RegistryState;
+use kreg_nodes::containerd::ContainerdConfig;
+use kreg_nodes::hosts_file::{HOSTS, other_addresses};
+use kreg_nodes::{NodeFacts, NodePlan, Reach, Receipt, Trust, Vitals};
+use kreg_verify::doctor::{Contact, NodeFile, NodeRefusal, NodeSeen, Observations, Route};
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
+
+use super::Look;
+use crate::error::Error;
+use crate::fleet::{self, Nodes};
+use crate::output;
+use crate::session::Session;
+
+pub(super) async fn nodes(
+    look: &mut Look<'_>,
+    session: &Session,
+    state: &RegistryState,
+    only: &[String],
+    seen: &mut Observations,
+) -> Result<(), Error> {
+    let nodes = Nodes::new(session, &session.facts, only)?;
+    let facts = session.facts.nodes.iter();
+    seen.nodes = facts
+        .filter(|fact| only.is_empty() || only.contains(&fact.name))
+        .map(|fact| NodeSeen {
+            name: fact.name.clone(),
+            address: fact
+                .addresses
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            arch: fact.arch.clone(),
+            not_ready: (!fact.ready).then(|| "its condition Ready is not True".to_owned()),
+            ..NodeSeen::default()
+        })
+        .collect();
+    let (Some(address), Some(bundle)) = (state.cluster_ip, &state.ca_bundle_pem) else {
+        look.unseen
+            .push("the nodes: the registry has no address or no certificate".to_owned());
+        return Ok(());
+    };
+    // Files of others at kreg's paths are to be looked at, not to be refused.
+    let trust = fleet::trust(&session.settings, &session.spec, address, bundle)?.with_adopt(true);
+    seen.registry.endpoint = trust.endpoint_url();
+    let server = server_offset(session).await;
+    if server.is_none() {
+        look.unseen
+            .push("the nodes' clocks: the API server does not tell the time".to_owned());
+    }
+    let begun = OffsetDateTime::now_utc();
+    let vitals = nodes.vitals(&trust);
+    let span = (begun, OffsetDateTime::now_utc());
+    for (node, answer) in nodes.facts(&trust) {
+        let Some(one) = seen.nodes.iter_mut().find(|one| one.name == node.name) else {
+            continue;
+        };
+        match answer {
+            Ok(facts) => held(one, &facts, &trust),
+            Err(receipt) => one.contact = failed(*receipt),
+        }
+    }
+    for (node, answer) in vitals {
+        if let Some(one) = seen.nodes.iter_mut().find(|one| one.name == node.name)
+            && let Ok(vitals) = answer
+        {
+            moment(one, vitals, span, server);
+        }
+    }
+    Ok(())
+}
+
+fn failed(receipt: Receipt) -> Contact {
+    Contact::Failed {
+        reason: receipt.reason.unwrap_or_default(),
+        remedy: receipt
+            .remedy
+            .unwrap_or_else(|| "run kreg nodes status".to_owned()),
+    }
+}
+
+/// What a node holds against what it should.
+fn held(seen: &mut NodeSeen, facts: &NodeFacts, trust: &Trust) {
+    seen.contact = Contact::Entered;
+    seen.journal = !facts.journal(trust.instance()).is_empty();
+    match NodePlan::decide(facts, trust) {
+        Ok(plan) => {
+            let text = |path: &str| {
+                let content = facts.content(path)?;
+                Some(String::from_utf8_lossy(content).into_owned())
+            };
+            let files = plan.edits().iter().map(|edit| NodeFile {
+                path: edit.path().to_owned(),
+                wanted: edit.after().to_owned(),
+                now: text(edit.path()),
+            });
+            seen.files = files.collect();
+        }
+        Err(refused) => {
+            let refusals = refused.0.into_iter().map(|one| NodeRefusal {
+                kind: output::word(&one.kind),
+                reason: one.reason,
+                remedy: one.remedy,
+            });
+            seen.refusals = refusals.collect();
+        }
+    }
+    if let (Some(file), Some(address)) = (facts.content(HOSTS), trust.endpoint()) {
+        seen.other_addresses = other_addresses(file, trust.host().name(), address);
+    }
+    let started = facts
+        .program("containerd")
+        .and_then(|program| program.started);
+    if let (Some(started), Ok(config)) = (started, ContainerdConfig::of(facts)) {
+        // A second's grace: both times are rounded.
+        seen.config_not_loaded = config.modified > started + 1;
+    }
+}
+
+/// How a node stands now. Its clock is compared with the API server's, and given the time that
+/// asking took.
+fn moment(
+    seen: &mut NodeSeen,
+    vitals: Vitals,
+    (begun, ended): (OffsetDateTime, OffsetDateTime),
+    server: Option<i64>,
+) {
+    if let (Some(now), Some(offset)) = (vitals.now, server) {
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let (first, last) = (
+            begun.unix_timestamp() + offset,
+            ended.unix_timestamp() + offset + 1,
+        );
+        seen.clock_ahead = Some(now - now.clamp(first, last));
+    }
+    seen.proxy = vitals.environment;
+    seen.route = vitals.route.and_then(|route| match route {
+        Reach::Open => Some(Route::Open),
+        Reach::Refused => Some(Route::Refused),
+        Reach::Silent => Some(Route::Silent),
+        _ => None,
+    });
+}
+
+/// How far the API server's clock is ahead of this machine's, in seconds.
+async fn server_offset(session: &Session) -> Option<i64> {
+    let request = http::Request::get("/version")
+        .body(kube::client::Body::empty())
+        .ok()?;
+    let asked = session.cluster.client().send(request);
+    let answer = tokio::time::timeout(Duration::from_secs(10), asked)
+        .await
+        .ok()?
+        .ok()?;
+    let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+    // RFC 9110's IMF-fixdate.
+    let form = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let date = PrimitiveDateTime::parse(date, form).ok()?.assume_utc();
+    Some((date - OffsetDateTime::now_utc()).whole_seconds())
+}

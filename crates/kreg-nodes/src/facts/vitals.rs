@@ -1,0 +1,86 @@
+//! What holds on a node at this moment, and need not in the next.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::FactsError;
+use super::decode::bad;
+
+/// What [`crate::NodeProgram::vitals`] saw: clock, proxy and the way to the registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Vitals {
+    /// The node's clock, in seconds since 1970 UTC.
+    pub now: Option<u64>,
+    /// The proxy variables (`HTTPS_PROXY`, `NO_PROXY` and the like) that the runtime was started
+    /// with; user and password in a URL are masked on the node already.
+    pub environment: BTreeMap<String, String>,
+    /// Whether a connection to the registry could be opened; `None` if nothing on the node can
+    /// tell.
+    pub route: Option<Reach>,
+}
+
+/// Whether a connection could be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reach {
+    /// It could.
+    Open,
+    /// It was refused.
+    Refused,
+    /// Nothing answered, or there is no way.
+    Silent,
+}
+
+impl Vitals {
+    /// Reads the answer of a vitals program. What a login script printed before it is skipped.
+    ///
+    /// # Errors
+    /// [`FactsError`] if the answer is not whole.
+    pub fn decode(answer: &[u8]) -> Result<Vitals, FactsError> {
+        let text = String::from_utf8_lossy(answer);
+        let (_, told) = text
+            .split_once("kreg-vitals 1\n")
+            .ok_or_else(|| bad("it has no first line"))?;
+        let (told, _) = told
+            .split_once("kreg-vitals end\n")
+            .ok_or_else(|| bad("it has no last line"))?;
+        let mut vitals = Vitals::default();
+        for line in told.lines() {
+            let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+            match (key, value) {
+                ("now", seconds) => vitals.now = seconds.parse().ok(),
+                ("environment", pair) => {
+                    if let Some((name, value)) = pair.split_once('=') {
+                        vitals.environment.insert(name.to_owned(), value.to_owned());
+                    }
+                }
+                ("route", "open") => vitals.route = Some(Reach::Open),
+                ("route", "refused") => vitals.route = Some(Reach::Refused),
+                ("route", "silent") => vitals.route = Some(Reach::Silent),
+                _ => return Err(bad(&format!("unknown line `{line}`"))),
+            }
+        }
+        Ok(vitals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_was_told_and_refuses_what_was_cut() {
+        let answer = b"Welcome!\nkreg-vitals 1\nnow 1700000000\nenvironment NO_PROXY=a=b,c\nroute silent\nkreg-vitals end\n";
+        let vitals = Vitals::decode(answer).unwrap();
+        assert_eq!(vitals.now, Some(1_700_000_000));
+        assert_eq!(vitals.environment["NO_PROXY"], "a=b,c");
+        assert_eq!(vitals.route, Some(Reach::Silent));
+        for end in 0..answer.len() - 1 {
+            assert!(Vitals::decode(&answer[..end]).is_err(), "cut at {end}");
+        }
+    }
+}

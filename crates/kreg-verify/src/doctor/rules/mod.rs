@@ -1,0 +1,60 @@
+//! The rules: each a small function from observations to what it has to say about them.
+
+mod auth;
+mod network;
+mod nodes;
+mod pulls;
+mod storage;
+mod tls;
+mod workload;
+
+use super::{Diagnosis, Observations};
+
+/// A rule.
+pub(super) type Rule = fn(&Observations) -> Vec<Diagnosis>;
+
+/// Every rule.
+pub(super) const ALL: &[Rule] = &[
+    workload::gone,
+    workload::scaled_to_zero,
+    workload::missing_mounts,
+    workload::stuck_pods,
+    workload::speaks_http,
+    workload::no_shared_secret,
+    storage::claim,
+    storage::full,
+    storage::denied,
+    storage::uploads,
+    network::service,
+    network::selector,
+    network::target_port,
+    network::address_changed,
+    network::policies,
+    network::routes,
+    tls::certificate,
+    tls::not_served,
+    tls::ends_soon,
+    auth::htpasswd,
+    auth::pull_secret,
+    auth::not_read,
+    nodes::contact,
+    nodes::clock,
+    nodes::proxy,
+    nodes::refusals,
+    nodes::trust,
+    nodes::stale_hosts,
+    nodes::not_loaded,
+    pulls::pulls,
+];
+
+/// The lines among these that hold one of the words, the last few.
+fn lines_with<'a>(lines: impl IntoIterator<Item = &'a String>, words: &[&str]) -> Vec<String> {
+    const FEW: usize = 3;
+    let mut found: Vec<String> = Vec::new();
+    for line in lines {
+        if words.iter().any(|word| line.contains(word)) && !found.contains(line) {
+            found.push(line.clone());
+        }
+    }
+    found.split_off(found.len().saturating_sub(FEW))
+}

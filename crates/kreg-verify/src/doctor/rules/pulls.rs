@@ -1,0 +1,191 @@
+//! Pods that fail to pull from the registry, each by the kubelet's and the runtime's words.
+
+use super::auth::listed;
+use crate::doctor::{Diagnosis, Login, Observations, PullSeen, Signature};
+
+pub(super) fn pulls(seen: &Observations) -> Vec<Diagnosis> {
+    seen.pulls
+        .iter()
+        .map(|pull| {
+            let one = diagnosed(seen, pull).about(&pull.object);
+            match &pull.node {
+                Some(node) => one.on(node),
+                None => one,
+            }
+        })
+        .collect()
+}
+
+/// Whether the runtime did not find, reach or believe the registry, rather than being refused.
+pub(super) fn is_untrusting(message: &str) -> bool {
+    [
+        "x509:",
+        "no such host",
+        "server misbehaving",
+        "tls: ",
+        "HTTP response to HTTPS",
+    ]
+    .iter()
+    .any(|word| message.contains(word))
+}
+
+fn is_unauthorized(message: &str) -> bool {
+    [
+        "401",
+        "unauthorized",
+        "Unauthorized",
+        "no basic auth",
+        "authorization failed",
+        "authentication required",
+    ]
+    .iter()
+    .any(|word| message.contains(word))
+}
+
+fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
+    let (registry, image, message) = (&seen.registry, &pull.image, &pull.message);
+    let told = (!message.is_empty()).then(|| format!("{}: {message}", pull.reason));
+    let is = |id, cause: String| Diagnosis::new(id, cause).seen_all(told.clone());
+    if message.contains("exec format error") || message.contains("no match for platform") {
+        let arch = seen
+            .nodes
+            .iter()
+            .find(|node| Some(&node.name) == pull.node.as_ref());
+        let arch = arch.map_or("this node's", |node| node.arch.as_str());
+        return is(
+            Signature::WrongArchitecture,
+            format!("image {image} is not made for {arch} processors"),
+        )
+        .fix(format!("build and push it for them: docker buildx build --platform linux/{arch} --tag {image} --push ."));
+    }
+    if !image.starts_with(&format!("{}/", registry.host)) {
+        let (_, rest) = image.split_once('/').unwrap_or(("", image));
+        return is(
+            Signature::ImageWithoutPort,
+            format!(
+                "image {image} has no port, so the runtime takes {} for a user of Docker Hub",
+                registry.name()
+            ),
+        )
+        .fix(format!("write it as {}/{rest}", registry.host));
+    }
+    if message.contains("not found") && !is_untrusting(message) && !is_unauthorized(message) {
+        return is(
+            Signature::ImageNotFound,
+            format!("the registry has no image {image}"),
+        )
+        .fix("push it, or mend the tag in the Pod")
+        .fix(format!(
+            "what there is: skopeo list-tags docker://{}",
+            image
+                .rsplit_once(':')
+                .map_or(image.as_str(), |(name, _)| name)
+        ));
+    }
+    if is_unauthorized(message) {
+        return refused(seen, pull, is);
+    }
+    if is_untrusting(message) {
+        return is(
+            Signature::PullNotTrusted,
+            format!("the runtime does not trust the registry when it pulls {image}"),
+        )
+        .fix(registry.kreg("nodes status"))
+        .fix("if the files are right, look at what containerd itself says: crictl info | grep -A2 registry; journalctl -u containerd | grep hosts.toml");
+    }
+    is(Signature::PullFailed, format!("a Pod cannot pull {image}")).fix(format!(
+        "kubectl -n {} describe {}",
+        pull.namespace,
+        pull.object
+            .replacen(&format!(" {}/", pull.namespace), " ", 1)
+            .to_lowercase()
+    ))
+}
+
+/// The registry wants a password and did not get a good one.
+fn refused(
+    seen: &Observations,
+    pull: &PullSeen,
+    is: impl Fn(Signature, String) -> Diagnosis,
+) -> Diagnosis {
+    let (registry, namespace) = (&seen.registry, &pull.namespace);
+    let apply = registry.kreg(&format!("secret apply --namespaces {namespace}"));
+    let again = format!(
+        "then make the Pod again: kubectl -n {namespace} delete pod {}",
+        pull.object.rsplit('/').next().unwrap_or_default()
+    );
+    let account = &pull.account;
+    let good = |secret: &&crate::doctor::PullSecretSeen| secret.exists && secret.matches;
+    if pull.secrets.is_empty() {
+        return is(
+            Signature::AccountWithoutSecret,
+            format!("the Pod names no pull secret, and its service account {namespace}/{account} has none"),
+        )
+        .fix(match account.as_str() {
+            "default" => apply,
+            other => format!("{apply} --service-account {other}"),
+        })
+        .fix(again);
+    }
+    let one = pull.secrets.iter().find(good).unwrap_or(&pull.secrets[0]);
+    let name = &one.name;
+    if !one.exists {
+        return is(
+            Signature::SecretNotInNamespace,
+            format!(
+                "the Pod names pull secret {name}, and there is none in its namespace {namespace}"
+            ),
+        )
+        .seen("pull secrets are looked for in the Pod's own namespace only")
+        .fix(apply)
+        .fix(format!(
+            "kreg's is called {}: name that one in the Pod, or none",
+            registry.pull_secret
+        ))
+        .fix(again);
+    }
+    if let Some(kind) = &one.wrong_type {
+        return is(
+            Signature::SecretWrongType,
+            format!(
+                "pull secret {namespace}/{name} is of type {kind}, which the kubelet does not take"
+            ),
+        )
+        .seen("it wants kubernetes.io/dockerconfigjson")
+        .fix(apply)
+        .fix(again);
+    }
+    if !one.matches {
+        return is(
+            Signature::SecretWrongHost,
+            format!("pull secret {namespace}/{name} is not for {}: the kubelet does not use it", registry.host),
+        )
+        .seen(format!("its entries are for {}", listed(&one.hosts)))
+        .fix(format!(
+            "kubectl -n {namespace} create secret docker-registry {name} --docker-server={} --docker-username=USER --docker-password=PASSWORD --dry-run=client -o yaml | kubectl apply -f -",
+            registry.host
+        ))
+        .fix(format!("or: {apply}"))
+        .fix(again);
+    }
+    let user = one.user.clone().unwrap_or_default();
+    match one.login {
+        Some(Login::Accepted) => is(
+            Signature::PullFailed,
+            format!("the registry refused user {user} of pull secret {namespace}/{name}, and would let it in now"),
+        )
+        .warning()
+        .fix("wait: the kubelet tries again within five minutes")
+        .fix(again),
+        _ => is(
+            Signature::SecretStale,
+            format!("pull secret {namespace}/{name} holds a user or password that the registry refuses"),
+        )
+        .seen(match one.login {
+            Some(Login::UnknownUser) => format!("there is no user {user}"),
+            _ => format!("the password of {user} is another one"),
+        })
+        .fix(apply)
+        .fix(again),
+    }
+}

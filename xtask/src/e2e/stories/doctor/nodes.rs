@@ -1,0 +1,270 @@
+//! What goes wrong on a node: files, the runtime's configuration, clock, ssh.
+
+use super::{Break, nodes_command, nothing};
+use crate::e2e::image;
+use crate::e2e::world::World;
+use crate::failure::Result;
+
+const DIR: &str = "/etc/containerd/certs.d/docker-registry:5000";
+const DROP_IN: &str = "/etc/systemd/system/containerd.service.d";
+
+pub(super) const BREAKS: &[Break] = &[
+    Break {
+        id: "hosts-toml-broken",
+        what: "a hosts.toml that is no TOML",
+        breaks: |world| {
+            on(
+                world,
+                &format!("echo '[host.\"https://10.96.0.50:5000\"' > {DIR}/hosts.toml"),
+            )
+        },
+        mends: trust_again,
+    },
+    Break {
+        id: "hosts-toml-no-host",
+        what: "a hosts.toml without a [host] table",
+        breaks: |world| {
+            on(
+                world,
+                &format!(
+                    "printf 'server = \"https://docker-registry:5000\"\\nca = \"ca.crt\"\\n' > {DIR}/hosts.toml"
+                ),
+            )
+        },
+        mends: trust_again,
+    },
+    Break {
+        id: "stale-address",
+        what: "a hosts.toml with the address of an earlier Service",
+        breaks: |world| {
+            on(
+                world,
+                &format!(
+                    "sed -i 's#host.\"https://[0-9.]*:#host.\"https://10.96.99.99:#' {DIR}/hosts.toml"
+                ),
+            )
+        },
+        mends: trust_again,
+    },
+    Break {
+        id: "plain-http-endpoint",
+        what: "a hosts.toml that leads to http://",
+        breaks: |world| {
+            on(
+                world,
+                &format!("sed -i 's#host.\"https:#host.\"http:#' {DIR}/hosts.toml"),
+            )
+        },
+        mends: trust_again,
+    },
+    Break {
+        id: "ca-file-missing",
+        what: "a hosts.toml whose CA file is gone",
+        breaks: |world| on(world, &format!("rm {DIR}/ca.crt")),
+        mends: trust_again,
+    },
+    Break {
+        id: "node-wrong-ca",
+        what: "a node with the CA of another registry",
+        breaks: wrong_ca,
+        mends: trust_again,
+    },
+    Break {
+        id: "trust-edited",
+        what: "a hosts.toml that somebody added to",
+        breaks: |world| on(world, &format!("sed -i '1i # mine' {DIR}/hosts.toml")),
+        mends: trust_again,
+    },
+    Break {
+        id: "trust-erased",
+        what: "an agent that erases directories it does not know",
+        breaks: |world| on(world, &format!("rm -r {DIR}")),
+        mends: trust_again,
+    },
+    Break {
+        id: "trust-missing",
+        what: "a node that was never told, as one that joined later",
+        breaks: |world| nodes_command(world, "untrust", 1),
+        mends: trust_again,
+    },
+    Break {
+        id: "pull-not-trusted",
+        what: "a Pod whose pull failed before its node was mended",
+        breaks: |world| {
+            wrong_ca(world)?;
+            pulling(world)?;
+            image::await_refused(world, "default", "doctor")?;
+            trust_again(world)
+        },
+        mends: no_pod,
+    },
+    Break {
+        id: "directory-shadowed",
+        what: "a directory by the other spelling of the name",
+        breaks: |world| on(world, "mkdir /etc/containerd/certs.d/docker-registry_5000_"),
+        mends: |world| on(world, "rmdir /etc/containerd/certs.d/docker-registry_5000_"),
+    },
+    Break {
+        id: "stale-hosts",
+        what: "a line in /etc/hosts from an earlier registry",
+        breaks: |world| on(world, "echo '10.96.99.99 docker-registry' >> /etc/hosts"),
+        mends: no_line,
+    },
+    Break {
+        id: "runtime-config-broken",
+        what: "registry.mirrors beside config_path, which keeps the CRI plugin from loading",
+        breaks: |world| {
+            on(
+                world,
+                "cp -p /etc/containerd/config.toml /run/kreg-doctor.toml\n\
+                 printf '[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors.\"x\"]\\n  endpoint = [\"https://x\"]\\n' >> /etc/containerd/config.toml",
+            )
+        },
+        mends: config_back,
+    },
+    Break {
+        id: "config-path-unset",
+        what: "a containerd that looks in no directory",
+        breaks: no_config_path,
+        mends: nothing,
+    },
+    Break {
+        id: "config-not-loaded",
+        what: "a configuration that is right again, and a containerd that was not restarted",
+        breaks: |world| {
+            // A second later than containerd's start, for times are compared by seconds.
+            on(
+                world,
+                "sleep 2; cat /run/kreg-doctor.toml > /etc/containerd/config.toml",
+            )?;
+            pulling(world)
+        },
+        mends: |world| {
+            no_pod(world)?;
+            config_back(world)?;
+            on(world, "systemctl restart containerd")
+        },
+    },
+    Break {
+        id: "proxy-swallows-address",
+        what: "a proxy for containerd that knows nothing of ClusterIPs",
+        breaks: |world| {
+            on(
+                world,
+                &format!(
+                    "mkdir -p {DROP_IN}\n\
+                 printf '[Service]\\nEnvironment=HTTPS_PROXY=http://user:geheim@127.0.0.1:3128 NO_PROXY=localhost,.svc\\n' > {DROP_IN}/kreg-doctor.conf\n\
+                 systemctl daemon-reload; systemctl restart containerd"
+                ),
+            )?;
+            // What a URL holds of passwords is not shown.
+            let told = world.kreg(["doctor"]).ran()?;
+            match told.stdout.contains("geheim") {
+                false => Ok(()),
+                true => Err(told.wrong("see no password", "it is shown")),
+            }
+        },
+        mends: no_proxy,
+    },
+    Break {
+        id: "clock-skew",
+        what: "a clock that is three days ahead (a stand-in for date, for containers share a clock)",
+        breaks: |world| {
+            on(
+                world,
+                "printf '#!/bin/sh\\nexec /usr/bin/date -d \"3 days\" \"$@\"\\n' > /usr/local/bin/date; chmod +x /usr/local/bin/date",
+            )
+        },
+        mends: |world| on(world, "rm -f /usr/local/bin/date"),
+    },
+    Break {
+        id: "node-unreachable",
+        what: "a node without sshd",
+        breaks: |world| on(world, "systemctl stop ssh"),
+        mends: |world| on(world, "systemctl start ssh"),
+    },
+];
+
+/// Whatever a break that failed half way may have left.
+pub(super) fn put_back(world: &World) -> Result<()> {
+    no_pod(world)?;
+    no_line(world)?;
+    config_back(world)?;
+    on(
+        world,
+        "rm -f /usr/local/bin/date; systemctl start ssh\n\
+         rmdir /etc/containerd/certs.d/docker-registry_5000_ 2>/dev/null || true",
+    )
+}
+
+fn on(world: &World, script: &str) -> Result<()> {
+    world.on(world.node(1)?, script).good().map(drop)
+}
+
+/// The fix that doctor names.
+fn trust_again(world: &World) -> Result<()> {
+    nodes_command(world, "trust", 1)
+}
+
+fn wrong_ca(world: &World) -> Result<()> {
+    on(
+        world,
+        &format!(
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null \
+             -subj '/CN=another CA' -days 9 -out /run/kreg-doctor.crt 2>/dev/null\n\
+             cat /run/kreg-doctor.crt > {DIR}/ca.crt; rm /run/kreg-doctor.crt"
+        ),
+    )
+}
+
+/// A Pod on that node that pulls by the registry's name.
+fn pulling(world: &World) -> Result<()> {
+    let pod = image::pod(
+        "doctor",
+        "default",
+        world.node(1)?,
+        "docker-registry:5000/any:v1",
+        None,
+    );
+    world.create(&pod).map(drop)
+}
+
+fn no_pod(world: &World) -> Result<()> {
+    let words = ["delete", "pod", "doctor", "--ignore-not-found", "--now"];
+    world.kubectl(words).good().map(drop)
+}
+
+fn no_config_path(world: &World) -> Result<()> {
+    on(
+        world,
+        "cp -p /etc/containerd/config.toml /run/kreg-doctor.toml\n\
+         sed -i '/config_path/d' /etc/containerd/config.toml; systemctl restart containerd",
+    )
+}
+
+fn config_back(world: &World) -> Result<()> {
+    on(
+        world,
+        "if [ -e /run/kreg-doctor.toml ]; then cp -p /run/kreg-doctor.toml /etc/containerd/config.toml; rm /run/kreg-doctor.toml; fi",
+    )
+}
+
+fn no_proxy(world: &World) -> Result<()> {
+    on(
+        world,
+        &format!(
+            "if [ -e {DROP_IN}/kreg-doctor.conf ]; then rm {DROP_IN}/kreg-doctor.conf; rmdir {DROP_IN} 2>/dev/null || true\n\
+             systemctl daemon-reload; systemctl restart containerd; fi"
+        ),
+    )
+}
+
+/// In place: the node's /etc/hosts is a mount.
+fn no_line(world: &World) -> Result<()> {
+    on(
+        world,
+        "grep -v '^10.96.99.99 ' /etc/hosts > /run/kreg-doctor.hosts\n\
+         if ! cmp -s /run/kreg-doctor.hosts /etc/hosts; then cat /run/kreg-doctor.hosts > /etc/hosts; fi\n\
+         rm /run/kreg-doctor.hosts",
+    )
+}
