@@ -53,3 +53,8 @@ pub use check::{Check, Context, Evidence, Outcome, Status, Target};
 pub use pods::NodePulls;
 pub use report::{CheckReport, Report, SCHEMA, Verdict};
 pub use verification::{CHECKS, Verification, VerifyError};
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -64,6 +64,11 @@ pub(crate) const ALL: &[Story] = &[
         run: doctor::pods,
     },
     Story {
+        name: "doctor-tutorial",
+        proves: "doctor names stale lines in /etc/hosts where nodes go by them",
+        run: doctor::tutorial,
+    },
+    Story {
         name: "user",
         proves: "users come, change and go without a restart, and the registry says so itself",
         run: user::run,

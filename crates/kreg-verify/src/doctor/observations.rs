@@ -429,6 +429,8 @@ pub struct PullSeen {
     pub reason: String,
     /// What kubelet and runtime said.
     pub message: String,
+    /// Whether the registry has the image, asked as the registry's own user.
+    pub in_registry: Option<bool>,
     /// Its pull secrets.
     pub secrets: Vec<PullSecretSeen>,
     /// Its service account.

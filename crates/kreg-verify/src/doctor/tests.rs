@@ -125,6 +125,7 @@ fn pull(message: &str) -> PullSeen {
         image: "docker-registry:5000/app:v1".to_owned(),
         reason: "ErrImagePull".to_owned(),
         message: message.to_owned(),
+        in_registry: None,
         secrets: vec![own_secret()],
         account: "default".to_owned(),
     }
@@ -466,6 +467,12 @@ const SHOWN: &[(Signature, Edit)] = &[
     (Signature::ImageNotFound, |seen| {
         seen.pulls = vec![pull("docker-registry:5000/app:v1: not found")]
     }),
+    (Signature::ImageNotFound, |seen| {
+        let mut one = pull("dial tcp: lookup docker-registry: no such host");
+        one.in_registry = Some(false);
+        seen.pulls = vec![one];
+        seen.nodes[0].config_not_loaded = true;
+    }),
     (Signature::WrongArchitecture, |seen| {
         seen.pulls = vec![pull("exec /app: exec format error")]
     }),
@@ -658,6 +665,11 @@ const SPARED: &[(Signature, Edit)] = &[
     (Signature::ImageNotFound, |seen| {
         seen.pulls = vec![pull("lookup docker-registry: no such host, not found")]
     }),
+    (Signature::ImageNotFound, |seen| {
+        let mut one = pull("x509: certificate signed by unknown authority");
+        one.in_registry = Some(false);
+        seen.pulls = vec![one];
+    }),
     (Signature::SecretStale, |seen| pod_secret(seen, |_| {})),
     (Signature::AccountWithoutSecret, |seen| {
         let mut one = pull("x509: certificate signed by unknown authority");
@@ -689,6 +701,7 @@ fn each_break_gives_its_own_cause_first_and_alone() {
         let roots: Vec<_> = found.iter().map(|one| one.id).collect();
         assert_eq!(roots, [*wanted], "{found:#?}");
         assert!(!found[0].fix.is_empty(), "{wanted} has no fix");
+        assert!(!found[0].evidence.is_empty(), "{wanted} has no evidence");
         assert!(!found[0].cause.contains('\n'), "{wanted}: one line");
     }
 }

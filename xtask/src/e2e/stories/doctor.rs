@@ -53,6 +53,17 @@ pub(super) fn pods(scene: &mut Scene<'_>) -> Result<()> {
     told(scene, storage::BREAKS)
 }
 
+/// The tutorial's registry, which nodes find by name.
+pub(super) fn tutorial(scene: &mut Scene<'_>) -> Result<()> {
+    scene.afterwards("kreg down", down);
+    scene.check("kreg up --profile tutorial ends with 0", |world| {
+        let words = ["up", "--profile", "tutorial", "--skip-verify"];
+        world.kreg(words).good()
+    })?;
+    scene.check("of a registry that is well doctor says nothing", well)?;
+    told(scene, nodes::BY_NAME)
+}
+
 fn up(scene: &mut Scene<'_>) -> Result<()> {
     scene.afterwards("kreg down", down);
     scene.check("kreg up ends with 0", |world| {
@@ -133,6 +144,17 @@ fn nothing(_: &World) -> Result<()> {
 /// `kreg up` is the way out of whatever was done to its objects.
 fn by_up(world: &World) -> Result<()> {
     world.kreg(["up", "--skip-verify"]).good().map(drop)
+}
+
+/// What was added to the Deployment goes with it.
+fn by_up_whole(world: &World) -> Result<()> {
+    delete(world, "deployment/docker-registry")?;
+    by_up(world)
+}
+
+fn delete(world: &World, object: &str) -> Result<()> {
+    let words = ["delete", object, "--namespace", NAMESPACE];
+    world.kubectl(words).good().map(drop)
 }
 
 /// A patch of an object of the registry's namespace.

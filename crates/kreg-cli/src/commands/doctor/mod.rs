@@ -95,7 +95,7 @@ async fn gather(
     registry::users(look, session, &state, &mut seen).await?;
     registry::answers(look, session, &state, &mut seen).await;
     nodes::nodes(look, session, &state, only, &mut seen).await?;
-    pulls::pulls(look, &state, &mut seen).await?;
+    pulls::pulls(look, session, &state, &mut seen).await?;
     Ok(seen)
 }
 

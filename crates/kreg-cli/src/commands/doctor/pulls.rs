@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use kreg_auth::{ExposeSecret as _, Htpasswd};
 use kreg_k8s::{Cluster as _, Kind, Object, ObjectRef, Query, RegistryState};
 use kreg_verify::doctor::{Observations, PullSecretSeen, PullSeen};
+use kreg_verify::registry::{Reference, RegistryClient};
 use serde_json::Value;
 
 use super::{Look, registry, titled};
 use crate::error::Error;
+use crate::session::Session;
 
 /// Kubernetes' words for a container whose image did not come, or does not run.
 const PULLING: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"];
@@ -21,6 +23,7 @@ const FORMAT: &str = "exec format error";
 
 pub(super) async fn pulls(
     look: &mut Look<'_>,
+    session: &Session,
     state: &RegistryState,
     seen: &mut Observations,
 ) -> Result<(), Error> {
@@ -31,6 +34,11 @@ pub(super) async fn pulls(
     // Which images are this registry's, and which only look like it.
     let own = format!("{}/", seen.registry.host);
     let without_port = format!("{}/", seen.registry.name());
+    // Asked only where it lets its own user in.
+    let client = match seen.answers.user {
+        Some(200) => registry::as_own_user(session, state),
+        _ => None,
+    };
     for pod in look.list(&Query::all(Kind::Pod)).await? {
         if pod.is_terminating() {
             continue;
@@ -47,7 +55,12 @@ pub(super) async fn pulls(
                 continue;
             };
             let secrets = secrets(look, &pod, image, htpasswd.as_ref()).await?;
+            let in_registry = match (&client, image.strip_prefix(&own)) {
+                (Some(client), Some(name)) => is_there(client, name).await,
+                _ => None,
+            };
             seen.pulls.push(PullSeen {
+                in_registry,
                 object: titled(pod.reference()),
                 namespace: pod.reference().namespace().unwrap_or_default().to_owned(),
                 node: pod.text("/spec/nodeName").map(str::to_owned),
@@ -64,6 +77,21 @@ pub(super) async fn pulls(
         }
     }
     Ok(())
+}
+
+/// Whether the registry has `team/app:v1`, `team/app@sha256:...` or, as `latest`, `team/app`.
+async fn is_there(client: &RegistryClient, name: &str) -> Option<bool> {
+    let (name, digest) = match name.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (name, None),
+    };
+    let (name, tag) = name.split_once(':').unwrap_or((name, "latest"));
+    let reference = match digest {
+        Some(digest) => Reference::Digest(digest.parse().ok()?),
+        None => Reference::Tag(tag.parse().ok()?),
+    };
+    let found = client.manifest_digest(&name.parse().ok()?, reference).await;
+    found.ok().map(|digest| digest.is_some())
 }
 
 /// Images by the name of their container.

@@ -228,14 +228,9 @@ async fn ask(
     if served.verified.is_err() {
         return Ok(()); // nobody is asked over a connection that clients refuse
     }
-    let Some(user) = own_credentials(session, state) else {
+    let Some(client) = as_own_user(session, state) else {
         return Ok(());
     };
-    let transport =
-        Transport::trusting(bundle).tried("cannot use the CA that the cluster holds")?;
-    let client = RegistryClient::new(host, Arc::new(dial), transport)
-        .with_credentials(&user)
-        .with_timeout(PATIENCE);
     let answer = client.ping().await.tried("cannot ask the registry")?;
     seen.answers.user = Some(answer.status.as_u16());
     seen.answers.empty = answer.body.is_empty();
@@ -281,6 +276,20 @@ fn compare(
     seen.certificates.served = findings.into_iter().map(finding).collect();
     seen.certificates.differ = Some((described(held), described(shown)));
     Ok(())
+}
+
+/// The registry's own user, through the API server.
+pub(super) fn as_own_user(session: &Session, state: &RegistryState) -> Option<RegistryClient> {
+    let (spec, user) = (&session.spec, own_credentials(session, state)?);
+    let transport = Transport::trusting(state.ca_bundle_pem.as_ref()?).ok()?;
+    let client = session.cluster.client().clone();
+    let dial = PodDial::new(client, spec.namespace(), spec.service(), spec.port());
+    let host = session.settings.host().ok()?;
+    Some(
+        RegistryClient::new(host, Arc::new(dial), transport)
+            .with_credentials(&user)
+            .with_timeout(PATIENCE),
+    )
 }
 
 fn own_credentials(session: &Session, state: &RegistryState) -> Option<Credentials> {

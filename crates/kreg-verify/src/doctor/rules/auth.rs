@@ -66,11 +66,9 @@ pub(super) fn pull_secret(seen: &Observations) -> Vec<Diagnosis> {
     if let Some(why) = broken {
         let one = Diagnosis::new(
             Signature::PullSecretBroken,
-            format!(
-                "the pull secret {} cannot be used: {why}",
-                registry.pull_secret
-            ),
-        );
+            format!("the pull secret {} cannot be used", registry.pull_secret),
+        )
+        .seen(why);
         let one = match secret.exists {
             true => one.fix(remake),
             false => one,

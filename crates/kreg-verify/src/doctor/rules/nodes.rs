@@ -242,7 +242,8 @@ fn of_hosts_toml(node: &NodeSeen, file: &NodeFile, text: &str) -> Diagnosis {
         return is(
             Signature::TrustEdited,
             format!("{path} on {name} was changed"),
-        );
+        )
+        .seen_all(changes(file));
     };
     let (endpoints, ca) = match HostsToml::read(text) {
         HostsToml::Parsed { endpoints, ca } => (endpoints, ca),
@@ -300,7 +301,8 @@ fn of_hosts_toml(node: &NodeSeen, file: &NodeFile, text: &str) -> Diagnosis {
             Signature::TrustEdited,
             format!("{path} on {name} is not as kreg left it"),
         )
-        .warning(),
+        .warning()
+        .seen_all(changes(file)),
     }
 }
 
@@ -321,6 +323,7 @@ fn of_content(seen: &Observations, node: &NodeSeen, file: &NodeFile) -> Diagnosi
             format!("{path} on {name} is not as kreg left it"),
         )
         .warning()
+        .seen_all(changes(file))
     };
     if !path.ends_with(".crt") {
         return edited();
@@ -348,6 +351,30 @@ fn of_content(seen: &Observations, node: &NodeSeen, file: &NodeFile) -> Diagnosi
     )
     .seen(format!("{path} holds {}", told(&now)))
     .seen(format!("it should hold {}", told(&wanted)))
+}
+
+/// The first lines that were added and taken out.
+fn changes(file: &NodeFile) -> Vec<String> {
+    const FEW: usize = 3;
+    let now = file.now.as_deref().unwrap_or_default();
+    let only = |one: &str, other: &str, sign: char| {
+        let lines = one
+            .lines()
+            .filter(|line| !line.is_empty() && !other.lines().any(|known| known == *line));
+        lines
+            .take(FEW)
+            .map(|line| format!("{sign} {line}"))
+            .collect::<Vec<_>>()
+    };
+    let mut lines = only(now, &file.wanted, '+');
+    lines.extend(only(&file.wanted, now, '-'));
+    if lines.is_empty() {
+        lines.push(format!(
+            "{} has the same lines, in another order or number",
+            file.path
+        ));
+    }
+    lines
 }
 
 fn short(fingerprint: &str) -> &str {
@@ -393,7 +420,9 @@ pub(super) fn not_loaded(seen: &Observations) -> Vec<Diagnosis> {
     let failing = |node: &&NodeSeen| {
         node.config_not_loaded
             && seen.pulls.iter().any(|pull| {
-                pull.node.as_ref() == Some(&node.name) && super::pulls::is_untrusting(&pull.message)
+                pull.node.as_ref() == Some(&node.name)
+                    && pull.in_registry != Some(false)
+                    && super::pulls::is_untrusting(&pull.message)
             })
     };
     seen.nodes

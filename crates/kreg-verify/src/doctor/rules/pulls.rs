@@ -69,11 +69,18 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
         )
         .fix(format!("write it as {}/{rest}", registry.host));
     }
-    if message.contains("not found") && !is_untrusting(message) && !is_unauthorized(message) {
+    // Where the address that hosts.toml leads to has no such image, containerd goes on to the name
+    // itself, and what it says in the end is about that.
+    let by_message =
+        message.contains("not found") && !is_untrusting(message) && !is_unauthorized(message);
+    let by_registry =
+        pull.in_registry == Some(false) && !message.contains("x509:") && !is_unauthorized(message);
+    if by_message || by_registry {
         return is(
             Signature::ImageNotFound,
             format!("the registry has no image {image}"),
         )
+        .seen_all(by_registry.then_some("asked for it by kreg, the registry answers 404"))
         .fix("push it, or mend the tag in the Pod")
         .fix(format!(
             "what there is: skopeo list-tags docker://{}",

@@ -73,6 +73,10 @@ pub(super) fn stuck_pods(seen: &Observations) -> Vec<Diagnosis> {
         let cause = format!("{} has no Pod", workload.object);
         found.push(
             Diagnosis::new(id, cause)
+                .seen(format!(
+                    "it should have {} and has {} ready",
+                    workload.wanted, workload.ready
+                ))
                 .about(&workload.object)
                 .fix(seen.registry.kubectl("describe replicasets"))
                 .fix(seen.registry.kreg("up")),
@@ -91,6 +95,7 @@ fn stuck(seen: &Observations, image: &str, pod: &PodSeen) -> Diagnosis {
                 Signature::RegistryImage,
                 format!("the registry's own image {image} cannot be pulled"),
             )
+            .seen(state(pod))
             .seen_all(lines_with(&pod.events, &["Failed", "pull"]))
             .fix(registry.kreg("up --image IMAGE"))
             .fix("IMAGE is one that the nodes can pull, or have: `ctr -n k8s.io images import FILE` on each")
@@ -112,6 +117,7 @@ fn stuck(seen: &Observations, image: &str, pod: &PodSeen) -> Diagnosis {
                     Signature::CrashLoop,
                     format!("the registry ends again and again ({waiting}, {} restarts)", pod.restarts),
                 )
+                .seen(state(pod))
                 .seen_all(pod.log.iter().rev().take(4).rev().cloned())
                 .fix(log),
             }
@@ -121,6 +127,7 @@ fn stuck(seen: &Observations, image: &str, pod: &PodSeen) -> Diagnosis {
                 Signature::NotReady,
                 format!("the registry's container cannot be made: {waiting}"),
             )
+            .seen(state(pod))
             .seen_all(lines_with(&pod.events, &["Failed"]))
             .fix(registry.kreg("up"))
         }
@@ -139,10 +146,18 @@ fn unready(seen: &Observations, pod: &PodSeen) -> Diagnosis {
         .fix(seen.registry.kubectl(&format!("describe pod {name}")))
         .fix("make room on a node, take a taint away, or lower what the registry asks for; `kreg up` puts kreg's own figures back"),
         None => Diagnosis::new(Signature::NotReady, "the registry's Pod is not ready")
+            .seen(state(pod))
             .seen_all(pod.events.iter().rev().take(3).rev().cloned())
             .seen_all(pod.log.iter().rev().take(3).rev().cloned())
             .fix(seen.registry.kubectl(&format!("describe pod {name}"))),
     }
+}
+
+/// `Pod kreg-system/docker-registry-x on w1: CrashLoopBackOff`.
+fn state(pod: &PodSeen) -> String {
+    let node = pod.node.as_ref().map(|node| format!(" on {node}"));
+    let waiting = pod.waiting.as_deref().unwrap_or("not ready");
+    format!("{}{}: {waiting}", pod.object, node.unwrap_or_default())
 }
 
 fn ended(pod: &PodSeen) -> bool {

@@ -92,7 +92,7 @@ pub(super) const BREAKS: &[Break] = &[
         what: "a Pod whose pull failed before its node was mended",
         breaks: |world| {
             wrong_ca(world)?;
-            pulling(world)?;
+            pulling(world, "docker-registry:5000/any:v1")?;
             image::await_refused(world, "default", "doctor")?;
             trust_again(world)
         },
@@ -137,7 +137,8 @@ pub(super) const BREAKS: &[Break] = &[
                 world,
                 "sleep 2; cat /run/kreg-doctor.toml > /etc/containerd/config.toml",
             )?;
-            pulling(world)
+            let pushed = image::push_fresh(world, world.node(0)?, "kreg")?;
+            pulling(world, &pushed.reference)
         },
         mends: |world| {
             no_pod(world)?;
@@ -185,6 +186,34 @@ pub(super) const BREAKS: &[Break] = &[
     },
 ];
 
+/// Where the registry is found by its name.
+pub(super) const BY_NAME: &[Break] = &[
+    Break {
+        id: "stale-hosts",
+        what: "the line of an earlier registry before kreg's own, and the first one wins",
+        breaks: |world| {
+            on(
+                world,
+                "{ echo '10.96.99.99 docker-registry'; cat /etc/hosts; } > /run/kreg-doctor.hosts\n\
+                 cat /run/kreg-doctor.hosts > /etc/hosts; rm /run/kreg-doctor.hosts",
+            )
+        },
+        mends: no_line,
+    },
+    Break {
+        id: "trust-edited",
+        what: "kreg's lines in /etc/hosts taken out, as by cloud-init",
+        breaks: |world| {
+            on(
+                world,
+                "sed '/# BEGIN kreg/,/# END kreg/d' /etc/hosts > /run/kreg-doctor.hosts\n\
+                 cat /run/kreg-doctor.hosts > /etc/hosts; rm /run/kreg-doctor.hosts",
+            )
+        },
+        mends: trust_again,
+    },
+];
+
 /// Whatever a break that failed half way may have left.
 pub(super) fn put_back(world: &World) -> Result<()> {
     no_pod(world)?;
@@ -218,14 +247,8 @@ fn wrong_ca(world: &World) -> Result<()> {
 }
 
 /// A Pod on that node that pulls by the registry's name.
-fn pulling(world: &World) -> Result<()> {
-    let pod = image::pod(
-        "doctor",
-        "default",
-        world.node(1)?,
-        "docker-registry:5000/any:v1",
-        None,
-    );
+fn pulling(world: &World, image: &str) -> Result<()> {
+    let pod = image::pod("doctor", "default", world.node(1)?, image, None);
     world.create(&pod).map(drop)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Break, give_back, keep, merge, nothing, restarted};
+use super::{Break, by_up_whole, give_back, keep, merge, nothing, patch, ready, restarted};
 use crate::e2e::call::Call;
 use crate::e2e::world::World;
 use crate::failure::Result;
@@ -51,23 +51,6 @@ pub(super) const BREAKS: &[Break] = &[
         },
     },
     Break {
-        id: "htpasswd-not-read",
-        what: "a registry that has not taken up a file that is right",
-        breaks: |world| {
-            let entry = json!({ "username": "kreg", "password": "U*U" });
-            pull_secret(
-                world,
-                &json!({ "auths": { "docker-registry:5000": entry } }),
-            )?;
-            htpasswd(world, &format!("kreg:{OTHER_HASH}\n"))
-        },
-        mends: |world| {
-            give_back(world, "secret", HTPASSWD)?;
-            give_back(world, "secret", PULL)?;
-            restarted(world)
-        },
-    },
-    Break {
         id: "pull-secret-wrong-host",
         what: "a pull secret whose entry lacks the port",
         breaks: |world| {
@@ -81,6 +64,32 @@ pub(super) const BREAKS: &[Break] = &[
         what: "a pull secret that holds no entries",
         breaks: |world| pull_secret(world, &json!({ "auths": "none" })),
         mends: |world| give_back(world, "secret", PULL),
+    },
+    Break {
+        id: "htpasswd-not-read",
+        what: "a subPath mount, which never sees a new password",
+        breaks: |world| {
+            let mounts = json!([
+                { "mountPath": "/auth", "$patch": "delete" },
+                { "name": "htpasswd", "mountPath": "/auth/htpasswd", "subPath": "htpasswd", "readOnly": true },
+            ]);
+            let containers = json!([{ "name": "registry", "volumeMounts": mounts }]);
+            let change =
+                json!({ "spec": { "template": { "spec": { "containers": containers } } } });
+            patch(world, "deployment/docker-registry", "strategic", &change)?;
+            ready(world)?;
+            let entry = json!({ "username": "kreg", "password": "U*U" });
+            pull_secret(
+                world,
+                &json!({ "auths": { "docker-registry:5000": entry } }),
+            )?;
+            htpasswd(world, &format!("kreg:{OTHER_HASH}\n"))
+        },
+        mends: |world| {
+            give_back(world, "secret", HTPASSWD)?;
+            give_back(world, "secret", PULL)?;
+            by_up_whole(world)
+        },
     },
 ];
 

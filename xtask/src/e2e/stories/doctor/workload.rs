@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Break, NAME, NAMESPACE, by_up, give_back, keep, kept, merge, nothing, patch, ready, restart,
-    restarted,
+    Break, NAME, by_up, by_up_whole, delete, give_back, keep, kept, merge, nothing, patch, ready,
+    restart, restarted,
 };
 use crate::e2e::world::World;
 use crate::failure::{Failure, Result};
@@ -130,11 +130,6 @@ fn config(world: &World, change: fn(&str) -> String) -> Result<()> {
     restart(world)
 }
 
-fn delete(world: &World, object: &str) -> Result<()> {
-    let words = ["delete", object, "--namespace", NAMESPACE];
-    world.kubectl(words).good().map(drop)
-}
-
 fn pod_spec(world: &World, change: Value) -> Result<()> {
     merge(
         world,
@@ -160,10 +155,4 @@ fn image(world: &World, image: &str) -> Result<()> {
 fn kept_image(world: &World) -> Result<Value> {
     let before = kept(world, "deployment", NAME)?;
     Ok(before["spec"]["template"]["spec"]["containers"][0]["image"].clone())
-}
-
-/// What was added to the Deployment goes with it.
-fn by_up_whole(world: &World) -> Result<()> {
-    delete(world, DEPLOYMENT)?;
-    by_up(world)
 }
