@@ -18,6 +18,7 @@ mod s3;
 mod session;
 mod settings;
 mod spec;
+mod witness;
 
 fn main() -> std::process::ExitCode {
     app::main()

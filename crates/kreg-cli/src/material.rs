@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::args::ProfileArg;
 use crate::error::{Error, Tried as _};
+use crate::witness;
 
 /// What is there already, read back from the cluster.
 #[derive(Debug, Default)]
@@ -289,6 +290,7 @@ fn passwords(
         .map(str::to_owned)
         .or_else(|| known.as_ref().map(|auth| auth.username().to_owned()))
         .unwrap_or_else(|| request.profile.user().to_owned());
+    witness::refuse_name(&user)?;
     let kept = known
         .as_ref()
         .filter(|auth| auth.username() == user)

@@ -9,6 +9,7 @@ use kreg_auth::{
 };
 use kreg_k8s::{Names, pull, secret};
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::app::App;
 use crate::args::{UserArgs, UserCommand, UserPasswordArgs};
@@ -17,10 +18,7 @@ use crate::login::{self, Door};
 use crate::output;
 use crate::proof;
 use crate::session::Session;
-
-/// Put in with a removal and out again once the registry lets it in: proof that the registry
-/// has read the file without the removed user.
-const WITNESS: &str = "kreg-witness";
+use crate::witness;
 
 #[derive(Debug, Serialize)]
 struct Users {
@@ -106,6 +104,7 @@ enum Entry {
 }
 
 async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending, Error> {
+    witness::refuse_name(&args.user)?;
     let user = credentials(app, args)?;
     let session = Session::open(app, &args.target, true).await?;
     let door = Door::of(&session).await?;
@@ -121,10 +120,7 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
         "htpasswd",
         |text| {
             edited(text, |file| {
-                // Left by a removal that was killed.
-                if file.contains(WITNESS) {
-                    file.remove(WITNESS)?;
-                }
+                witness::remove_left(file, OffsetDateTime::now_utc())?;
                 match entry {
                     Entry::New => file.add(&user, Cost::DEFAULT),
                     Entry::Known => file.change(&user, Cost::DEFAULT),
@@ -194,10 +190,12 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
         return Err(Error::usage(format!("{} pulls as user {}", names.pull_secret, args.user))
             .help("every Pod that uses it would stop pulling: `kreg up --user OTHER` changes it first"));
     }
-    let witness = Credentials::generate(WITNESS).tried("cannot make a password")?;
+    let now = OffsetDateTime::now_utc();
+    let witness = witness::new(now)?;
     let step = app.progress.step(format!("user {}", args.user));
     change(&session, &names, |file| {
         file.remove(&args.user)?;
+        witness::remove_left(file, now)?;
         file.set(&witness, Cost::MIN)
     })
     .await?;
@@ -205,7 +203,7 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     let written = Instant::now();
     let known = door.until_in(&session, &witness).await;
     let seconds = written.elapsed().as_secs_f64();
-    change(&session, &names, |file| file.remove(WITNESS)).await?;
+    change(&session, &names, |file| witness::remove(file, &witness)).await?;
     known?;
     step.done(format!(
         "the registry has read the file without this user, {seconds:.1} s after it was written"

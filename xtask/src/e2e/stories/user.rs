@@ -35,6 +35,14 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             answers(world, "ann", "wrong", "401")
         },
     )?;
+    scene.check(
+        "nobody can have the name of kreg's witness: exit code 2",
+        |world| {
+            with_password(world, ["user", "add", "kreg-witness-1"], "x")
+                .ends_with(2)?
+                .says(&["kreg-witness", "choose another"])
+        },
+    )?;
     scene.check("ann cannot be added twice: exit code 2", |world| {
         with_password(world, ["user", "add", "ann"], "other")
             .ends_with(2)?
@@ -67,28 +75,13 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     )
 }
 
-/// Two operators who each add a user lose none.
+/// Two operators who each change a user lose none, and neither waits for the other's witness.
 fn at_the_same_time(scene: &mut Scene<'_>) -> Result<()> {
     const NAMES: [&str; 4] = ["bob", "cyd", "dan", "eve"];
     scene.check("four users added at the same time are all there", |world| {
-        let ended: Vec<Result<Ran>> = thread::scope(|scope| {
-            let running: Vec<_> = NAMES
-                .iter()
-                .map(|name| {
-                    scope.spawn(move || with_password(world, ["user", "add", name], name).good())
-                })
-                .collect();
-            let join = |one: thread::ScopedJoinHandle<'_, Result<Ran>>| {
-                one.join().unwrap_or_else(|_| {
-                    Err(Failure::new(
-                        "add a user",
-                        "the thread that did it panicked",
-                    ))
-                })
-            };
-            running.into_iter().map(join).collect()
-        });
-        ended.into_iter().collect::<Result<Vec<_>>>()?;
+        all_at_once(NAMES, |name| {
+            with_password(world, ["user", "add", name], name).good()
+        })?;
         let list = world.kreg(["user", "list", "--output", "json"]).good()?;
         let known = names(&list)?;
         for name in NAMES {
@@ -98,7 +91,44 @@ fn at_the_same_time(scene: &mut Scene<'_>) -> Result<()> {
             answers(world, name, name, "200")?;
         }
         Ok(())
+    })?;
+    scene.check("two removed and one added at the same time", |world| {
+        all_at_once(["bob", "cyd", "fay"], |name| match name {
+            "fay" => with_password(world, ["user", "add", name], name).good(),
+            _ => world.kreg(["user", "remove", name]).good(),
+        })?;
+        for (name, answer) in [("bob", "401"), ("cyd", "401"), ("fay", "200")] {
+            answers(world, name, name, answer)?;
+        }
+        let list = world.kreg(["user", "list", "--output", "json"]).good()?;
+        match names(&list)?
+            .iter()
+            .find(|name| name.starts_with("kreg-witness"))
+        {
+            Some(left) => Err(list.wrong("see no witness left", left.clone())),
+            None => Ok(()),
+        }
     })
+}
+
+fn all_at_once<const N: usize>(
+    names: [&str; N],
+    call: impl Fn(&str) -> Result<Ran> + Sync,
+) -> Result<()> {
+    let ended: Vec<Result<Ran>> = thread::scope(|scope| {
+        let call = &call;
+        let running = names.map(|name| scope.spawn(move || call(name)));
+        let join = |one: thread::ScopedJoinHandle<'_, Result<Ran>>| {
+            one.join().unwrap_or_else(|_| {
+                Err(Failure::new(
+                    "change a user",
+                    "the thread that did it panicked",
+                ))
+            })
+        };
+        running.into_iter().map(join).collect()
+    });
+    ended.into_iter().collect::<Result<Vec<_>>>().map(drop)
 }
 
 /// The pull secret's user: never removed, and changed in both places.
