@@ -270,4 +270,14 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics_and_no_error_repeats_it(text in "\\PC{0,40}|(file|env|pass)?:?[a-z]{0,8}") {
+            let _ = text.parse::<PasswordSource>();
+            let secret = format!("hunter-{text}-2");
+            let error = secret.parse::<PasswordSource>().unwrap_err();
+            proptest::prop_assert!(!format!("{error} {error:?}").contains(&secret));
+        }
+    }
 }

@@ -16,8 +16,9 @@ use crate::fleet;
 use crate::material::{self, CaKey, Decision, Held, Request};
 use crate::s3;
 use crate::session::Session;
-use crate::settings::{PASSWORD_VARIABLE, PasswordSource, Settings, Wanted};
+use crate::settings::{self, PASSWORD_VARIABLE, PasswordSource, Settings, Wanted};
 use crate::spec;
+use crate::witness;
 
 /// All that the user asked for, read and checked before the cluster is spoken to.
 pub(crate) struct Intent {
@@ -36,11 +37,7 @@ impl Intent {
             Some(_) => wanted.s3.keys()?,
             None => None,
         };
-        let cost = match wanted.bcrypt_cost {
-            Some(cost) => Cost::new(cost)
-                .map_err(|cause| Error::usage("auth.bcrypt_cost is not usable").because(&cause))?,
-            None => Cost::DEFAULT,
-        };
+        let cost = settings::bcrypt_cost(wanted.bcrypt_cost)?;
         let source = match &wanted.password {
             PasswordSource::Stdin => Some(Source::Stdin),
             PasswordSource::File(file) => Some(Source::File(file.clone())),
@@ -54,6 +51,12 @@ impl Intent {
                 })
             })
             .transpose()?;
+        if let Some(user) = &wanted.user {
+            witness::refuse_name(user)?;
+            kreg_auth::check_username(user).map_err(|cause| {
+                Error::usage("this user would not work with a registry").because(&cause)
+            })?;
+        }
         if let Some(password) = &password {
             kreg_auth::check_password(password).map_err(|cause| {
                 Error::usage("this password would not work with a registry").because(&cause)

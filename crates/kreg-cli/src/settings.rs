@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kreg_auth::RegistryHost;
+use kreg_auth::{Cost, RegistryHost};
 use kreg_pki::San;
 
 use crate::args::{Global, ProfileArg, SpecArgs, TargetArgs};
@@ -47,6 +47,15 @@ pub(crate) struct Wanted {
     pub(crate) network_policy: bool,
     pub(crate) local_hosting: bool,
     pub(crate) adopt: bool,
+}
+
+/// What a hash of a password costs, by `auth.bcrypt_cost` of the configuration.
+pub(crate) fn bcrypt_cost(wanted: Option<u32>) -> Result<Cost, Error> {
+    match wanted {
+        Some(cost) => Cost::new(cost)
+            .map_err(|cause| Error::usage("auth.bcrypt_cost is not usable").because(&cause)),
+        None => Ok(Cost::DEFAULT),
+    }
 }
 
 /// Where the first user's password comes from.

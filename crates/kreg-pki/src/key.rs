@@ -228,3 +228,18 @@ fn to_pkcs8(der: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let pkcs8: Pkcs8V1Der<'_> = pair.as_der().ok()?;
     Some(Zeroizing::new(pkcs8.as_ref().to_vec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn only_the_names_of_algorithms_are_read(text in "\\PC{0,20}|(ecdsa|rsa)-p?[0-9]{3,4}") {
+            match text.parse::<KeyAlgorithm>() {
+                Ok(algorithm) => proptest::prop_assert_eq!(algorithm.as_str(), text),
+                Err(_) => proptest::prop_assert!(KeyAlgorithm::ALL.iter().all(|a| a.as_str() != text)),
+            }
+        }
+    }
+}

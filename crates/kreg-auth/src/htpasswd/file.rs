@@ -46,7 +46,11 @@ impl Htpasswd {
     fn write(&self, path: &Path) -> io::Result<()> {
         let target = match fs::canonicalize(path) {
             Ok(target) => target,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
+                // A link to a file that is not there yet.
+                Ok(to) => path.parent().unwrap_or(Path::new("")).join(to),
+                Err(_) => path.to_owned(),
+            },
             Err(error) => return Err(error),
         };
         let directory = match target.parent() {
@@ -112,6 +116,16 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_link_to_nothing_gets_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        symlink("later", &link).unwrap();
+        Htpasswd::parse("u:x\n").save(&link).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(dir.path().join("later")).unwrap(), b"u:x\n");
     }
 
     #[test]

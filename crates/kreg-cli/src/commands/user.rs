@@ -18,6 +18,7 @@ use crate::login::{self, Door};
 use crate::output;
 use crate::proof;
 use crate::session::Session;
+use crate::settings;
 use crate::witness;
 
 #[derive(Debug, Serialize)]
@@ -105,6 +106,7 @@ enum Entry {
 
 async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending, Error> {
     witness::refuse_name(&args.user)?;
+    let cost = settings::bcrypt_cost(app.config.auth.bcrypt_cost)?;
     let user = credentials(app, args)?;
     let session = Session::open(app, &args.target, true).await?;
     let door = Door::of(&session).await?;
@@ -122,8 +124,8 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
             edited(text, |file| {
                 witness::remove_left(file, OffsetDateTime::now_utc())?;
                 match entry {
-                    Entry::New => file.add(&user, Cost::DEFAULT),
-                    Entry::Known => file.change(&user, Cost::DEFAULT),
+                    Entry::New => file.add(&user, cost),
+                    Entry::Known => file.change(&user, cost),
                 }
             })
         },

@@ -51,6 +51,16 @@ pub(super) fn bad_name(scene: &mut Scene<'_>) -> Result<()> {
             },
         )?;
     }
+    for user in ["a:b", "#a", "", "kreg-witness-1"] {
+        refused(
+            scene,
+            &format!("kreg up --user={user} ends with 2"),
+            |world| {
+                let flag = format!("--user={user}");
+                world.kreg(["up", &flag]).ends_with(2)?.says(&[user])
+            },
+        )?;
+    }
     refused(scene, "kreg up --namespace Kreg ends with 2", |world| {
         world
             .kreg(["up", "--namespace", "Kreg"])
