@@ -165,11 +165,32 @@ pub(crate) enum ProfileArg {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "SSH to the nodes")]
 pub(crate) struct SshArgs {
-    /// User on the nodes; another than root needs `sudo -n` [default: root]
+    /// OpenSSH's configuration to follow, or `none` [default: ~/.ssh/config, then
+    /// /etc/ssh/ssh_config]
+    #[arg(long, value_name = "FILE|none")]
+    pub(crate) ssh_config: Option<PathBuf>,
+
+    /// Hosts to go through, `user@host:port`, the first one first, or `none` [default: what OpenSSH's
+    /// configuration says]
+    #[arg(long, value_name = "HOST,...", value_delimiter = ',')]
+    pub(crate) ssh_jump: Vec<String>,
+
+    /// File with the passphrase of the private key [default: $KREG_SSH_PASSPHRASE, else it is asked
+    /// for on the terminal]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_passphrase_file: Option<PathBuf>,
+
+    /// How long connecting to a node, and logging in, may take, each [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) ssh_connect_timeout: Option<Duration>,
+
+    /// User on the nodes; another than root needs `sudo -n` [default: what OpenSSH's configuration
+    /// says, else root]
     #[arg(long, value_name = "USER")]
     pub(crate) ssh_user: Option<String>,
 
-    /// Private key file [default: the agent's keys]
+    /// Private key file; if it has a passphrase that nobody gives, the agent may hold it [default: the
+    /// agent's keys and those in ~/.ssh]
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_identity: Option<PathBuf>,
 
@@ -308,22 +329,16 @@ pub(crate) struct VerifyArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodesCommand {
     /// Make every node trust the registry that is up
-    Trust(NodesArgs),
+    Trust(crate::commands::nodes::WorkArgs),
     /// Put every node back as it was
-    Untrust(NodesArgs),
+    Untrust(crate::commands::nodes::WorkArgs),
     /// What every node holds, and what is missing
     Status(NodesArgs),
-    /// Print the program that would run as root on a node, to be read first
-    Script {
-        #[command(flatten)]
-        target: NodesArgs,
-        /// The one that takes it back
-        #[arg(long)]
-        undo: bool,
-    },
+    /// Print the program that would run as root on a node, to be read first, or piped to `sh` there
+    Script(crate::commands::script::ScriptArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct NodesArgs {
     /// Only these nodes
     #[arg(long = "node", value_name = "NODE")]

@@ -97,6 +97,11 @@ pub(crate) enum Backend {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Ssh {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) jump: Option<Vec<String>>,
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// In seconds.
+    pub(crate) connect_timeout: Option<u64>,
     pub(crate) user: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) identity: Option<PathBuf>,
@@ -148,11 +153,18 @@ impl Config {
             &mut self.cluster.kubeconfig,
             &mut self.nodes.ssh.identity,
             &mut self.nodes.ssh.known_hosts,
+            &mut self.nodes.ssh.passphrase_file,
         ]
         .into_iter()
         .flatten()
         {
             *path = base.join(&*path);
+        }
+        // `none` is a word, not a file.
+        if let Some(file) = &mut self.nodes.ssh.config
+            && file.as_os_str() != "none"
+        {
+            *file = base.join(&*file);
         }
     }
 }

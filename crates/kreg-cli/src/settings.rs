@@ -74,8 +74,12 @@ pub(crate) struct NodeSettings {
     pub(crate) backend: Backend,
     pub(crate) skip: Vec<String>,
     pub(crate) parallel: usize,
-    pub(crate) user: String,
-    pub(crate) port: u16,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) jump: Option<Vec<String>>,
+    pub(crate) passphrase_file: Option<PathBuf>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) user: Option<String>,
+    pub(crate) port: Option<u16>,
     pub(crate) identity: Option<PathBuf>,
     pub(crate) known_hosts: Option<PathBuf>,
     pub(crate) accept_new: bool,
@@ -227,12 +231,17 @@ impl NodeSettings {
                 .unwrap_or(Backend::Ssh),
             skip: config.nodes.skip.clone(),
             parallel: config.nodes.parallel.unwrap_or(DEFAULT_PARALLEL).max(1),
-            user: args
-                .ssh_user
+            config: args.ssh_config.clone().or_else(|| ssh.config.clone()),
+            jump: jumps(&args.ssh_jump).or_else(|| ssh.jump.clone()),
+            passphrase_file: args
+                .ssh_passphrase_file
                 .clone()
-                .or_else(|| ssh.user.clone())
-                .unwrap_or_else(|| "root".to_owned()),
-            port: args.ssh_port.or(ssh.port).unwrap_or(22),
+                .or_else(|| ssh.passphrase_file.clone()),
+            connect_timeout: args
+                .ssh_connect_timeout
+                .or_else(|| ssh.connect_timeout.map(Duration::from_secs)),
+            user: args.ssh_user.clone().or_else(|| ssh.user.clone()),
+            port: args.ssh_port.or(ssh.port),
             identity: args.ssh_identity.clone().or_else(|| ssh.identity.clone()),
             known_hosts: args
                 .ssh_known_hosts
@@ -242,6 +251,15 @@ impl NodeSettings {
             allow_runtime_restart: args.allow_runtime_restart,
             addresses: ssh.addresses.clone(),
         }
+    }
+}
+
+/// `none` is no jump host, said out loud.
+fn jumps(flag: &[String]) -> Option<Vec<String>> {
+    match flag {
+        [] => None,
+        [none] if none == "none" => Some(Vec::new()),
+        hosts => Some(hosts.to_vec()),
     }
 }
 

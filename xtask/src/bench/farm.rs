@@ -34,12 +34,15 @@ exec /usr/sbin/sshd -D
 /// killed.
 const GUARDIAN: &str = r#"trap '' INT TERM HUP
 cat >/dev/null
-# Twice: one may have been about to start.
-for _ in 1 2; do
-  docker ps --all --quiet --filter "label=$1" | xargs -r docker rm --force --volumes >/dev/null 2>&1
-  docker network rm "$2" >/dev/null 2>&1 && break
-  sleep 2
-done
+# Again and again: one may be about to start, or on its way out.
+tries=0
+while [ $tries -lt 60 ]; do
+  docker ps --all --quiet --filter "label=$1" | xargs -r docker rm --force --volumes
+  docker network rm "$2"
+  [ -n "$(docker network ls --quiet --filter "name=^$2\$")" ] || break
+  tries=$((tries + 1))
+  sleep 1
+done >/dev/null 2>&1
 rm -rf -- "$3"
 "#;
 

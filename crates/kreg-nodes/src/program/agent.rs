@@ -1,6 +1,6 @@
 //! The program that decides on the node itself, and what runs it in a loop.
 
-use super::{ANSWER, APPLY, FILES, JOURNAL, LOCK, NodeProgram, TAKE_BACK, head, quote};
+use super::{ANSWER, APPLY, FILES, JOURNAL, LOCK, NodeProgram, PUT, TAKE_BACK, head, quote};
 use crate::containerd::{candidates, hosts_toml};
 use crate::hosts_file::Block;
 use crate::{NameMode, Trust};
@@ -58,7 +58,7 @@ impl NodeProgram {
         .concat();
         NodeProgram {
             script: format!(
-                "{head}{wishes}\n{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{APPLY}\n# --- What to put in place \
+                "{head}{wishes}\n{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{APPLY}\n# --- What to put in place \
                  -----------------------------------------------------------------\n\n\
                  {contents}\n{TOML}\n{DECIDE}"
             ),

@@ -54,12 +54,15 @@ fail() {
 unlock() {
   [ -n "$locked" ] || return 0
   [ "$locked" != mkdir ] || rmdir "$base/lock"
+  locked=''
+  for entry in "$journal"/*; do
+    [ ! -e "$entry" ] || return 0
+  done
   rmdir "$journal" 2>/dev/null
   if rmdir "$base" 2>/dev/null && [ -n "$made" ]; then
     # Only below a KREG_ROOT that had no /var/lib.
     rmdir "$root/var/lib" "$root/var" 2>/dev/null
   fi
-  locked=''
 }
 
 root=${KREG_ROOT-}

@@ -23,7 +23,8 @@ put_file() {
     make_parents "$1"
     next_version "$1" "$4"
   fi
-  message=$({ rm -f "$temp" && "$4" | into "$temp" "$4" && chmod "$2" "$temp"; } 2>&1) ||
+  no_old_temp
+  message=$({ "$4" | into "$temp" "$4" && chmod "$2" "$temp"; } 2>&1) ||
     no_temp write "$1" "$message"
   put_in_place "$1" "$note"
 }
@@ -49,9 +50,9 @@ put_hosts() {
   else
     next_version "$1" new_hosts
   fi
+  no_old_temp
   message=$({
-    rm -f "$temp" &&
-      { [ ! -f "$target" ] || cp -p "$target" "$temp"; } &&
+    { [ ! -f "$target" ] || cp -p "$target" "$temp"; } &&
       cat "$entry/next" >"$temp" && same "$entry/next" "$temp"
   } 2>&1) || no_temp write "$1" "$message"
   put_in_place "$1" ""
@@ -95,13 +96,10 @@ new_hosts() {
 
 # What an earlier run put in place and this one no longer wants.
 prune() {
-  numbers=''
-  for entry in "$journal"/[0-9]*; do
-    [ ! -f "$entry/entry" ] || numbers="${entry##*/} $numbers"
-  done
+  list_entries
   for number in $numbers; do
     entry=$journal/$number
-    read_entry
+    read_entry || continue
     # A runtime's own configuration is the restart step's.
     [ "$entry_kind" != config ] || continue
     case $planned in

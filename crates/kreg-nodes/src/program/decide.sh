@@ -345,6 +345,7 @@ main() {
   node_is_fit
 
   take_lock
+  sweep
   [ -z "$ca" ] || put_file "$ca" 644 "$adopt" content_ca
   [ -z "$docker_ca" ] || put_file "$docker_ca" 644 "$adopt" content_ca
   [ -z "$by_name" ] || put_hosts /etc/hosts content_hosts

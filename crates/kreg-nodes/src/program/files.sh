@@ -40,22 +40,31 @@ temp_for() {
   temp=${1%/*}/.kreg.$instance.new
 }
 
+# None that an earlier run left behind.
+no_old_temp() {
+  if [ -e "$temp" ] || [ -L "$temp" ]; then
+    message=$(rm -f "$temp" 2>&1) || fail remove "${temp#"$root"}" "$message"
+  fi
+}
+
 # no_temp STEP PATH MESSAGE: fails, and leaves nothing half written behind.
 no_temp() {
   rm -f "$temp"
   fail "$1" "$2" "$3"
 }
 
-# move_in TARGET: puts $temp in TARGET's place.
+# move_in TARGET [FILE...]: puts $temp in TARGET's place, once it and FILE... are on the disk.
 move_in() {
-  sync_files "$temp"
-  if message=$(mv -f "$temp" "$1" 2>&1); then
-    sync_files "${1%/*}"
+  moved_to=$1
+  shift
+  sync_files "$temp" "$@"
+  if message=$(mv -f "$temp" "$moved_to" 2>&1); then
+    sync_files "${moved_to%/*}"
     return 0
   fi
   case $message in
-    *[Bb]usy*) write_over "$1" ;; # a mount point, as /etc/hosts is in a container
-    *) no_temp rename "${1#"$root"}" "$message" ;;
+    *[Bb]usy*) write_over "$moved_to" ;; # a mount point, as /etc/hosts is in a container
+    *) no_temp rename "${moved_to#"$root"}" "$message" ;;
   esac
 }
 

@@ -10,39 +10,42 @@ make_journal() {
 # find_entry PATH: sets $entry to its directory in the journal, empty if there is none.
 find_entry() {
   for entry in "$journal"/[0-9]*; do
-    [ -f "$entry/entry" ] || continue
-    read_entry
+    read_entry || continue
     [ "$entry_path" != "$1" ] || return 0
   done
   entry=''
 }
 
 # new_entry KIND PATH [CONTENT]: writes down what is at PATH now and what will be, before any
-# of it is changed. Complete once it has its number: a rename gives it.
+# of it is changed. Complete once it holds a whole `entry`, which is written last.
 new_entry() {
   make_journal
   was=absent
   [ ! -e "$root$2" ] || was='file'
-  message=$({
-    rm -rf "$journal/new" &&
-      mkdir "$journal/new" &&
-      # By cat, which says why it cannot write; a shell's own printf may not.
-      printf '%s\n%s\n%s\n' "$1" "$was" "$2" | cat >"$journal/new/entry" &&
-      { [ "$was" = absent ] || cp -p "$root$2" "$journal/new/before"; } &&
-      { [ $# -lt 3 ] || "$3" | into "$journal/new/next" "$3"; }
-  } 2>&1) || {
-    rm -rf "$journal/new"
-    fail journal "$2" "cannot be noted in ${journal#"$root"}: $message"
-  }
   number=1000
   for entry in "$journal"/[0-9]*; do
     [ ! -d "$entry" ] || number=${entry##*/}
   done
-  entry=$journal/$((number + 1))
-  begun="$((number + 1)) $begun"
-  sync_files "$journal/new"/* "$journal/new"
-  message=$(mv "$journal/new" "$entry" 2>&1) || fail journal "$2" "$message"
-  sync_files "$journal"
+  number=$((number + 1))
+  entry=$journal/$number
+  if ! message=$({
+    mkdir "$entry" &&
+      { [ "$was" = absent ] || { cp -p "$root$2" "$entry/before" && sync_files "$entry/before"; }; } &&
+      { [ $# -lt 3 ] || "$3" | into "$entry/next" "$3"; }
+  } 2>&1) || ! note_entry "$@"; then
+    rm -rf "$entry"
+    fail journal "$2" "cannot be noted in ${journal#"$root"}: $message"
+  fi
+  begun="$number $begun"
+}
+
+# By the shell itself, at one stroke. It may not say why it cannot: cat then does.
+note_entry() {
+  { printf '%s\n%s\n%s\n' "$1" "$was" "$2" >"$entry/entry"; } 2>/dev/null
+  if read_entry && [ "$entry_kind $entry_was $entry_path" = "$1 $was $2" ]; then
+    return 0
+  fi
+  message=$({ printf '%s\n%s\n%s\n' "$1" "$was" "$2" | cat >"$entry/entry"; } 2>&1) && read_entry
 }
 
 # next_version PATH CONTENT: $entry, which is there already, learns what will be at PATH.
@@ -52,7 +55,7 @@ next_version() {
   } 2>&1) || fail journal "$1" "$message"
 }
 
-# What was planned for $entry is in place at $target.
+# What was planned for $entry was found in place at $target.
 settle_entry() {
   message=$({
     if is_ours "$entry/next"; then

@@ -73,7 +73,7 @@ impl NodeProgram {
             script: format!(
                 "{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{APPLY}\n# --- What to put in place \
                  -----------------------------------------------------------------\n\n\
-                 {contents}\nmain() {{\n  take_lock\n{steps}  prune\n  finish\n}}\n\n\
+                 {contents}\nmain() {{\n  take_lock\n  sweep\n{steps}  prune\n  finish\n}}\n\n\
                  main </dev/null\n"
             ),
         }
@@ -96,7 +96,7 @@ impl NodeProgram {
             script: format!(
                 "{head}unit={unit}\nsocket={socket}\nconfig={config}\n\n\
                  {ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{RESTART}\n{was}{wanted}\n\
-                 main() {{\n  take_lock\n  can_restart\n  put_config \"$config\" was wanted\n  \
+                 main() {{\n  take_lock\n  sweep\n  can_restart\n  put_config \"$config\" was wanted\n  \
                  restart_runtime\n  finish\n}}\n\nmain </dev/null\n"
             ),
         })

@@ -14,12 +14,9 @@ fail() {
   [ -n "$locked" ] || finish
   for number in $begun; do
     entry=$journal/$number
-    [ ! -f "$entry/entry" ] || undo_entry
+    undo_entry
   done
-  for entry in "$journal"/[0-9]*; do
-    [ ! -d "$entry" ] || finish
-  done
-  rm -rf "$journal/new" "$journal/done" "$journal/made"
+  has_entries || [ ! -f "$journal/made" ] || rm -f "$journal/made"
   finish
 }
 
@@ -38,15 +35,15 @@ begin_with() {
 
 as_wanted() {
   [ -z "$entry" ] || settle_entry
-  rm -f "$temp"
+  no_old_temp
   report "$1" unchanged ""
 }
 
+# The journal reaches the disk before the first change, and what is new before its name.
 put_in_place() {
   like_target
-  sync_files "$entry"/* "$entry"
-  move_in "$target"
-  settle_entry
+  move_in "$target" "$journal"/*/* "$journal"/* "$journal"
+  message=$(mv -f "$entry/next" "$entry/after" 2>&1) || fail journal "$1" "$message"
   report "$1" changed "$2"
 }
 

@@ -16,9 +16,9 @@ put_config() {
   else
     next_version "$1" "$3"
   fi
+  no_old_temp
   message=$({
-    rm -f "$temp" &&
-      { [ ! -f "$target" ] || cp -p "$target" "$temp"; } &&
+    { [ ! -f "$target" ] || cp -p "$target" "$temp"; } &&
       "$3" | into "$temp" "$3"
   } 2>&1) || no_temp write "$1" "$message"
   put_in_place "$1" ""
@@ -100,9 +100,6 @@ restart_runtime() {
   else
     report "$config" failed "$unit did not come back with config_path ($why); its configuration was put back, and still it does not come back: $again. $log"
   fi
-  for entry in "$journal"/[0-9]*; do
-    [ ! -d "$entry" ] || finish
-  done
-  rm -rf "$journal/new" "$journal/done" "$journal/made"
+  has_entries || [ ! -f "$journal/made" ] || rm -f "$journal/made"
   finish
 }

@@ -1,10 +1,10 @@
 # --- Undo of one entry --------------------------------------------------------------------
 
 undo_entry() {
-  read_entry
+  read_entry || return 0
   target=$root$entry_path
   temp_for "$target"
-  rm -f "$temp"
+  no_old_temp
   finish_over
   note=''
   case $entry_kind in
@@ -119,18 +119,43 @@ undo_dir() {
   fi
 }
 
-# Sets $entry_kind (file, hosts, dir, config), $entry_was (absent, file) and $entry_path.
+# Sets $entry_kind (file, hosts, dir, config), $entry_was (absent, file) and $entry_path; fails if $entry
+# is not complete.
 read_entry() {
+  [ -f "$entry/entry" ] || return 1
   {
-    read -r entry_kind
-    read -r entry_was
-    IFS= read -r entry_path
+    read -r entry_kind &&
+      read -r entry_was &&
+      IFS= read -r entry_path
   } <"$entry/entry"
 }
 
-# Forgets $entry: first by name, at one stroke, then its files.
+# Forgets $entry: first that it is one, at one stroke, then its files.
 drop_entry() {
-  message=$({ rm -rf "$journal/done" && mv "$entry" "$journal/done"; } 2>&1) ||
-    fail journal "$entry_path" "$message"
-  rm -rf "$journal/done"
+  message=$(rm -rf "$entry/entry" "$entry" 2>&1) || fail journal "$entry_path" "$message"
+}
+
+# What a run that was cut off did not complete, or did not quite forget.
+sweep() {
+  for entry in "$journal"/[0-9]*; do
+    if [ -d "$entry" ] && ! read_entry; then
+      message=$(rm -rf "$entry" 2>&1) || fail journal "${entry#"$root"}" "$message"
+    fi
+  done
+}
+
+# Sets $numbers to those of all entries, the newest first.
+list_entries() {
+  numbers=''
+  for entry in "$journal"/[0-9]*; do
+    [ ! -d "$entry" ] || numbers="${entry##*/} $numbers"
+  done
+}
+
+# Whether $journal holds an entry.
+has_entries() {
+  for entry in "$journal"/[0-9]*; do
+    [ ! -d "$entry" ] || return 0
+  done
+  return 1
 }

@@ -7,15 +7,13 @@ main() {
   fi
   take_lock
   [ ! -f "$journal/made" ] || made=yes
-  numbers=''
-  for entry in "$journal"/[0-9]*; do
-    [ ! -f "$entry/entry" ] || numbers="${entry##*/} $numbers"
-  done
+  sweep
+  list_entries
   for number in $numbers; do
     entry=$journal/$number
     undo_entry
   done
-  [ "$state" = dirty ] || rm -rf "$journal/new" "$journal/done" "$journal/made"
+  has_entries || [ ! -f "$journal/made" ] || rm -f "$journal/made"
   finish
 }
 

@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 use ssh2::Session;
 
+use super::by_hand::word;
 use super::known_hosts::{self, KnownHosts, Verdict, host_name};
 use super::route::Hop;
-use crate::quote;
 use crate::transport::TransportErrorKind;
 
 /// Host key algorithms of libssh2, the stronger first.
@@ -73,8 +73,8 @@ pub(super) fn check(
             add: format!(
                 "ssh-keyscan -t {} -p {port} {} >> {}",
                 keyscan_type(&algorithm),
-                shell_word(host),
-                shell_word(&file.display().to_string())
+                word(host),
+                word(&file.display().to_string())
             ),
             algorithm,
             fingerprint,
@@ -87,8 +87,8 @@ pub(super) fn check(
             Err(TransportErrorKind::HostKeyChanged {
                 remove: format!(
                     "ssh-keygen -f {} -R {}",
-                    shell_word(&known_in),
-                    shell_word(&host_name(host, port))
+                    word(&known_in),
+                    word(&host_name(host, port))
                 ),
                 algorithm,
                 fingerprint,
@@ -143,15 +143,6 @@ fn append(file: &Path, line: &str) -> Result<(), TransportErrorKind> {
         tried: "written",
         detail: e.to_string(),
     })
-}
-
-/// Quoted only where needed, for a command that a person is to read and type.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => quote(text),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Nodes over SSH (feature `ssh`): one connection a node, kept from probe to undo.
 
 mod auth;
+mod by_hand;
 mod config;
 mod connect;
 mod exec;
