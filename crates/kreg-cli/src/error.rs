@@ -77,6 +77,14 @@ impl Error {
         self
     }
 
+    /// Adds help if there is any.
+    pub(crate) fn help_if(self, help: Option<String>) -> Self {
+        match help {
+            Some(help) => self.help(help),
+            None => self,
+        }
+    }
+
     /// For what follows a printed result: stdout keeps to one document.
     pub(crate) fn told(mut self) -> Self {
         self.told = true;

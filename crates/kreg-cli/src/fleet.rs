@@ -1,11 +1,14 @@
 //! The nodes of the cluster as kreg-nodes knows them, and what they must hold.
 
+use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use kreg_auth::PasswordSource;
 use kreg_k8s::{ClusterFacts, NodeFact, RegistrySpec};
 use kreg_nodes::daemonset::AgentPods;
-use kreg_nodes::ssh::{Ssh, SshConfig};
+use kreg_nodes::ssh::openssh::OpensshConfig;
+use kreg_nodes::ssh::{Ssh, SshConfig, has_passphrase};
 use kreg_nodes::{
     Answer, Edit, FileStatus, Fleet, InstanceId, NameMode, Node, NodeFacts, NodeTransport,
     PlanOutcome, Receipt, State, StorageDir, Trust, Vitals,
@@ -19,7 +22,10 @@ use crate::error::{Ending, Error, Tried as _};
 use crate::session::{Session, count};
 use crate::settings::{NodeSettings, Settings};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Who logs in where nobody says otherwise.
+const USER: &str = "root";
+
+const PASSPHRASE_VARIABLE: &str = "KREG_SSH_PASSPHRASE";
 
 /// The nodes that kreg is to work on, and the way to them.
 pub(crate) struct Nodes {
@@ -32,12 +38,26 @@ pub(crate) struct Nodes {
 }
 
 enum Way {
-    Ssh(Box<Ssh>),
+    Ssh(Box<BySsh>),
     Agents {
         agents: Box<Agents>,
         pods: AgentPods,
         there: bool,
     },
+}
+
+struct BySsh {
+    transport: Ssh,
+    config: SshConfig,
+}
+
+impl BySsh {
+    fn new(config: SshConfig) -> Self {
+        Self {
+            transport: Ssh::new(config.clone()),
+            config,
+        }
+    }
 }
 
 impl Nodes {
@@ -81,7 +101,7 @@ impl Nodes {
             });
         }
         let way = match backend {
-            Backend::Ssh => Way::Ssh(Box::new(Ssh::new(ssh_config(&settings.nodes)))),
+            Backend::Ssh => Way::Ssh(Box::new(BySsh::new(ssh_config(&settings.nodes)?))),
             Backend::DaemonSet => agents(session, facts, spec)?,
         };
         Ok(Self {
@@ -266,9 +286,43 @@ impl Nodes {
         self.nodes.iter().map(failed).collect()
     }
 
+    /// For each node that could not be entered: what a person can run to put it back by hand.
+    pub(crate) fn by_hand(&self, receipts: &[Receipt], instance: &InstanceId) -> Option<String> {
+        let Way::Ssh(ssh) = &self.way else {
+            return None;
+        };
+        let config = &ssh.config;
+        let lost = receipts
+            .iter()
+            .filter(|one| one.state == State::Unreachable);
+        let lines: Vec<String> = lost
+            .filter_map(|one| {
+                let node = self.nodes.iter().find(|node| node.name == one.node)?;
+                let ssh = config.command_line(node).ok()?;
+                let script = format!("kreg nodes script untrust --name {instance}");
+                // A sudo that asks for a password needs a terminal, so the program goes first.
+                Some(match (config.needs_sudo(node).ok()?, one.step.as_deref()) {
+                    (false, _) => format!("{script} | {ssh} sh"),
+                    (true, Some("sudo")) => format!(
+                        "{script} | {ssh} 'cat >kreg-untrust.sh' && {} sudo sh kreg-untrust.sh",
+                        ssh.replacen("ssh ", "ssh -t ", 1)
+                    ),
+                    (true, _) => format!("{script} | {ssh} sudo sh"),
+                })
+            })
+            .collect();
+        (!lines.is_empty()).then(|| {
+            format!(
+                "once they can be reached, run `kreg nodes untrust` again, which needs no registry; \
+                 or by hand:\n{}",
+                lines.join("\n")
+            )
+        })
+    }
+
     fn fleet(&self) -> Fleet<'_, dyn NodeTransport + '_> {
         let transport: &dyn NodeTransport = match &self.way {
-            Way::Ssh(ssh) => ssh.as_ref(),
+            Way::Ssh(ssh) => &ssh.transport,
             Way::Agents { pods, .. } => pods,
         };
         Fleet::new(transport)
@@ -344,19 +398,71 @@ fn address(settings: &NodeSettings, fact: &NodeFact) -> Result<String, Error> {
     }
 }
 
-fn ssh_config(settings: &NodeSettings) -> SshConfig {
-    let mut config = SshConfig::new(&settings.user)
-        .port(settings.port)
-        .agent(settings.identity.is_none())
-        .accept_new(settings.accept_new)
-        .connect_timeout(CONNECT_TIMEOUT);
+fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
+    let openssh = match &settings.config {
+        None => OpensshConfig::usual(),
+        Some(none) if none.as_os_str() == "none" => Ok(OpensshConfig::default()),
+        Some(file) => OpensshConfig::read(file),
+    };
+    let openssh = openssh.map_err(|cause| {
+        Error::usage("cannot follow OpenSSH's configuration")
+            .because(&cause)
+            .help("mend it, or leave it out by --ssh-config none")
+    })?;
+    let mut config = SshConfig::following(openssh, USER).accept_new(settings.accept_new);
+    if let Some(user) = &settings.user {
+        config = config.user(user);
+    }
+    if let Some(port) = settings.port {
+        config = config.port(port);
+    }
+    if let Some(jumps) = &settings.jump {
+        config = config.jumps(jumps);
+    }
+    if let Some(timeout) = settings.connect_timeout {
+        config = config.connect_timeout(timeout);
+    }
     if let Some(identity) = &settings.identity {
-        config = config.identity(identity, None);
+        config = config.identity(identity, None).identities_only(true);
     }
     if let Some(known_hosts) = &settings.known_hosts {
         config = config.known_hosts(known_hosts);
     }
-    config
+    Ok(match passphrase(settings)? {
+        Some(passphrase) => config.passphrase(passphrase),
+        None => config,
+    })
+}
+
+/// From a file or the environment; asked for only if the key that was named has one, and no agent
+/// can hold it.
+fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>, Error> {
+    let source = match &settings.passphrase_file {
+        Some(file) => Some(PasswordSource::File(file.clone())),
+        None if std::env::var_os(PASSPHRASE_VARIABLE).is_some() => {
+            Some(PasswordSource::Env(PASSPHRASE_VARIABLE.to_owned()))
+        }
+        None => None,
+    };
+    if let Some(source) = source {
+        let read = source.read().map_err(|cause| {
+            Error::usage("cannot read the passphrase of the SSH key").because(&cause)
+        })?;
+        return Ok(Some(read));
+    }
+    let Some(identity) = &settings.identity else {
+        return Ok(None);
+    };
+    let wants_one = has_passphrase(identity).map_err(|cause| {
+        Error::usage(format!("cannot read the SSH key {}", identity.display())).because(&cause)
+    })?;
+    let agent = std::env::var_os("SSH_AUTH_SOCK").is_some();
+    if !wants_one || agent || !std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let asked = rpassword::prompt_password(format!("Passphrase of {}: ", identity.display()))
+        .tried("cannot ask for the passphrase of the SSH key")?;
+    Ok(Some(asked.into()))
 }
 
 /// What every node must come to hold.

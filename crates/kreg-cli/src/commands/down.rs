@@ -67,12 +67,16 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
     };
     output::print(app.global.output, "Down", &outcome, text)?;
     // What a person must finish by hand is named with the commands.
+    let instance = fleet::instance(&session.spec)?;
+    let by_hand = nodes.and_then(|nodes| nodes.by_hand(&outcome.nodes, &instance));
     fleet::judge(&outcome.nodes, "not put back as it was")
         .map(|()| Ending::Done)
         .map_err(|error| match error.ending() {
             Ending::Failed => error,
-            _ => error
-                .help("reach these nodes and run `kreg nodes untrust` again; it needs no registry"),
+            _ => error.help(by_hand.unwrap_or_else(|| {
+                "mend these nodes and run `kreg nodes untrust` again; it needs no registry"
+                    .to_owned()
+            })),
         })
 }
 

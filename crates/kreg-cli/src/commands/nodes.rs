@@ -1,25 +1,86 @@
 //! `kreg nodes trust|untrust|status|script`.
 
-use kreg_nodes::{FileStatus, NodeProgram, Receipt, State, Trust};
-use serde::Serialize;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use kreg_nodes::{FileStatus, Receipt, State, Trust};
+use serde::{Deserialize, Serialize};
+
+use super::script;
 
 use crate::app::App;
 use crate::args::{NodesArgs, NodesCommand};
-use crate::config::Backend;
-use crate::error::{Ending, Error};
+use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
 use crate::output;
 use crate::session::Session;
+
+/// Arguments of what works on nodes.
+#[derive(Debug, Args)]
+pub(crate) struct WorkArgs {
+    /// Only the nodes that are not done in this result of an earlier run with `-o json`; `-` for stdin
+    #[arg(long, value_name = "FILE|-", conflicts_with = "nodes")]
+    only_failed: Option<PathBuf>,
+
+    #[command(flatten)]
+    target: NodesArgs,
+}
 
 #[derive(Debug, Serialize)]
 struct Outcome {
     nodes: Vec<Receipt>,
 }
 
+/// As much of a result as tells which nodes were not done.
+#[derive(Debug, Deserialize)]
+struct Earlier {
+    nodes: Vec<Receipt>,
+}
+
+impl WorkArgs {
+    /// The same, with the nodes named that are still to be done.
+    fn narrowed(&self) -> Result<NodesArgs, Error> {
+        let mut target = self.target.clone();
+        if let Some(file) = &self.only_failed {
+            target.nodes = failed(file)?;
+        }
+        Ok(target)
+    }
+}
+
+/// What an earlier run had to leave undone, by its own words: they say it wherever this runs.
+fn failed(file: &Path) -> Result<Vec<String>, Error> {
+    let name = file.display();
+    let text = match file.as_os_str() == "-" {
+        true => {
+            let mut text = String::new();
+            let read = std::io::stdin().lock().read_to_string(&mut text);
+            read.map(|_| text)
+        }
+        false => std::fs::read_to_string(file),
+    };
+    let text = text.tried(format!("cannot read the earlier result {name}"))?;
+    let earlier: Earlier = serde_json::from_str(&text).map_err(|cause| {
+        Error::usage(format!("{name} is no result of kreg"))
+            .because(&cause)
+            .help("give what `kreg nodes trust -o json`, `untrust -o json` or `up -o json` printed")
+    })?;
+    let bad = earlier.nodes.into_iter().filter(|node| !node.is_ok());
+    let names: Vec<String> = bad.map(|node| node.node).collect();
+    match names.is_empty() {
+        true => {
+            Err(Error::usage(format!("no node failed in {name}"))
+                .help("there is nothing to do again"))
+        }
+        false => Ok(names),
+    }
+}
+
 pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Error> {
     match command {
         NodesCommand::Trust(args) => {
-            let (session, nodes) = open(app, args).await?;
+            let (session, nodes) = open(app, &args.narrowed()?).await?;
             nodes.must_be_all()?;
             let trust = held_trust(&session).await?;
             let step = app.progress.step("trust on the nodes");
@@ -29,7 +90,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             finish(app, receipts, "not done", done)
         }
         NodesCommand::Untrust(args) => {
-            let (session, nodes) = open(app, args).await?;
+            let (session, nodes) = open(app, &args.narrowed()?).await?;
             nodes.must_be_all()?;
             let instance = fleet::instance(&session.spec)?;
             let step = app.progress.step("trust on the nodes");
@@ -38,7 +99,8 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
                 nodes.leave().await?;
             }
             step.done("");
-            finish(app, receipts, "not put back as it was", done)
+            let by_hand = nodes.by_hand(&receipts, &instance);
+            finish(app, receipts, "not put back as it was", done).map_err(|e| e.help_if(by_hand))
         }
         NodesCommand::Status(args) => {
             let (session, nodes) = open(app, args).await?;
@@ -52,17 +114,17 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             let ending = finish(app, receipts, "could not be looked at", found)?;
             Ok(if drift { Ending::Pending } else { ending })
         }
-        NodesCommand::Script { target, undo } => script(app, target, *undo).await,
+        NodesCommand::Script(args) => script::run(app, args).await,
     }
 }
 
-async fn open(app: &App, args: &NodesArgs) -> Result<(Session, Nodes), Error> {
+pub(super) async fn open(app: &App, args: &NodesArgs) -> Result<(Session, Nodes), Error> {
     let session = Session::open(app, &args.target, true).await?;
     let nodes = Nodes::new(&session, &session.facts, &args.nodes)?;
     Ok((session, nodes))
 }
 
-async fn held_trust(session: &Session) -> Result<Trust, Error> {
+pub(super) async fn held_trust(session: &Session) -> Result<Trust, Error> {
     let state = session.existing().await?;
     match (state.cluster_ip, &state.ca_bundle_pem) {
         (Some(address), Some(bundle)) => {
@@ -130,58 +192,4 @@ fn detail(receipt: &Receipt) -> String {
         paths.join(", ")
     };
     receipt.reason.clone().unwrap_or_else(files)
-}
-
-/// The program of each node; they differ where the nodes do.
-async fn script(app: &App, args: &NodesArgs, undo: bool) -> Result<Ending, Error> {
-    let (session, nodes) = open(app, args).await?;
-    if undo {
-        output::line(NodeProgram::undo(&fleet::instance(&session.spec)?).script())?;
-        return Ok(Ending::Done);
-    }
-    let trust = held_trust(&session).await?;
-    if session.settings.nodes.backend == Backend::DaemonSet {
-        output::line(NodeProgram::agent(&trust).script())?;
-        return Ok(Ending::Done);
-    }
-    let mut refused = Vec::new();
-    let mut shown: Vec<(String, Vec<String>)> = Vec::new();
-    for outcome in nodes.plan(&trust) {
-        let name = outcome.node.name.clone();
-        match outcome.result {
-            Ok(plan) => {
-                let apply = NodeProgram::apply(&plan).script().to_owned();
-                let program = match NodeProgram::restart(&plan) {
-                    Some(restart) => format!(
-                        "{}\n# then, if that ends with 0:\n{apply}",
-                        restart.script()
-                    ),
-                    None => apply,
-                };
-                match shown.iter_mut().find(|(text, _)| *text == program) {
-                    Some((_, names)) => names.push(name),
-                    None => shown.push((program, vec![name])),
-                }
-            }
-            Err(receipt) => refused.push(*receipt),
-        }
-    }
-    for (program, names) in &shown {
-        if shown.len() > 1 {
-            output::line(&format!("# for {}", names.join(", ")))?;
-        }
-        output::line(program)?;
-    }
-    for receipt in &refused {
-        // No program: as a comment, should all this be piped into a shell.
-        if let Some(snippet) = &receipt.snippet {
-            let lines = snippet.lines().map(|line| format!("\n#   {line}"));
-            output::line(&format!(
-                "# for {}, to be set by its own means:{}",
-                receipt.node,
-                lines.collect::<String>()
-            ))?;
-        }
-    }
-    fleet::judge(&refused, "cannot be planned").map(|()| Ending::Done)
 }
