@@ -117,10 +117,18 @@ fn a_key_from_the_agent() {
         let config = SshConfig::new("root")
             .identity("/nowhere/id", None)
             .known_hosts(known);
-        assert_eq!(run(config, &node).unwrap(), "root");
+        assert_eq!(run(config.clone(), &node).unwrap(), "root");
+        // Only the keys that are named, by their public halves.
+        let error = run(config.clone().identities_only(true), &node).unwrap_err();
+        let none = "the agent (holds none of these keys)";
+        assert!(error.to_string().contains(none), "{error}");
+        let half = std::env::var_os("KREG_TEST_PUBLIC_HALF").unwrap();
+        let named = config.identity(half, None).identities_only(true);
+        assert_eq!(run(named, &node).unwrap(), "root");
         return;
     }
     let sshd = Sshd::start();
+    fs::copy(sshd.file("id.pub"), sshd.file("half.pub")).unwrap();
     let socket = sshd.file("agent");
     let mut agent = Command::new("ssh-agent")
         .args(["-D", "-a"])
@@ -141,6 +149,7 @@ fn a_key_from_the_agent() {
         .env("SSH_AUTH_SOCK", &socket)
         .env("KREG_TEST_AGENT_PORT", sshd.port.to_string())
         .env("KREG_TEST_KNOWN_HOSTS", sshd.known_hosts())
+        .env("KREG_TEST_PUBLIC_HALF", sshd.file("half"))
         .output();
     agent.kill().unwrap();
     agent.wait().unwrap();
