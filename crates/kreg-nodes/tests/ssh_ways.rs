@@ -121,10 +121,10 @@ fn through_jump_hosts() {
     let ssh = Ssh::new(through());
     let fleet = Fleet::new(&ssh);
     for state in [State::Changed, State::Unchanged] {
-        let receipts = fleet.trust(&[target.clone()], &trust(CA), &|_| {});
+        let receipts = fleet.trust(std::slice::from_ref(&target), &trust(CA), &|_| {});
         assert_eq!(receipts[0].state, state, "{receipts:#?}");
     }
-    let receipts = fleet.untrust(&[target.clone()], &instance(), &|_| {});
+    let receipts = fleet.untrust(std::slice::from_ref(&target), &instance(), &|_| {});
     assert_eq!(receipts[0].state, State::Changed, "{receipts:#?}");
 
     // Two on the way, each reached by the one before it.
