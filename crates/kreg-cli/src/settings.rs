@@ -90,7 +90,7 @@ pub(crate) struct NodeSettings {
 
 const DEFAULT_NAME: &str = "docker-registry";
 const DEFAULT_IMAGE: &str = "docker.io/library/registry:2.8.3";
-const DEFAULT_PARALLEL: usize = 32;
+const DEFAULT_PARALLEL: usize = 64;
 pub(crate) const PASSWORD_VARIABLE: &str = "KREG_PASSWORD";
 
 impl Settings {

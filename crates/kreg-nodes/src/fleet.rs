@@ -39,11 +39,11 @@ pub struct PlanOutcome {
 }
 
 impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
-    /// Nodes reached by `transport`: 32 at a time, 60 s a step.
+    /// Nodes reached by `transport`: 64 at a time, 60 s a step.
     pub fn new(transport: &'a T) -> Fleet<'a, T> {
         Fleet {
             transport,
-            parallel: NonZeroUsize::MIN.saturating_add(31),
+            parallel: NonZeroUsize::MIN.saturating_add(63),
             timeout: Duration::from_secs(60),
         }
     }

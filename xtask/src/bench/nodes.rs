@@ -20,7 +20,7 @@ use crate::process::Run;
 use crate::progress::say;
 use crate::real_parts::cargo_program;
 
-/// As many at once on both sides; kreg's own default.
+/// How many `parallel-ssh` enters at once; kreg has its own default.
 const PARALLEL: &str = "32";
 
 /// The longest that one step may take; a step that takes it has failed.
@@ -251,8 +251,8 @@ fn about(options: &Options) -> String {
         "development"
     };
     format!(
-        "{} rounds, taking turns; ratios are medians of each round's; {PARALLEL} nodes at a time; \
-         nodes are containers with Debian 12's sshd on the same {cores} cores; kreg built for {built}",
+        "{} rounds, taking turns; ratios are medians of each round's; parallel-ssh with \
+         -p {PARALLEL}, kreg with its default of 64; nodes are containers with Debian 12's sshd on the same {cores} cores; kreg built for {built}",
         options.rounds
     )
 }
