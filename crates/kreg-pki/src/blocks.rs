@@ -244,4 +244,24 @@ mod tests {
         let text = encode(CERTIFICATE, BODY).replace("c29t", "c2!t");
         assert!(parse(text.as_bytes(), "ca.crt").is_err());
     }
+
+    proptest::proptest! {
+        /// Whatever happens to a file, each block that begins comes out, or an error does.
+        #[test]
+        fn damage_loses_no_block(
+            hits in proptest::collection::vec((0..400_usize, 0..4_usize, 0..256_usize), 0..4),
+        ) {
+            let block = encode(CERTIFICATE, BODY);
+            let mut text = format!("{block}between\r\n{block}{block}").into_bytes();
+            for (at, cut, put) in hits {
+                let at = at.min(text.len());
+                let end = (at + cut).min(text.len());
+                text.splice(at..end, [u8::try_from(put).unwrap()]);
+            }
+            let begun = text.windows(11).filter(|window| window == b"-----BEGIN ").count();
+            if let Ok(blocks) = parse(&text, "it") {
+                proptest::prop_assert_eq!(blocks.len(), begun);
+            }
+        }
+    }
 }
