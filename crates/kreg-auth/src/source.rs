@@ -277,7 +277,8 @@ mod tests {
             let _ = text.parse::<PasswordSource>();
             let secret = format!("hunter-{text}-2");
             let error = secret.parse::<PasswordSource>().unwrap_err();
-            proptest::prop_assert!(!format!("{error} {error:?}").contains(&secret));
+            let told = format!("{error} {error:?}");
+            proptest::prop_assert!(!told.contains(&secret), "{}", told);
         }
     }
 }
