@@ -22,6 +22,7 @@
 
 mod diagnosis;
 mod hosts_toml;
+mod node_seen;
 mod observations;
 mod policy;
 mod proxy;
@@ -30,10 +31,11 @@ mod rules;
 mod signature;
 
 pub use diagnosis::{Diagnosis, Severity};
+pub use node_seen::{Contact, NodeFile, NodeRefusal, NodeSeen, Route};
 pub use observations::{
-    Answers, Auth, Certificates, Claim, Contact, HtpasswdFinding, LintFinding, Login, NodeFile,
-    NodeRefusal, NodeSeen, Observations, PodSeen, Policy, PullSecretSeen, PullSeen, Registry,
-    Route, ServiceSeen, Storage, StorageClass, Upload, Workload,
+    Answers, Auth, Certificates, Claim, HtpasswdFinding, LintFinding, Login, Observations, PodSeen,
+    Policy, PullSecretSeen, PullSeen, Registry, ServiceSeen, Storage, StorageClass, Upload,
+    Workload,
 };
 pub use policy::{admits_nodes, chooses};
 pub use proxy::swallows;

@@ -1,6 +1,7 @@
 //! The rules: each a small function from observations to what it has to say about them.
 
 mod auth;
+mod files;
 mod network;
 mod nodes;
 mod pulls;
@@ -41,9 +42,9 @@ pub(super) const ALL: &[Rule] = &[
     nodes::clock,
     nodes::proxy,
     nodes::refusals,
-    nodes::trust,
-    nodes::stale_hosts,
-    nodes::not_loaded,
+    files::trust,
+    files::stale_hosts,
+    files::not_loaded,
     pulls::pulls,
 ];
 

@@ -118,8 +118,7 @@ pub(super) fn full(seen: &Observations) -> Vec<Diagnosis> {
     }
     let one = Diagnosis::new(Signature::DiskFull, "the registry's storage is full")
         .seen_all(told)
-        .fix(seen.registry.kreg("gc"))
-        .fix("or give it more room: a larger claim (if its StorageClass allows expansion), or space on the node that holds it");
+        .fix("give it more room: a larger claim (if its StorageClass allows expansion), or space on the node that holds it");
     vec![match &seen.storage.claim {
         Some(claim) => one.about(&claim.object),
         None => one,

@@ -1,0 +1,91 @@
+//! What was looked at on a node, as plain values.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NodeSeen {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Why it is not ready, in the kubelet's words.
+    pub not_ready: Option<String>,
+    /// Its processors, in Go's word.
+    pub arch: String,
+    /// Whether it could be looked at.
+    pub contact: Contact,
+    /// What keeps kreg from writing on it.
+    pub refusals: Vec<NodeRefusal>,
+    /// The files that it should hold.
+    pub files: Vec<NodeFile>,
+    /// Whether kreg ever wrote there, by its journal.
+    pub journal: bool,
+    /// Addresses that `/etc/hosts` gives the registry's name and that are not the Service's.
+    pub other_addresses: Vec<String>,
+    /// Whether containerd's configuration was changed after it was started.
+    pub config_not_loaded: bool,
+    /// How far its clock is ahead, in seconds; none if it was not compared.
+    pub clock_ahead: Option<i64>,
+    /// The runtime's proxy variables, without any password in them.
+    pub proxy: BTreeMap<String, String>,
+    /// Whether it can connect to the registry's address.
+    pub route: Option<Route>,
+}
+
+/// Whether a node could be looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contact {
+    /// Nobody tried.
+    #[default]
+    NotTried,
+    /// It answered.
+    Entered,
+    /// It did not.
+    Failed {
+        /// Why.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+/// Something that keeps kreg from writing on a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NodeRefusal {
+    /// Its kind in kreg-nodes' words, such as `no-config-path`.
+    pub kind: String,
+    /// The reason.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// A file that a node should hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NodeFile {
+    /// Absolute path.
+    pub path: String,
+    /// What it should hold.
+    pub wanted: String,
+    /// What it holds; none if it is not there.
+    pub now: Option<String>,
+}
+
+/// Whether a node can connect to the registry's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Route {
+    /// It can.
+    Open,
+    /// Something says no.
+    Refused,
+    /// Nothing answers.
+    Silent,
+}
