@@ -9,6 +9,7 @@ mod daemonset;
 mod default;
 mod disk_full;
 mod doctor;
+mod doctor_client;
 mod elsewhere;
 mod foreign;
 mod gc;
@@ -122,6 +123,11 @@ pub(crate) const ALL: &[Story] = &[
         name: "daemonset",
         proves: "agents in the place of ssh trust, keep, cost little, and leave nothing",
         run: daemonset::run,
+    },
+    Story {
+        name: "doctor-client",
+        proves: "what keeps a person from using a container client is told, and the fix mends it",
+        run: doctor_client::run,
     },
     Story {
         name: "no-kubeconfig",

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::facts::{DOCKER_GROUP, DOCKER_SOCKET, Daemon, Docker, Facts};
-use super::system::Family;
+use super::system::{Family, Init};
 
 /// One question about this machine, its answer, and the commands that mend it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,7 +68,12 @@ fn client(facts: &Facts) -> Finding {
     }
     let mut fix = as_root(facts, install);
     if name == "docker" {
-        fix.extend(as_root(facts, facts.init.start_docker()));
+        // Debian's package brings the script that is not there yet.
+        let init = match (facts.system.family, facts.init) {
+            (Family::Debian, Init::None) => Init::SysV,
+            (_, init) => init,
+        };
+        fix.extend(as_root(facts, init.start_docker()));
         if !facts.is_root {
             fix.extend(join(facts));
         }
@@ -225,7 +230,7 @@ fn bad(check: &'static str, found: impl Into<String>, fix: Vec<String>) -> Findi
 #[cfg(test)]
 mod tests {
     use super::super::facts::Group;
-    use super::super::system::{Init, System};
+    use super::super::system::System;
     use super::*;
 
     fn facts(family: Family) -> Facts {
