@@ -78,6 +78,26 @@ async fn a_layout_of_several_platforms_arrives_whole_and_is_not_sent_twice() {
         client.manifest(&repository, &tag).await.unwrap().digest,
         *image.digest()
     );
+    // And comes back as it was: pulled into a directory, every file has the bytes of the archive's.
+    let pulled = folder.path().join("pulled");
+    let came = client
+        .pull_layout(&repository, &tag, &pulled)
+        .await
+        .unwrap();
+    assert_eq!((&came.digest, came.blobs), (image.digest(), 12));
+    for (name, content) in layout(&image)
+        .iter()
+        .filter(|(name, _)| name.starts_with("blobs/"))
+    {
+        assert_eq!(
+            std::fs::read(pulled.join(name)).unwrap(),
+            *content,
+            "{name}"
+        );
+    }
+    let index: Value =
+        serde_json::from_slice(&std::fs::read(pulled.join("index.json")).unwrap()).unwrap();
+    assert_eq!(index["manifests"][0]["digest"], image.digest().as_str());
 }
 
 #[tokio::test]
