@@ -15,6 +15,7 @@ mod foreign;
 mod gc;
 mod host_keys;
 mod killed;
+mod kubectl;
 mod registry3;
 mod registry_image;
 mod report;
@@ -128,6 +129,11 @@ pub(crate) const ALL: &[Story] = &[
         name: "doctor-client",
         proves: "what keeps a person from using a container client is told, and the fix mends it",
         run: doctor_client::run,
+    },
+    Story {
+        name: "kubectl-kreg",
+        proves: "kubectl finds kreg as its plugin, passes everything on, and ends as it ends",
+        run: kubectl::run,
     },
     Story {
         name: "no-kubeconfig",
