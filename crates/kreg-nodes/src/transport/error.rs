@@ -301,7 +301,8 @@ impl TransportErrorKind {
                     .to_owned()
             }
             K::NoAgent { .. } => format!(
-                "see `kubectl -n kreg-nodes get pods -o wide` and whether node {host} is Ready"
+                "see whether node {host} is Ready and what `kubectl -n kreg-nodes get pods -o wide` \
+                 says of it; `kreg nodes trust` puts an agent on every node"
             ),
             K::Cluster { .. } => {
                 "see whether the API server answers, and what `kreg export rbac` lists".to_owned()

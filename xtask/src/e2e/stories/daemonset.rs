@@ -192,7 +192,8 @@ fn late<'w>(scene: &mut Scene<'w>, node: &'w Node) -> Result<()> {
                  ctr --namespace k8s.io tasks kill --signal SIGKILL {container}\n\
                  for _ in $(seq 100); do\n  \
                  ctr --namespace k8s.io tasks ls | grep '^{container}.*RUNNING' || break\n  sleep 0.1\ndone\n\
-                 rm -r {DIRECTORY} /var/lib/kreg/docker-registry"
+                 rm -r {DIRECTORY} /var/lib/kreg/docker-registry\n\
+                 rmdir --ignore-fail-on-non-empty $(dirname {DIRECTORY})"
             );
             world.on(node, &script).good()?;
             let words = ["delete", "pod", "--namespace", AGENTS, text("/metadata/name")];
