@@ -95,13 +95,12 @@ fn containerd_looks_nowhere(
     );
 }
 
-/// What is shipped redirects nothing, in the form of version 2, so that kreg's redirect is the only
-/// one.
+/// What is shipped redirects nothing.
 #[rstest]
 #[case("bookworm")]
 #[case("trixie")]
 #[case("forky")]
-fn containers_image_is_led(#[case] suite: &str, #[values("crio", "podman")] runtime: &str) {
+fn containers_image_needs_the_name(#[case] suite: &str, #[values("crio", "podman")] runtime: &str) {
     let node = Facts::new()
         .has(runtime)
         .file(REGISTRIES_CONF, &corpus(suite, "registries.conf"))
@@ -114,8 +113,8 @@ fn containers_image_is_led(#[case] suite: &str, #[values("crio", "podman")] runt
     assert_eq!(
         paths(&plan),
         [
-            "/etc/containers/certs.d/10.96.0.50:5000/ca.crt",
-            "/etc/containers/registries.conf.d/50-kreg-docker-registry.conf"
+            "/etc/containers/certs.d/docker-registry:5000/ca.crt",
+            "/etc/hosts"
         ]
     );
     assert_eq!(plan.warnings(), [""; 0]);

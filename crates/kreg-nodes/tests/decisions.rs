@@ -95,22 +95,14 @@ fn other_k3s_gets_the_exact_step(
 }
 
 #[test]
-fn crio_without_an_address_is_led_by_name() {
-    let trust = by_address().with_names(NameMode::HostsFile);
-    let plan = crio().decide(&trust).plan();
-    assert_eq!(
-        paths(&plan),
-        [
-            "/etc/containers/certs.d/docker-registry:5000/ca.crt",
-            "/etc/hosts"
-        ]
-    );
+fn crio_is_led_by_name_and_needs_no_restart() {
     let plan = crio().decide(&by_address()).plan();
-    assert!(
-        plan.warnings()[0].contains("systemctl reload crio"),
-        "{:?}",
-        plan.warnings()
-    );
+    let files = [
+        "/etc/containers/certs.d/docker-registry:5000/ca.crt",
+        "/etc/hosts",
+    ];
+    assert_eq!(paths(&plan), files);
+    assert!(plan.warnings().is_empty() && plan.restart().is_none());
 }
 
 #[test]
@@ -124,7 +116,12 @@ fn podman_counts_where_it_is_alone() {
 #[rstest]
 #[case::another_table(
     "/etc/containers/registries.conf.d/10-ours.conf",
-    "[[registry]]\nlocation = \"docker-registry:5000\"\n",
+    "[[registry]]\nprefix = \"docker-registry:5000\"\nlocation = \"10.0.0.1:5000\"\n",
+    RefusalKind::Shadowed
+)]
+#[case::blocked(
+    "/etc/containers/registries.conf",
+    "[[registry]]\nprefix = \"docker-registry\"\nblocked = true\n",
     RefusalKind::Shadowed
 )]
 #[case::no_toml(
@@ -133,7 +130,7 @@ fn podman_counts_where_it_is_alone() {
     RefusalKind::BrokenConfig
 )]
 #[case::home(
-    "/root/.config/containers/certs.d/10.96.0.50:5000",
+    "/root/.config/containers/certs.d/docker-registry:5000",
     "",
     RefusalKind::Shadowed
 )]
@@ -324,4 +321,17 @@ fn without_leave_nothing_is_restarted() {
         shown.contains("+config_path = ") && shown.contains("systemctl restart containerd"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_table_that_leads_nowhere_else_is_borne() {
+    let file = "/etc/containers/registries.conf";
+    let text = "[[registry]]\nlocation = \"docker-registry:5000\"\ninsecure = true\n\
+                [[registry]]\nprefix = \"docker-registry:5000/team\"\nlocation = \"10.0.0.1/team\"\n";
+    let plan = crio().file(file, text).decide(&by_address()).plan();
+    assert_eq!(plan.edits().len(), 2);
+    let [insecure, elsewhere] = plan.warnings() else {
+        panic!("{:?}", plan.warnings());
+    };
+    assert!(insecure.contains("is insecure") && elsewhere.contains("fetched from 10.0.0.1/team"));
 }

@@ -26,7 +26,7 @@ pub(crate) fn for_tests() -> Result<Vec<Recipe>> {
             include_str!("../../assets/images/busybox/Dockerfile"),
         )
     };
-    Ok(vec![
+    let mut recipes = vec![
         Recipe::new(
             REGISTRY_3,
             include_str!("../../assets/images/registry3/Dockerfile"),
@@ -42,7 +42,31 @@ pub(crate) fn for_tests() -> Result<Vec<Recipe>> {
                 "entrypoint.sh",
                 include_str!("../../assets/images/s3/entrypoint.sh"),
             ),
-    ])
+    ];
+    for release in RUNTIMES {
+        recipes.push(runtimes(release)?);
+    }
+    Ok(recipes)
+}
+
+/// Releases of Debian by number; each has a generation of containerd: 1.6, 1.7, 2.1.
+const RUNTIMES: [u32; 3] = [12, 13, 14];
+
+/// The runtimes of a release of Debian: containerd, Docker, podman.
+fn runtimes(release: u32) -> Result<Recipe> {
+    // Newer ones do not start where there is no cgroup v2.
+    let more = if release == 12 {
+        "systemd systemd-sysv dbus"
+    } else {
+        ""
+    };
+    let dockerfile = include_str!("../../assets/images/runtimes/Dockerfile")
+        .replace("@RELEASE@", &release.to_string())
+        .replace("@MORE@", more);
+    Ok(
+        Recipe::new(format!("kreg.test/runtimes:{release}"), dockerfile)
+            .file("crictl", Source::File(parts::crictl()?)),
+    )
 }
 
 const REGISTRY_CONFIG: &str = include_str!("../../assets/images/registry/config.yml");

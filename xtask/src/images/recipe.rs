@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use super::base;
+use super::base::{BASES, Base};
 use crate::cache;
 use crate::failure::{Result, Tried as _};
 use crate::process::Run;
@@ -66,9 +66,11 @@ impl Recipe {
 
     /// Digest of everything the image is made of: text by text, files by path, size and time.
     pub(crate) fn content(&self) -> Result<String> {
+        // An image on nothing but its parents counts as one on the first base.
+        let base = Base::of(&self.dockerfile).next().unwrap_or(BASES[0]);
         let mut parts = vec![
             self.dockerfile.clone().into_bytes(),
-            base::content().into_bytes(),
+            base.content().into_bytes(),
         ];
         for (name, source) in &self.files {
             parts.push(name.clone().into_bytes());
@@ -95,8 +97,10 @@ impl Recipe {
         for parent in &self.parents {
             parent.build()?;
         }
-        if self.dockerfile.contains(base::BASE) && recorded(base::BASE) != Some(base::content()) {
-            base::build()?;
+        for base in Base::of(&self.dockerfile) {
+            if recorded(base.tag) != Some(base.content()) {
+                base.build()?;
+            }
         }
         say(format!("building {}", self.tag));
         let context = tempfile::tempdir_in(cache::directory("contexts")?)

@@ -22,7 +22,9 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 pub(crate) use self::images::{Base, Image};
-pub(crate) use self::upstream::{buildkit, crane, kind, local_path, registry, s3_server};
+pub(crate) use self::upstream::{
+    buildkit, crane, crictl, kind, local_path, registry, s3_server,
+};
 use crate::failure::Result;
 
 /// A minor version of Kubernetes that can be built here.
@@ -159,6 +161,12 @@ mod tests {
     fn every_program_of_1_20_says_its_version() {
         let parts = kubernetes(Generation::V1_20).unwrap();
         answers(&parts, "3.4.", "1.7.0", "3.2");
+    }
+
+    #[test]
+    #[ignore = "needs Go and builds for minutes: run by cargo xtask test"]
+    fn crictl_answers() {
+        assert!(says(&crictl().unwrap(), &["--version"]).contains("v1.34.0"));
     }
 
     #[test]

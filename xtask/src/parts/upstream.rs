@@ -147,6 +147,18 @@ const BUILDKIT: Program = Program {
     variables: &[],
 };
 
+/// Asks a runtime for images as the kubelet does.
+const CRICTL: Program = Program {
+    name: "crictl",
+    module: "sigs.k8s.io/cri-tools",
+    version: "v1.34.0",
+    sum: "h1:KqL9EJ+WgHtz1HR1exezm91n+o8O2uMLs/eHzHJHAWw=",
+    siblings: None,
+    at_least: &[],
+    source: Source::Packages(&[("crictl", "cmd/crictl")]),
+    variables: &["sigs.k8s.io/cri-tools/pkg/version.Version=v1.34.0"],
+};
+
 /// Version of [`kubernetes`].
 pub(super) const KUBERNETES_VERSION: &str = KUBERNETES.version;
 
@@ -220,6 +232,11 @@ pub(crate) fn crane() -> Result<PathBuf> {
 /// Directory with buildctl and buildkitd, static.
 pub(crate) fn buildkit() -> Result<PathBuf> {
     BUILDKIT.build(|_, _| Ok(()))
+}
+
+/// crictl, static.
+pub(crate) fn crictl() -> Result<PathBuf> {
+    Ok(CRICTL.build(|_, _| Ok(()))?.join("crictl"))
 }
 
 /// Copies a file or a tree; the module cache is read-only, the copy is not.

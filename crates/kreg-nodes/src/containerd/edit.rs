@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_the_one_key_differs(lines in prop::collection::vec("(# [a-z]{0,8}|[a-d] = [0-9]{1,3}|[e-h]\\.x = 'x')", 0..6)) {
+        fn only_the_one_key_differs(lines in prop::collection::vec("(# [a-z]{0,8}|[a-d] = [1-9]{1,3}|[e-h]\\.x = 'x')", 0..6)) {
             let mut seen = std::collections::BTreeSet::new();
             let text: String = lines
                 .iter()

@@ -1,13 +1,13 @@
-//! What CRI-O and podman need: the CA under the name of the endpoint that is really reached, and a
-//! redirect to it.
+//! What CRI-O and podman need: the CA in the directory of the registry's name, and the name.
 
 use super::runtime::Wanted;
 use super::{Refusal, RefusalKind};
-use crate::containers::{RegistriesConf, own_dir, redirect, redirect_file};
+use crate::containers::{CERTS_D, RegistriesConf};
 
-pub(super) fn want(wanted: &mut Wanted<'_>, crio: bool) {
+pub(super) fn want(wanted: &mut Wanted<'_>) {
     let (facts, trust) = (wanted.facts, wanted.trust);
-    let mut conf = match RegistriesConf::of(facts) {
+    let host = trust.host().to_string();
+    let conf = match RegistriesConf::of(facts) {
         Ok(conf) => conf,
         Err(e) => {
             return wanted.refuse(Refusal::new(
@@ -17,21 +17,26 @@ pub(super) fn want(wanted: &mut Wanted<'_>, crio: bool) {
             ));
         }
     };
-    let own = redirect_file(trust.instance());
-    conf.tables.retain(|table| table.file != own);
-    let host = trust.host().to_string();
-    if let Some(table) = conf.tables.iter().find(|table| table.prefix == host) {
-        return wanted.refuse(Refusal::new(
-            RefusalKind::Shadowed,
-            format!(
-                "{} has a [[registry]] for {host} already, and only one is used",
-                table.file
-            ),
-            format!(
-                "if it is no longer needed, remove that table from {}",
-                table.file
-            ),
-        ));
+    if let Some(table) = conf.applying(&host) {
+        let (file, prefix) = (&table.file, &table.prefix);
+        let elsewhere = !table.location.is_empty() && table.location != *prefix;
+        if elsewhere || table.blocked {
+            let what = match table.blocked {
+                true => "blocks it".to_owned(),
+                false => format!("leads to {}", table.location),
+            };
+            return wanted.refuse(Refusal::new(
+                RefusalKind::Shadowed,
+                format!("the [[registry]] for {prefix} in {file} applies to {host} and {what}"),
+                format!("if it is no longer needed, remove that table from {file}"),
+            ));
+        }
+        if table.insecure {
+            wanted.warnings.push(format!(
+                "the [[registry]] for {prefix} in {file} is insecure, so no certificate of {host} \
+                 is checked"
+            ));
+        }
     }
     for table in conf.within(&host) {
         wanted.warnings.push(format!(
@@ -39,34 +44,17 @@ pub(super) fn want(wanted: &mut Wanted<'_>, crio: bool) {
             table.file, table.prefix, table.location
         ));
     }
-    if let Some(dir) = hidden_by(wanted) {
+    // A directory in root's home comes before the system's, and the first that exists is read.
+    let home = format!("{HOME_CERTS_D}/{host}");
+    if facts.at(&home).is_some() {
         return wanted.refuse(Refusal::new(
             RefusalKind::Shadowed,
-            format!(
-                "{dir} exists, and root's podman reads it instead of {}",
-                own_dir(trust)
-            ),
-            format!("if nothing else needs it: mv '{dir}' '{dir}.old'"),
+            format!("{home} exists, and root's podman reads it instead of {CERTS_D}/{host}"),
+            format!("if nothing else needs it: mv '{home}' '{home}.old'"),
         ));
     }
-    wanted.file(format!("{}/ca.crt", own_dir(trust)), trust.ca_pem());
-    if trust.address().is_some() {
-        wanted.last_file(own.clone(), &redirect(trust));
-        if crio && facts.runs("crio") && facts.at(&own).is_none() {
-            wanted.warn(
-                "CRI-O reads the redirect when it starts or reloads: `systemctl reload crio` \
-                 (containers go on)",
-            );
-        }
-    } else {
-        wanted.by_name();
-    }
-}
-
-/// A directory in root's home comes before the system's, and the first that exists is read.
-fn hidden_by(wanted: &Wanted<'_>) -> Option<String> {
-    let dir = format!("{HOME_CERTS_D}/{}", wanted.trust.endpoint_authority());
-    wanted.facts.at(&dir).is_some().then_some(dir)
+    wanted.file(format!("{CERTS_D}/{host}/ca.crt"), trust.ca_pem());
+    wanted.by_name();
 }
 
 /// Where root's own certificates are for containers/image.

@@ -40,9 +40,7 @@ pub(super) fn wanted<'a>(facts: &'a NodeFacts, trust: &'a Trust) -> Wanted<'a> {
         match runtime {
             Runtime::Containerd => containerd::want(&mut wanted),
             Runtime::Docker => docker::want(&mut wanted),
-            Runtime::Crio | Runtime::Podman => {
-                containers::want(&mut wanted, matches!(runtime, Runtime::Crio));
-            }
+            Runtime::Crio | Runtime::Podman => containers::want(&mut wanted),
             Runtime::Rancher(one) => rancher::want(&mut wanted, *one),
         }
     }

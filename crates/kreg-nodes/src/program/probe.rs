@@ -20,8 +20,6 @@ const PROBE: &str = include_str!("probe.sh");
 pub struct ProbeRequest {
     instance: InstanceId,
     host: RegistryHost,
-    /// What the runtime connects to.
-    endpoint: String,
     more: BTreeSet<String>,
 }
 
@@ -33,7 +31,6 @@ impl ProbeRequest {
         ProbeRequest {
             instance: trust.instance().clone(),
             host: trust.host().clone(),
-            endpoint: trust.endpoint_authority(),
             more: BTreeSet::new(),
         }
     }
@@ -66,11 +63,9 @@ impl ProbeRequest {
         }
         let rancher_roots = Rancher::ALL.map(Rancher::certs_d);
         for certs_d in [containers::CERTS_D, HOME_CERTS_D] {
-            looks += &look(&format!("{certs_d}/{}", self.endpoint), "look_in");
+            looks += &look(&format!("{certs_d}/{}", self.host), "look_in");
         }
-        for dir in [containers::CERTS_D, containers::DROP_INS] {
-            looks += &format!("  writable {}\n", quote(dir));
-        }
+        looks += &format!("  writable {}\n", quote(containers::CERTS_D));
         let roots = BUILT_IN_ROOTS
             .iter()
             .copied()

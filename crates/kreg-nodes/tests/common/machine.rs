@@ -63,6 +63,17 @@ impl Registry {
         }
     }
 
+    /// The container's own address.
+    fn address(&self) -> String {
+        let template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        let ran = Command::new("docker")
+            .args(["inspect", "--format", template, self.container.id()])
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+    }
+
     /// What `kreg up` hands to its nodes.
     pub fn trust(&self) -> Trust {
         let instance = InstanceId::new("docker-registry").unwrap();
@@ -119,7 +130,7 @@ impl Machine {
 
     /// The registry is reached at its ClusterIP, as kube-proxy would have it, and by no name.
     pub fn reaches(&self, registry: &Registry) {
-        let ip = registry.container.get_bridge_ip_address().unwrap();
+        let ip = registry.address();
         self.exec(&format!(
             "iptables -t nat -A OUTPUT -d {ADDRESS}/32 -p tcp --dport 5000 -j DNAT --to-destination {ip}:5000"
         ));
