@@ -37,7 +37,8 @@ fn root(wanted: &Wanted<'_>, rancher: Rancher) -> Result<String, Refusal> {
             ),
         ));
     }
-    let versions = rancher.programs().iter().filter_map(|program| {
+    // What is installed starts next time, whatever runs now.
+    let mut versions = rancher.programs().iter().filter_map(|program| {
         let version = facts.program(program)?.version.as_deref()?;
         Some((version, Rancher::keeps_foreign_directories(version)?))
     });
@@ -49,7 +50,7 @@ fn root(wanted: &Wanted<'_>, rancher: Rancher) -> Result<String, Refusal> {
             reason,
         ))
     };
-    match versions.last() {
+    match versions.next() {
         Some((_, true)) => {}
         Some((version, false)) => {
             return because(format!(

@@ -58,7 +58,7 @@ impl Facts {
 
     pub fn decide(&self, trust: &Trust) -> Decision {
         match NodePlan::decide(&self.0, trust) {
-            Ok(plan) => Decision::Plan(plan),
+            Ok(plan) => Decision::Plan(Box::new(plan)),
             Err(refused) => {
                 let kinds = refused.0.iter().map(|refusal| refusal.kind).collect();
                 let snippet = refused.snippet().map(str::to_owned);
@@ -71,7 +71,7 @@ impl Facts {
 
 #[derive(Debug)]
 pub enum Decision {
-    Plan(NodePlan),
+    Plan(Box<NodePlan>),
     Refused(Vec<RefusalKind>, String, Option<String>),
 }
 
@@ -79,7 +79,7 @@ impl Decision {
     #[track_caller]
     pub fn plan(self) -> NodePlan {
         match self {
-            Decision::Plan(plan) => plan,
+            Decision::Plan(plan) => *plan,
             refused => panic!("{refused:?}"),
         }
     }
