@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use common::{CA, OTHER_CA, Tree, answer, instance, node, plan, trust};
+use common::{CA, OTHER_CA, Tree, answer, instance, node, plan, restart_plan, trust};
 use kreg_nodes::conformance::{Directory, NodeFiles, SeenKind};
 use kreg_nodes::{Answer, NodeProgram, NodeTransport};
 use rstest::rstest;
@@ -27,6 +27,9 @@ const PROGRAMS: [&str; 15] = [
     "cat", "chmod", "cmp", "cp", "dd", "flock", "mkdir", "mv", "od", "rm", "rmdir", "sed", "sync",
     "tr", "wc",
 ];
+
+/// Those of a service that runs and is well: what matters here is when the script is killed.
+const WELL: [&str; 2] = ["systemctl", "crictl"];
 
 const HOSTS: &str = "/etc/hosts";
 const HOSTS_TOML: &str = "/etc/containerd/certs.d/docker-registry:5000/hosts.toml";
@@ -57,7 +60,12 @@ enum Story {
     Again,
     /// Trust is taken back.
     Undo,
+    /// containerd's configuration is changed, and containerd restarted.
+    Restart,
 }
+
+const CONFIG: &str = "/etc/containerd/config.toml";
+const SILENT: &str = "# says nothing\nversion = 2\n";
 
 impl Story {
     /// The node before the program that is killed, and that program.
@@ -67,6 +75,11 @@ impl Story {
         fs::write(tree.at(HOSTS_TOML), "# theirs\n").unwrap();
         if matches!(self, Story::First) {
             return (tree, apply(CA));
+        }
+        if matches!(self, Story::Restart) {
+            fs::write(tree.at(CONFIG), SILENT).unwrap();
+            let plan = restart_plan(Some(SILENT));
+            return (tree, NodeProgram::restart(&plan).unwrap());
         }
         run(&tree, &apply(CA));
         // In front of the block too, so that it must move or be cut out of the middle.
@@ -81,7 +94,7 @@ impl Story {
     /// What mends it, one way and the other.
     fn remedies(self, program: &NodeProgram) -> [Vec<NodeProgram>; 2] {
         match self {
-            Story::First | Story::Again => [vec![program.clone()], vec![undo()]],
+            Story::First | Story::Again | Story::Restart => [vec![program.clone()], vec![undo()]],
             Story::Undo => [vec![undo()], vec![apply(CA), undo()]],
         }
     }
@@ -107,7 +120,7 @@ impl Shims {
     /// They count themselves and kill their whole group at a number, before or after.
     fn killing(after: bool, busy: bool) -> Shims {
         let shims = Shims::busy(false);
-        for name in PROGRAMS {
+        for name in PROGRAMS.into_iter().chain(WELL) {
             let last = match after {
                 true => "\"$real\" \"$@\"; ",
                 false => "",
@@ -129,6 +142,9 @@ impl Shims {
     fn busy(busy: bool) -> Shims {
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
         let shims = Shims { dir: dir.unwrap() };
+        for name in WELL {
+            shims.add(name, "");
+        }
         if busy {
             shims.add("mv", BUSY);
         }
@@ -136,7 +152,10 @@ impl Shims {
     }
 
     fn add(&self, name: &str, before: &str) {
-        let real = real(name);
+        let real = match WELL.contains(&name) {
+            true => real("true"),
+            false => real(name),
+        };
         let text = format!(
             "#!/bin/sh\nreal={}\n{before}exec \"$real\" \"$@\"\n",
             real.display()
@@ -262,7 +281,7 @@ fn killed_at_steps(story: Story, after: bool, busy: bool, begin: usize, stride: 
         let (killed, _) = killing.run(&tree, &program, at);
         kills += usize::from(killed);
         let what = format!("{story:?}, killed at step {at} of {steps}");
-        let first = matches!(story, Story::First);
+        let first = matches!(story, Story::First | Story::Restart);
         old_or_new(&old, &new, &tree, busy, first, &what);
         for (remedy, end) in remedies.iter().zip(&ends) {
             let now = mend(&copy(&tree), remedy);
@@ -275,7 +294,7 @@ fn killed_at_steps(story: Story, after: bool, busy: bool, begin: usize, stride: 
 
 #[rstest]
 fn a_kill_leaves_old_or_new(
-    #[values(Story::First, Story::Again, Story::Undo)] story: Story,
+    #[values(Story::First, Story::Again, Story::Undo, Story::Restart)] story: Story,
     #[values(false, true)] busy: bool,
 ) {
     killed_at_steps(story, false, busy, 1, 26);
@@ -287,7 +306,7 @@ fn a_kill_leaves_old_or_new(
 #[rstest]
 #[ignore = "needs some minutes: run by cargo xtask test"]
 fn a_kill_anywhere_leaves_old_or_new(
-    #[values(Story::First, Story::Again, Story::Undo)] story: Story,
+    #[values(Story::First, Story::Again, Story::Undo, Story::Restart)] story: Story,
     #[values(false, true)] after: bool,
 ) {
     let every: usize = match std::env::var("KREG_KILL_EVERY") {

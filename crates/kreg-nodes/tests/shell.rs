@@ -24,7 +24,7 @@ use proptest::test_runner::{Config, TestRunner};
 fn programs() -> BTreeMap<&'static str, NodeProgram> {
     let storage = StorageDir::new("/tmp/repository").unwrap();
     let probe = ProbeRequest::new(&trust(CA)).with(["/etc/containerd/more/*.toml".to_owned()]);
-    let restart = common::restart_plan();
+    let restart = common::restart_plan(None);
     BTreeMap::from([
         ("restart", NodeProgram::restart(&restart).unwrap()),
         ("apply", NodeProgram::apply(&plan(&trust(CA)))),

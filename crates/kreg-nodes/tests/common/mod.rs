@@ -7,6 +7,7 @@ pub mod sshd;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kreg_nodes::facts::{Found, FoundFile};
 use kreg_nodes::{
     Answer, Fleet, InstanceId, LocalRoot, NameMode, Node, NodeFacts, NodePlan, NodeProgram,
     NodeTransport, Trust,
@@ -101,13 +102,24 @@ pub fn answer(transport: &dyn NodeTransport, node: &Node, program: &NodeProgram)
     Answer::read(&output).unwrap_or_else(|e| panic!("{e}: {output:?}"))
 }
 
-/// A plan that restarts containerd, whose configuration says nothing.
-pub fn restart_plan() -> NodePlan {
+/// A plan that restarts containerd, whose configuration is this or is not there.
+pub fn restart_plan(config: Option<&str>) -> NodePlan {
     let mut facts = NodeFacts::default();
     facts
         .programs
         .entry("containerd".to_owned())
         .or_default()
         .running = true;
+    if let Some(text) = config {
+        let file = FoundFile {
+            content: text.as_bytes().to_vec(),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            modified: 0,
+        };
+        let path = "/etc/containerd/config.toml".to_owned();
+        facts.found.insert(path, Found::File(file));
+    }
     NodePlan::decide(&facts, &trust(CA).with_restart(true)).unwrap()
 }
