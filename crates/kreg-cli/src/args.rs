@@ -93,7 +93,7 @@ pub(crate) enum Command {
     /// Registry, certificates, users, and which nodes trust it
     Status(TargetArgs),
     /// The proof: a fresh image, pushed and pulled on every node, with negative controls
-    Verify(VerifyArgs),
+    Verify(crate::commands::verify::VerifyArgs),
     /// Node trust on its own
     #[command(subcommand)]
     Nodes(NodesCommand),
@@ -311,16 +311,6 @@ pub(crate) struct DownArgs {
     /// Leave the nodes as they are (they then keep trusting the CA)
     #[arg(long)]
     pub(crate) skip_nodes: bool,
-
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VerifyArgs {
-    /// Only these nodes
-    #[arg(long = "node", value_name = "NODE")]
-    pub(crate) nodes: Vec<String>,
 
     #[command(flatten)]
     pub(crate) target: TargetArgs,

@@ -27,6 +27,11 @@ impl Progress {
         }
     }
 
+    /// Whether a person looks on: a line may change.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// Begins a step; it ends with one of the methods of [`Step`].
     pub(crate) fn step(&self, what: impl Into<String>) -> Step<'_> {
         let what = what.into();

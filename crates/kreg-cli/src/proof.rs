@@ -2,7 +2,9 @@
 
 use kreg_auth::{Credentials, ExposeSecret as _, PullSecret};
 use kreg_k8s::{Names, RegistrySpec, RegistryState};
-use kreg_verify::{CheckReport, NodePulls, Report, Status, Target, Verdict, Verification};
+use kreg_verify::{
+    CheckReport, NodePulls, NodeTrust, Report, Status, Target, Verdict, Verification,
+};
 
 use crate::app::App;
 use crate::error::{Ending, Error, Tried as _};
@@ -23,6 +25,20 @@ pub(crate) struct Proof {
     complaints: Vec<String>,
 }
 
+/// What is asked for beyond the proof itself.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// These nodes; empty means all.
+    pub(crate) nodes: Vec<String>,
+    pub(crate) only: Vec<String>,
+    pub(crate) skip: Vec<String>,
+    /// The registry's chain as its Secret holds it.
+    pub(crate) stored_chain: Option<String>,
+    pub(crate) users: Vec<Credentials>,
+    /// What was read on the nodes.
+    pub(crate) node_trust: Vec<NodeTrust>,
+}
+
 /// Pushes a fresh image and pulls it on these nodes, or on all where none are named.
 pub(crate) async fn prove(
     app: &App,
@@ -31,23 +47,54 @@ pub(crate) async fn prove(
     keys: &Keys<'_>,
     nodes: &[String],
 ) -> Result<Proof, Error> {
-    let client = session.cluster.client();
-    let target = Target {
+    let wanted = Wanted {
+        nodes: nodes.to_vec(),
+        ..Wanted::default()
+    };
+    prove_as(app, session, spec, keys, wanted).await
+}
+
+/// The registry, as kreg-verify is told of it.
+pub(crate) fn target(session: &Session, keys: &Keys<'_>) -> Result<Target, Error> {
+    Ok(Target {
         host: session.settings.host()?,
         ca_pem: keys.bundle_pem.to_owned(),
         credentials: keys.credentials.clone(),
-    };
-    let mut pulls = NodePulls::new(
-        client.clone(),
-        spec.namespace(),
-        Some(Names::of(spec).pull_secret.name().to_owned()),
-    );
+    })
+}
+
+/// Pods in the registry's own namespace, on these nodes, or on all where none are named.
+pub(crate) fn pulls(session: &Session, spec: &RegistrySpec, nodes: Vec<String>) -> NodePulls {
+    let secret = Names::of(spec).pull_secret.name().to_owned();
+    let client = session.cluster.client().clone();
+    let mut pulls = NodePulls::new(client, spec.namespace(), Some(secret));
     pulls.instance = spec.instance().to_owned();
     pulls.timeout = session.settings.timeout;
-    pulls.only = nodes.to_vec();
+    pulls.only = nodes;
+    pulls
+}
+
+pub(crate) async fn prove_as(
+    app: &App,
+    session: &Session,
+    spec: &RegistrySpec,
+    keys: &Keys<'_>,
+    wanted: Wanted,
+) -> Result<Proof, Error> {
+    let target = target(session, keys)?;
+    let pulls = pulls(session, spec, wanted.nodes);
+    let client = pulls.client.clone();
     let step = app.progress.step("proof");
-    let report = Verification::of_cluster(target, client.clone(), spec.namespace(), spec.service())
+    let mut proof = Verification::of_cluster(target, client, spec.namespace(), spec.service())
         .on_nodes(pulls)
+        .only(wanted.only)
+        .skip(wanted.skip)
+        .users(wanted.users)
+        .node_trust(wanted.node_trust);
+    if let Some(chain_pem) = wanted.stored_chain {
+        proof = proof.stored_chain(chain_pem);
+    }
+    let report = proof
         .run_until(async {
             // Without a signal handler the run just goes to its end.
             let _ = tokio::signal::ctrl_c().await;
@@ -122,7 +169,7 @@ impl Proof {
                 check.name.clone(),
                 check.node.clone().unwrap_or_default(),
                 format!("{:.2} s", check.seconds),
-                check.message.lines().next().unwrap_or_default().to_owned(),
+                short(check),
             ]
         });
         let mut text = output::table(["", "CHECK", "NODE", "TIME", "FOUND"], rows);
@@ -151,13 +198,18 @@ impl Proof {
     }
 }
 
+/// What was found, on the rest of one line; a failure stands below in whole.
+fn short(check: &CheckReport) -> String {
+    const ROOM: usize = 80;
+    let line = check.message.lines().next().unwrap_or_default();
+    match (check.status, line.char_indices().nth(ROOM)) {
+        (Status::Fail, Some((end, _))) => format!("{}…", line[..end].trim_end()),
+        _ => line.to_owned(),
+    }
+}
+
 fn detail(check: &CheckReport) -> String {
-    let place = check
-        .node
-        .as_ref()
-        .map(|node| format!(" on {node}"))
-        .unwrap_or_default();
-    let mut text = format!("{}{place}: {}", check.title, check.message);
+    let mut text = format!("✗ {}: {}", check.title, check.message);
     for evidence in &check.evidence {
         text.push_str(&format!(
             "\n  {}: {}",

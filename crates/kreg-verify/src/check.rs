@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dial::Dial;
 use crate::image::{Digest, ProbeImage};
+use crate::litter::Litter;
 use crate::pods::NodePulls;
 use crate::registry::{RegistryClient, Repository, Tag, Transport};
 
@@ -33,7 +34,8 @@ pub trait Check: Send + Sync {
     }
 
     /// Puts the claim to the test. Dropping the future must leave nothing but what
-    /// [`crate::Verification`] clears away: Pods with the run's label, and the probe image.
+    /// [`crate::Verification`] clears away: Pods with the run's label, the probe image, and what is
+    /// noted in [`Context::litter`].
     fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Outcome>;
 }
 
@@ -65,6 +67,8 @@ pub struct Context {
     pub tag: Tag,
     /// How Pods are started on nodes, where nodes are to be proven.
     pub pods: Option<NodePulls>,
+    /// Where a check notes what it is about to bring into the registry beside the image.
+    pub litter: Arc<Litter>,
 }
 
 impl Context {

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use crate::check::{Context, Outcome};
+use crate::litter::Piece;
 use crate::pods::{RUN_LABEL, remove_pods};
 use crate::registry::with_causes;
 
@@ -16,7 +17,8 @@ pub(crate) async fn cleanup(context: &Context, pushed: bool) -> Outcome {
         }
     };
     let (pods, image) = futures::join!(pods(context), image);
-    for result in [pods, image] {
+    let litter = litter(context).await;
+    for result in [pods, image, litter] {
         match result {
             Ok(words) => done.extend(words),
             Err(words) => left.push(words),
@@ -87,4 +89,36 @@ async fn image(context: &Context) -> Cleared {
         }
     }
     Ok(Some(format!("{name} deleted")))
+}
+
+/// What checks noted, the newest first. Blobs lose their names; their bytes go with a garbage collection.
+async fn litter(context: &Context) -> Cleared {
+    let (client, pieces) = (context.client(), context.litter.pieces());
+    let mut count = 0;
+    for piece in &pieces {
+        let (what, deleted) = match piece {
+            Piece::Manifest(repository, digest) => (
+                format!("manifest {repository}@{digest}"),
+                client.delete_manifest(repository, digest).await,
+            ),
+            Piece::Blob(repository, digest) => (
+                format!("blob {repository}@{digest}"),
+                client.delete_blob(repository, digest).await,
+            ),
+        };
+        match deleted {
+            Err(error) if error.status() == Some(StatusCode::METHOD_NOT_ALLOWED) => {
+                return Ok(Some(format!("{} small pieces stay", pieces.len() - count)));
+            }
+            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {}
+            Err(error) => {
+                return Err(format!(
+                    "{what} could not be deleted ({})",
+                    with_causes(&error)
+                ));
+            }
+            Ok(()) => count += 1,
+        }
+    }
+    Ok((count > 0).then(|| format!("{count} pieces of other checks deleted")))
 }

@@ -8,6 +8,7 @@
 //! - [`check`]: the [`Check`] trait, for checks of one's own, and what they see
 //! - [`checks`]: the built-in ones that need no node
 //! - [`pods`]: the proof on nodes
+//! - [`watch`]: pulls on every node again and again, counted
 //! - [`registry`]: a client of the distribution API
 //! - [`dial`]: straight TCP, a Pod behind a Service through the API server, a local [`dial::Tunnel`]
 //! - [`image`]: the probe image, built in memory for six architectures
@@ -44,14 +45,18 @@ mod cleanup;
 pub mod dial;
 pub mod doctor;
 pub mod image;
+mod litter;
 pub mod pods;
 pub mod registry;
 mod report;
 mod verification;
+pub mod watch;
 
 pub use check::{Check, Context, Evidence, Outcome, Status, Target};
+pub use checks::NodeTrust;
+pub use litter::Litter;
 pub use pods::NodePulls;
-pub use report::{CheckReport, Report, SCHEMA, Verdict};
+pub use report::{CheckReport, JunitError, Report, SCHEMA, Verdict};
 pub use verification::{CHECKS, Verification, VerifyError};
 
 /// Compiles the README's example.

@@ -1,10 +1,15 @@
 //! The result of a verification, for people and for programs.
 
+mod html;
+mod junit;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Evidence, Outcome, Status};
+
+pub use junit::JunitError;
 
 /// The name of this document's form; a form that old readers would misread gets another.
 pub const SCHEMA: &str = "kreg/v1";
@@ -96,12 +101,40 @@ impl Report {
     /// The names of nodes about which a check failed, each once, in the report's order.
     #[must_use]
     pub fn failed_nodes(&self) -> Vec<&str> {
-        let mut nodes: Vec<_> = self
-            .failures()
-            .filter_map(|check| check.node.as_deref())
-            .collect();
-        nodes.dedup();
-        nodes
+        unique(self.failures())
+    }
+
+    /// The checks that are about no node, in the report's order.
+    pub fn of_registry(&self) -> impl Iterator<Item = &CheckReport> {
+        self.checks.iter().filter(|check| check.node.is_none())
+    }
+
+    /// The checks about this node, in the report's order.
+    pub fn of_node<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a CheckReport> {
+        self.checks
+            .iter()
+            .filter(move |check| check.node.as_deref() == Some(node))
+    }
+
+    /// The names of every node that a check is about, each once, in the report's order.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<&str> {
+        unique(self.checks.iter())
+    }
+
+    /// The report as JUnit XML, in the form that Jenkins, GitLab and others read: a suite for the
+    /// registry, and one for each node.
+    ///
+    /// # Errors
+    /// [`JunitError`] if the XML cannot be written.
+    pub fn to_junit(&self) -> Result<String, JunitError> {
+        junit::write(self)
+    }
+
+    /// The report as one HTML page that needs nothing else: no script, no font, no picture.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        html::page(self)
     }
 
     /// How many checks passed, failed and were skipped.
@@ -119,6 +152,16 @@ impl Report {
             count(Status::Skipped),
         )
     }
+}
+
+fn unique<'a>(checks: impl Iterator<Item = &'a CheckReport>) -> Vec<&'a str> {
+    let mut nodes = Vec::new();
+    for node in checks.filter_map(|check| check.node.as_deref()) {
+        if !nodes.contains(&node) {
+            nodes.push(node);
+        }
+    }
+    nodes
 }
 
 fn verdict(checks: &[CheckReport], interrupted: bool) -> Verdict {
@@ -150,7 +193,7 @@ impl CheckReport {
     }
 }
 
-fn milliseconds(seconds: f64) -> f64 {
+pub(crate) fn milliseconds(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 

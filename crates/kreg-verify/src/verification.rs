@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use kreg_auth::Credentials;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::check::{Check, Context, Outcome, Status, Target, reference};
-use crate::checks;
+use crate::checks::{self, NodeCa, NodeTrust};
 use crate::cleanup::cleanup;
 use crate::dial::{Dial, PodDial};
 use crate::image::{Architecture, ProbeError, ProbeImage};
@@ -19,8 +20,9 @@ use crate::registry::{NameError, Repository, Tag, Transport, TrustError};
 use crate::report::{CheckReport, Report};
 
 /// Name and title of each built-in check, in a report's order.
-pub const CHECKS: [(&str, &str); 11] = [
+pub const CHECKS: [(&str, &str); 23] = [
     ("tls", "the certificate as served is valid under the CA"),
+    ("expiry", "no certificate ends within 7 days"),
     ("login", "the user with the right password gets in"),
     ("anonymous", "nobody gets in without a password"),
     ("wrong-password", "nobody gets in with a wrong password"),
@@ -30,10 +32,39 @@ pub const CHECKS: [(&str, &str); 11] = [
         "push",
         "an image with a digest nobody has seen can be pushed",
     ),
+    ("push-whole", "a blob goes in whole"),
+    ("push-chunked", "a blob goes in by chunks"),
+    (
+        "push-resumed",
+        "an upload goes on after its connection was lost",
+    ),
+    (
+        "mount",
+        "a layer is had in another repository without being sent",
+    ),
     ("list", "the pushed image is listed"),
+    (
+        "list-pages",
+        "lists come page by page, with nothing left out",
+    ),
     (
         "pull",
         "the pushed image comes back by digest, byte for byte",
+    ),
+    (
+        "index",
+        "each architecture finds its own image under one tag",
+    ),
+    ("delete", "an image that is deleted is gone"),
+    (
+        "stored",
+        "the certificate as served is the one that is stored",
+    ),
+    ("user", "each further user gets in"),
+    ("node-route", "every node finds the registry and reaches it"),
+    (
+        "node-ca",
+        "what every node trusts vouches for what is served",
     ),
     ("node-pull", "every node pulls the image and runs it"),
     (CLEANUP, "nothing of the proof is left behind"),
@@ -53,8 +84,10 @@ pub struct Verification {
     dial: Arc<dyn Dial>,
     repository: Option<Repository>,
     pods: Option<NodePulls>,
+    node_trust: Vec<NodeTrust>,
     only: Vec<String>,
     skip: Vec<String>,
+    extra: Vec<Box<dyn Check>>,
     more: Vec<Box<dyn Check>>,
     observer: Observer,
 }
@@ -99,8 +132,10 @@ impl Verification {
             dial,
             repository: None,
             pods: None,
+            node_trust: Vec::new(),
             only: Vec::new(),
             skip: Vec::new(),
+            extra: Vec::new(),
             more: Vec::new(),
             observer: Box::new(|_| {}),
         }
@@ -124,6 +159,29 @@ impl Verification {
     #[must_use]
     pub fn on_nodes(mut self, pulls: NodePulls) -> Verification {
         self.pods = Some(pulls);
+        self
+    }
+
+    /// Also compares what is served with the chain that is stored for the registry, leaf first.
+    #[must_use]
+    pub fn stored_chain(mut self, chain_pem: impl Into<String>) -> Verification {
+        self.extra.push(Box::new(checks::Stored::new(chain_pem)));
+        self
+    }
+
+    /// Also lets each of these users in.
+    #[must_use]
+    pub fn users(mut self, users: impl IntoIterator<Item = Credentials>) -> Verification {
+        for credentials in users {
+            self.extra.push(Box::new(checks::User::new(credentials)));
+        }
+        self
+    }
+
+    /// Also judges what was read on nodes, where somebody can read there.
+    #[must_use]
+    pub fn node_trust(mut self, read: impl IntoIterator<Item = NodeTrust>) -> Verification {
+        self.node_trust.extend(read);
         self
     }
 
@@ -196,10 +254,19 @@ impl Verification {
         };
         let context = self.context(&nodes)?;
         let mut checks = checks::all();
-        let numbered = nodes.into_iter().enumerate();
+        checks.append(&mut self.extra);
+        let pulls: Vec<NodePull> = nodes
+            .into_iter()
+            .enumerate()
+            .map(|(number, node)| NodePull::new(node, number))
+            .collect();
+        checks.extend(pulls.iter().map(|pull| boxed(pull.route())));
         checks.extend(
-            numbered.map(|(number, node)| Box::new(NodePull::new(node, number)) as Box<dyn Check>),
+            self.node_trust
+                .drain(..)
+                .map(|read| boxed(NodeCa::new(read))),
         );
+        checks.extend(pulls.into_iter().map(boxed));
         checks.append(&mut self.more);
         let checks = self.select(checks)?;
 
@@ -256,6 +323,7 @@ impl Verification {
             repository,
             tag,
             pods: self.pods.clone(),
+            litter: Arc::default(),
         })
     }
 
@@ -298,6 +366,10 @@ impl Verification {
             .filter(|check| asked(check.name()) && !left_out(check.name()))
             .collect())
     }
+}
+
+fn boxed(check: impl Check + 'static) -> Box<dyn Check> {
+    Box::new(check)
 }
 
 impl std::fmt::Debug for Verification {
@@ -410,7 +482,7 @@ fn touched(push: &CheckReport, stopped: bool) -> bool {
 }
 
 /// The architectures of the nodes that can be proven; without any, that of this machine.
-fn architectures(nodes: &[NodeFacts]) -> Vec<Architecture> {
+pub(crate) fn architectures(nodes: &[NodeFacts]) -> Vec<Architecture> {
     let mut found: Vec<_> = nodes
         .iter()
         .filter(|node| node.os == "linux")

@@ -6,6 +6,7 @@ use kreg_auth::Credentials;
 
 use super::*;
 use crate::dial::TcpDial;
+use crate::pods::NodeRoute;
 
 /// A check that ends as it is told to, and notes that it ran.
 struct Fake {
@@ -156,7 +157,7 @@ fn selecting_brings_what_is_needed_and_leaves_out_what_is_not_wanted() {
     assert_eq!(names(verification().only(["tls"])), ["tls"]);
     let rest = names(verification().skip(["tls", "push"]));
     assert!(!rest.contains(&"tls".to_owned()) && !rest.contains(&"push".to_owned()));
-    assert_eq!(rest.len(), 7);
+    assert_eq!(rest.len(), checks::all().len() - 2);
 }
 
 #[test]
@@ -182,7 +183,14 @@ fn the_list_of_checks_is_the_truth() {
         .map(|c| (c.name().to_owned(), c.title()))
         .collect();
     assert_eq!(listed[..real.len()], real);
-    assert_eq!(CHECKS[real.len()].0, NodePull::NAME);
+    let rest: Vec<_> = CHECKS[real.len()..].iter().map(|(name, _)| *name).collect();
+    let made = [NodeRoute::NAME, NodeCa::NAME, NodePull::NAME];
+    assert_eq!(rest, [&["stored", "user"][..], &made, &[CLEANUP]].concat());
+    let extra = verification()
+        .stored_chain("")
+        .users([Credentials::new("u", "p").unwrap()]);
+    let extra: Vec<_> = extra.extra.iter().map(|check| check.name()).collect();
+    assert_eq!(extra, ["stored", "user"]);
 }
 
 #[tokio::test]

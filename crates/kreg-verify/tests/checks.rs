@@ -12,7 +12,7 @@ mod common;
 use common::{Registry, Setup};
 use kreg_pki::{Authority, AuthorityRequest};
 use kreg_verify::dial::TcpDial;
-use kreg_verify::{CheckReport, Report, Status, Target, Verdict, Verification};
+use kreg_verify::{CheckReport, NodeTrust, Report, Status, Target, Verdict, Verification};
 use std::sync::Arc;
 
 async fn verify(registry: &Registry) -> Report {
@@ -114,7 +114,93 @@ async fn clearing_up_leaves_no_tag_where_the_registry_deletes_and_says_so_where_
             .message
             .contains("deletion is off")
     );
-    assert_eq!(keeping.client().tags(&repository).await.unwrap().len(), 1);
+    assert_eq!(check(&report, "delete").status, Status::Skipped);
+    assert!(check(&report, "delete").message.contains("deletion is off"));
+    let tags = keeping.client().tags(&repository).await.unwrap();
+    let kinds: Vec<_> = tags
+        .iter()
+        .filter_map(|tag| tag.split('-').next())
+        .collect();
+    assert_eq!(kinds, ["delete", "index", "probe"]);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn what_is_stored_or_trusted_elsewhere_is_compared_with_what_is_served() {
+    let setup = Setup::default();
+    let registry = Registry::start(Setup::default()).await;
+    let ca = registry.authority.certificate_pem();
+    let other = Authority::generate(&AuthorityRequest::new("other")).unwrap();
+    let read = |node: &str, pem: &str| NodeTrust {
+        node: node.to_owned(),
+        files: Ok(vec![("/etc/ca.crt".to_owned(), pem.to_owned())]),
+    };
+    let verification = |target: Target| {
+        Verification::new(target, registry.dial()).only(["stored", "user", "node-ca"])
+    };
+    let good = verification(registry.target())
+        .stored_chain(registry.chain_pem.clone())
+        .users([registry.user.clone()])
+        .node_trust([read("n1", &ca)])
+        .run()
+        .await
+        .unwrap();
+    assert_eq!(good.verdict, Verdict::Pass, "{good:#?}");
+    assert_eq!(
+        names(&good, Status::Pass),
+        ["stored", "user", "node-ca", "cleanup"]
+    );
+
+    let unreadable = NodeTrust {
+        node: "n4".to_owned(),
+        files: Err("no route to host".to_owned()),
+    };
+    let stranger = kreg_auth::Credentials::new("ann", "hunter2").unwrap();
+    let both = format!("{ca}{}", other.certificate_pem());
+    let bad = verification(Target {
+        ca_pem: both,
+        ..registry.target()
+    })
+    .stored_chain(common::leaf(&setup, &registry.authority).chain_pem())
+    .users([stranger])
+    .node_trust([
+        read("n1", &other.certificate_pem()),
+        read("n2", &ca),
+        read("n3", "nothing"),
+        unreadable,
+    ])
+    .run()
+    .await
+    .unwrap();
+    assert_fails(&bad, "stored", &["another certificate", "restart"]);
+    assert_fails(&bad, "user", &["401", "htpasswd"]);
+    assert_eq!(bad.failed_nodes(), ["n1", "n2", "n3", "n4"]);
+    for (node, words) in [
+        ("n1", "does not vouch"),
+        ("n2", "lacks"),
+        ("n3", "/etc/ca.crt"),
+        ("n4", "no route to host"),
+    ] {
+        let check = bad.of_node(node).next().unwrap();
+        assert!(check.message.contains(words), "{check}");
+    }
+    assert!(!format!("{bad:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn a_certificate_that_ends_soon_fails_by_itself() {
+    let report = verify_setup(Setup {
+        issued: (-85, 90),
+        ..Setup::default()
+    })
+    .await;
+    assert_eq!(names(&report, Status::Fail), ["expiry"]);
+    assert_fails(
+        &report,
+        "expiry",
+        &["the leaf ends in 4 days", "kreg cert renew"],
+    );
 }
 
 #[tokio::test]
@@ -211,7 +297,21 @@ async fn a_wrong_password_of_ours_fails_login_and_skips_what_builds_on_it() {
         .unwrap();
     assert_eq!(names(&report, Status::Fail), ["login"]);
     assert_fails(&report, "login", &["401", "htpasswd"]);
-    assert_eq!(names(&report, Status::Skipped), ["push", "list", "pull"]);
+    assert_eq!(
+        names(&report, Status::Skipped),
+        [
+            "push",
+            "push-whole",
+            "push-chunked",
+            "push-resumed",
+            "mount",
+            "list",
+            "list-pages",
+            "pull",
+            "index",
+            "delete"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -245,8 +345,21 @@ async fn a_read_only_registry_fails_the_push_with_its_reason() {
         ..Setup::default()
     })
     .await;
-    assert_eq!(names(&report, Status::Fail), ["push"]);
-    assert_fails(&report, "push", &["405", "read-only"]);
+    let failed = names(&report, Status::Fail);
+    assert_eq!(
+        failed,
+        [
+            "push",
+            "push-whole",
+            "push-chunked",
+            "push-resumed",
+            "index",
+            "delete"
+        ]
+    );
+    for name in failed {
+        assert_fails(&report, name, &["405", "read-only"]);
+    }
     assert_eq!(check(&report, "list").status, Status::Skipped);
 }
 

@@ -15,7 +15,7 @@ mod status;
 pub(crate) mod tunnel;
 mod up;
 mod user;
-mod verify;
+pub(crate) mod verify;
 
 use std::process::ExitCode;
 

@@ -20,6 +20,34 @@ pub struct Anonymous;
 #[derive(Clone, Copy, Debug)]
 pub struct WrongPassword;
 
+/// One more user gets in, by name.
+#[derive(Clone, Debug)]
+pub struct User {
+    credentials: Credentials,
+}
+
+impl User {
+    /// The check for this user.
+    #[must_use]
+    pub fn new(credentials: Credentials) -> User {
+        User { credentials }
+    }
+}
+
+impl Check for User {
+    fn name(&self) -> &str {
+        "user"
+    }
+
+    fn title(&self) -> String {
+        format!("user {} gets in", self.credentials.username())
+    }
+
+    fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { entry(context, &self.credentials).await })
+    }
+}
+
 impl Check for Login {
     fn name(&self) -> &str {
         "login"
@@ -30,16 +58,7 @@ impl Check for Login {
     }
 
     fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            let user = context.target.credentials.username();
-            match context.client().ping().await {
-                Ok(answer) if answer.status == StatusCode::OK => {
-                    Outcome::pass(format!("200 for user {user}"))
-                }
-                Ok(answer) => Outcome::failed_by(&answer.into_error()),
-                Err(error) => Outcome::failed_by(&error),
-            }
-        })
+        Box::pin(async move { entry(context, &context.target.credentials).await })
     }
 }
 
@@ -80,6 +99,18 @@ impl Check for WrongPassword {
                 Err(error) => Outcome::failed_by(&error),
             }
         })
+    }
+}
+
+async fn entry(context: &Context, credentials: &Credentials) -> Outcome {
+    let user = credentials.username();
+    let client = context.anonymous().with_credentials(credentials);
+    match client.ping().await {
+        Ok(answer) if answer.status == StatusCode::OK => {
+            Outcome::pass(format!("200 for user {user}"))
+        }
+        Ok(answer) => Outcome::failed_by(&answer.into_error()),
+        Err(error) => Outcome::failed_by(&error),
     }
 }
 

@@ -208,11 +208,8 @@ async fn pull(context: &Context) -> Result<Outcome, RegistryError> {
             nonces.len()
         )));
     }
-    Ok(Outcome::pass(format!(
-        "{} with nonce {}",
-        context.image.digest(),
-        context.image.nonce()
-    )))
+    let words = format!("with its nonce {}", context.image.nonce());
+    Ok(Outcome::pass(words).with("digest", context.image.digest().as_str()))
 }
 
 #[derive(Deserialize)]

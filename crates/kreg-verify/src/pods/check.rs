@@ -1,28 +1,61 @@
 //! The proof for one node: pulled there by its kubelet, run there, and the right line printed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{Stream, TryStreamExt, pin_mut};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, LogParams, PostParams};
+use kube::api::{Api, DeleteParams, LogParams, PostParams};
 use kube::runtime::watcher;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::events::{events_of, telling};
 use super::progress::Progress;
-use super::{NodeFacts, NodePulls, PullFailure, pod};
+use super::{NodeFacts, NodePulls, NodeRoute, PullFailure, pod};
 use crate::check::{Check, Context, Outcome};
 
 /// One node pulls the fresh image by its digest and runs it.
 #[derive(Clone, Debug)]
 pub struct NodePull {
-    node: NodeFacts,
+    attempt: Arc<Attempt>,
+}
+
+/// One Pod on one node, started once, whoever asks for it first.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) node: NodeFacts,
     number: usize,
+    seen: OnceCell<Result<Seen, Outcome>>,
+}
+
+/// What became of the Pod.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) end: End,
+    pub(super) events: Vec<String>,
+    log: String,
+    image_id: Option<String>,
+    pod: String,
+}
+
+#[cfg(test)]
+impl Seen {
+    pub(super) fn new(end: End, events: Vec<String>) -> Seen {
+        Seen {
+            end,
+            events,
+            log: String::new(),
+            image_id: None,
+            pod: "kreg-verify-0".to_owned(),
+        }
+    }
 }
 
 /// How a Pod ended, for the judgement.
-enum End {
+#[derive(Clone, Debug)]
+pub(super) enum End {
     Exited(i32),
     Stuck(String),
     PullFailed(PullFailure, String),
@@ -37,7 +70,52 @@ impl NodePull {
     /// The check for this node; `number` tells a run's Pods apart.
     #[must_use]
     pub fn new(node: NodeFacts, number: usize) -> NodePull {
-        NodePull { node, number }
+        NodePull {
+            attempt: Arc::new(Attempt {
+                node,
+                number,
+                seen: OnceCell::new(),
+            }),
+        }
+    }
+
+    /// The check of the way that the pull takes, by the same Pod.
+    #[must_use]
+    pub fn route(&self) -> NodeRoute {
+        NodeRoute::new(Arc::clone(&self.attempt))
+    }
+
+    fn judge(&self, context: &Context, pulls: &NodePulls, seen: &Seen) -> Outcome {
+        let line = context.image.line();
+        let mut outcome = judge(&seen.end, &seen.log, &line, &seen.events, pulls.timeout);
+        for event in &seen.events {
+            outcome = outcome.with("kubelet event", event.as_str());
+        }
+        if let Some(id) = &seen.image_id {
+            outcome = outcome.with("image on the node", id.as_str());
+        }
+        let node = &self.attempt.node;
+        outcome
+            .with(
+                "node",
+                format!("{}, kubelet {}", node.runtime, node.kubelet),
+            )
+            .with("pod", format!("{}/{}", pulls.namespace, seen.pod))
+    }
+}
+
+impl Attempt {
+    /// What the Pod showed; `Err` if none could be tried.
+    pub(super) async fn seen(
+        &self,
+        context: &Context,
+        pulls: &NodePulls,
+    ) -> Result<&Seen, Outcome> {
+        if let Some(obstacle) = self.obstacle() {
+            return Err(obstacle);
+        }
+        let seen = self.seen.get_or_init(|| self.make(context, pulls)).await;
+        seen.as_ref().map_err(Outcome::clone)
     }
 
     /// Why no Pod can be tried on this node, if so.
@@ -60,42 +138,32 @@ impl NodePull {
             .map(|error| Outcome::failed_by(error))
     }
 
-    async fn prove(&self, context: &Context, pulls: &NodePulls) -> Outcome {
+    async fn make(&self, context: &Context, pulls: &NodePulls) -> Result<Seen, Outcome> {
         let run = context.image.nonce().short();
         let name = format!("kreg-verify-{run}-{}", self.number);
         let wanted = pod(pulls, &run, &name, &self.node.name, &context.reference());
         let pods = pulls.api();
         let started = Instant::now();
-        let created = match create(&pods, &wanted).await {
-            Ok(created) => created,
-            Err(error) => {
-                return Outcome::fail(format!(
-                    "cannot create pod {}/{name}: {}",
-                    pulls.namespace,
-                    crate::registry::with_causes(&error)
-                ));
-            }
-        };
+        let created = create(&pods, &wanted).await.map_err(|error| {
+            Outcome::fail(format!(
+                "cannot create pod {}/{name}: {}",
+                pulls.namespace,
+                crate::registry::with_causes(&error)
+            ))
+        })?;
         let (end, last) = wait(&pods, &name, started + pulls.timeout).await;
         let log = match end {
             End::Exited(0) => read_log(&pods, &name, &context.image.line()).await,
             _ => String::new(),
         };
         let pod = last.unwrap_or(created);
-        let events = events(pulls, &pod, matches!(end, End::Exited(0))).await;
-        let mut outcome = judge(&end, &log, &context.image.line(), &events, pulls.timeout);
-        for event in events {
-            outcome = outcome.with("kubelet event", event);
-        }
-        if let Some(id) = image_id(&pod) {
-            outcome = outcome.with("image on the node", id);
-        }
-        outcome
-            .with(
-                "node",
-                format!("{}, kubelet {}", self.node.runtime, self.node.kubelet),
-            )
-            .with("pod", format!("{}/{name}", pulls.namespace))
+        Ok(Seen {
+            events: events(pulls, &pod, matches!(end, End::Exited(0))).await,
+            image_id: image_id(&pod),
+            pod: name,
+            log,
+            end,
+        })
     }
 }
 
@@ -105,11 +173,11 @@ impl Check for NodePull {
     }
 
     fn title(&self) -> String {
-        format!("{} pulls the image and runs it", self.node.name)
+        format!("{} pulls the image and runs it", self.attempt.node.name)
     }
 
     fn node(&self) -> Option<&str> {
-        Some(&self.node.name)
+        Some(&self.attempt.node.name)
     }
 
     fn after(&self) -> &[&str] {
@@ -118,12 +186,56 @@ impl Check for NodePull {
 
     fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            match (self.obstacle(), &context.pods) {
-                (Some(outcome), _) => outcome,
-                (None, None) => Outcome::skipped("no cluster was given to start pods in"),
-                (None, Some(pulls)) => self.prove(context, pulls).await,
+            let Some(pulls) = &context.pods else {
+                return Outcome::skipped("no cluster was given to start pods in");
+            };
+            match self.attempt.seen(context, pulls).await {
+                Ok(seen) => self.judge(context, pulls, seen),
+                Err(outcome) => outcome,
             }
         })
+    }
+}
+
+/// How one Pod of a watch ended.
+#[derive(Clone, Debug)]
+pub(crate) enum PullEnd {
+    /// Its image was pulled and ran.
+    Ran,
+    /// The pull failed, if only once.
+    Failed(PullFailure, String),
+    /// Neither in time.
+    TimedOut(String),
+    /// It could not be started, or went before its end.
+    NoPod(String),
+}
+
+/// Starts one Pod, sees it to its end or to the first failure of its pull, and takes it away.
+pub(crate) async fn try_pull(
+    pulls: &NodePulls,
+    run: &str,
+    name: &str,
+    node: &str,
+    image: &str,
+) -> PullEnd {
+    let pods = pulls.api();
+    let deadline = Instant::now() + pulls.timeout;
+    if let Err(error) = create(&pods, &pod(pulls, run, name, node, image)).await {
+        return PullEnd::NoPod(crate::registry::with_causes(&error));
+    }
+    let news = watcher::watch_object(pods.clone(), name);
+    let (end, _) = follow(news, deadline, Patience::None).await;
+    // Whatever it says: the end of the watch sweeps what is left.
+    let _ = pods
+        .delete(name, &DeleteParams::default().grace_period(0))
+        .await;
+    match end {
+        End::Exited(0) => PullEnd::Ran,
+        // It was pulled, and the registry is not to blame for the rest.
+        End::Exited(code) => PullEnd::NoPod(format!("the program ended with code {code}")),
+        End::PullFailed(kind, words) => PullEnd::Failed(kind, root_cause(&words).to_owned()),
+        End::TimedOut(words) => PullEnd::TimedOut(words),
+        End::Stuck(words) | End::Lost(words) => PullEnd::NoPod(words),
     }
 }
 
@@ -145,12 +257,22 @@ async fn create(pods: &Api<Pod>, wanted: &Pod) -> Result<Pod, kube::Error> {
 /// Follows the Pod until its fate is decided, and returns it as last seen.
 async fn wait(pods: &Api<Pod>, name: &str, deadline: Instant) -> (End, Option<Pod>) {
     let news = watcher::watch_object(pods.clone(), name);
-    follow(news, deadline).await
+    follow(news, deadline, Patience::OfKubelet).await
+}
+
+/// What is made of a failed pull that the kubelet will try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// It is waited for, where it may well succeed.
+    OfKubelet,
+    /// It counts.
+    None,
 }
 
 async fn follow(
     news: impl Stream<Item = watcher::Result<Option<Pod>>>,
     deadline: Instant,
+    patience: Patience,
 ) -> (End, Option<Pod>) {
     pin_mut!(news);
     let mut last = None;
@@ -176,7 +298,9 @@ async fn follow(
         match progress {
             Progress::Exited(code) => return (End::Exited(code), last),
             Progress::Stuck(words) => return (End::Stuck(words), last),
-            Progress::PullFailed { kind, message } if !kind.may_pass() => {
+            Progress::PullFailed { kind, message }
+                if patience == Patience::None || !kind.may_pass() =>
+            {
                 return (End::PullFailed(kind, message), last);
             }
             Progress::PullFailed { message, .. } => trouble = message,
@@ -276,7 +400,7 @@ fn judge(end: &End, log: &str, line: &str, events: &[String], limit: Duration) -
 
 /// The innermost part of a runtime's message; it wraps errors in the image's name, in quotes, each
 /// time. The whole stands in the evidence.
-fn root_cause(words: &str) -> &str {
+pub(super) fn root_cause(words: &str) -> &str {
     let wrapped = words.rmatch_indices("\": ").find(|(at, _)| {
         words[..*at]
             .rsplit('"')

@@ -34,14 +34,18 @@ fn waiting(reason: &str, message: &str) -> Pod {
 
 async fn end_of(news: Vec<Option<Pod>>) -> End {
     let news = stream::iter(news.into_iter().map(Ok)).chain(stream::pending());
-    follow(news, Instant::now() + Duration::from_millis(50))
-        .await
-        .0
+    follow(
+        news,
+        Instant::now() + Duration::from_millis(50),
+        Patience::OfKubelet,
+    )
+    .await
+    .0
 }
 
 #[test]
 fn nodes_where_nothing_can_be_tried_are_told_apart() {
-    let of = |facts| NodePull::new(facts, 0).obstacle();
+    let of = |facts| NodePull::new(facts, 0).attempt.obstacle();
     assert_eq!(of(facts()), None);
     let down = of(NodeFacts {
         ready: Err("Kubelet stopped posting".into()),

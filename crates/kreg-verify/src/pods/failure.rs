@@ -72,6 +72,21 @@ impl PullFailure {
             .map_or(PullFailure::Other, |(_, kind)| *kind)
     }
 
+    /// One word for it, such as `no-such-host`; what failures are counted by.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            PullFailure::Certificate => "certificate",
+            PullFailure::HttpForHttps => "http-for-https",
+            PullFailure::Unauthorized => "unauthorized",
+            PullFailure::NoSuchHost => "no-such-host",
+            PullFailure::NotFound => "not-found",
+            PullFailure::NoPlatform => "no-platform",
+            PullFailure::Unreachable => "unreachable",
+            PullFailure::Other => "other",
+        }
+    }
+
     /// Whether the kubelet's next attempt may well succeed by itself: routes to a new Service take a
     /// moment to reach every node. A refused certificate or password stays refused.
     #[must_use]

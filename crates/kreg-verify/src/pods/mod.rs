@@ -6,6 +6,7 @@ mod failure;
 mod manifest;
 mod nodes;
 mod progress;
+mod route;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -15,10 +16,12 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 
 pub use check::NodePull;
+pub(crate) use check::{PullEnd, try_pull};
 pub use failure::PullFailure;
 pub use manifest::pod;
 pub use nodes::{NodeFacts, list_nodes};
 pub use progress::Progress;
+pub use route::NodeRoute;
 pub(crate) use sweep::remove_pods;
 
 /// The label whose value is the run's nonce; what a run clears away it finds by this.

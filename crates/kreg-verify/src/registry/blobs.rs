@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::client::{Answer, Body, RegistryClient, full};
+use super::client::{Body, RegistryClient, full};
 use super::error::RegistryError;
-use super::location::{location, with_query};
+use super::location::with_query;
 use super::name::Repository;
 use crate::image::Digest;
 
-const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+pub(super) const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// A stream slower than this many bytes in a second is given up.
 const SLOWEST_BYTES_PER_SECOND: u64 = 64 << 10;
@@ -57,11 +57,7 @@ impl RegistryClient {
     ) -> Result<Digest, RegistryError> {
         let digest = Digest::of(&bytes);
         let upload = self.begin_upload(repository).await?;
-        let path = with_query(&upload, "digest", digest.as_str());
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, OCTETS)]);
-        self.ask(Method::PUT, &path, headers, bytes)
-            .await?
-            .expect(&[StatusCode::CREATED])?;
+        self.finish_upload(&upload, bytes, &digest).await?;
         Ok(digest)
     }
 
@@ -77,25 +73,12 @@ impl RegistryClient {
     ) -> Result<Digest, RegistryError> {
         let digest = Digest::of(&bytes);
         let mut upload = self.begin_upload(repository).await?;
-        let mut sent = 0;
-        while sent < bytes.len() {
-            let end = bytes.len().min(sent + chunk.max(1));
-            let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, OCTETS)]);
-            // Both ends inclusive, without RFC 9110's unit: the distribution specification's form.
-            if let Ok(range) = HeaderValue::from_str(&format!("{sent}-{}", end - 1)) {
-                headers.insert(CONTENT_RANGE, range);
-            }
-            let answer = self
-                .ask(Method::PATCH, &upload, headers, bytes.slice(sent..end))
-                .await?
-                .expect(&[StatusCode::ACCEPTED])?;
-            upload = location(&answer, self.host())?;
-            sent = end;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let part = rest.split_to(rest.len().min(chunk.max(1)));
+            upload = self.send_chunk(&upload, part).await?;
         }
-        let path = with_query(&upload, "digest", digest.as_str());
-        self.ask(Method::PUT, &path, HeaderMap::new(), Bytes::new())
-            .await?
-            .expect(&[StatusCode::CREATED])?;
+        self.finish_upload(&upload, Bytes::new(), &digest).await?;
         Ok(digest)
     }
 
@@ -112,7 +95,7 @@ impl RegistryClient {
         content: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     ) -> Result<(), RegistryError> {
         let upload = self.begin_upload(repository).await?;
-        let path = with_query(&upload, "digest", digest.as_str());
+        let path = with_query(upload.location(), "digest", digest.as_str());
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, OCTETS)]);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
         let body: Body = StreamBody::new(content.map(|part| part.map(Frame::data))).boxed_unsync();
@@ -185,45 +168,19 @@ impl RegistryClient {
         }
     }
 
-    /// Whether the registry takes pushes now: begins an upload and cancels it. `false` from one that was
-    /// made read-only (405 `UNSUPPORTED`).
+    /// Deletes a blob from a repository; its bytes go with the next garbage collection.
     ///
     /// # Errors
-    /// [`RegistryError`] for any other answer.
-    pub async fn takes_pushes(&self, repository: &Repository) -> Result<bool, RegistryError> {
-        let answer = self.try_upload(repository).await?;
-        match answer.status {
-            StatusCode::METHOD_NOT_ALLOWED => Ok(false),
-            _ => answer.expect(&[StatusCode::ACCEPTED]).map(|_| true),
-        }
-    }
-
-    /// Begins an upload and calls it off: whether the registry takes pushes, found out without
-    /// leaving anything in it. The answer is that to `POST /v2/<name>/blobs/uploads/`, whatever it
-    /// is.
-    ///
-    /// # Errors
-    /// [`RegistryError`] only if there was no answer.
-    pub async fn try_upload(&self, repository: &Repository) -> Result<Answer, RegistryError> {
-        let path = format!("/v2/{repository}/blobs/uploads/");
-        let answer = self
-            .ask(Method::POST, &path, HeaderMap::new(), Bytes::new())
-            .await?;
-        if answer.status == StatusCode::ACCEPTED
-            && let Ok(upload) = location(&answer, self.host())
-        {
-            self.ask(Method::DELETE, &upload, HeaderMap::new(), Bytes::new())
-                .await?;
-        }
-        Ok(answer)
-    }
-
-    async fn begin_upload(&self, repository: &Repository) -> Result<String, RegistryError> {
-        let path = format!("/v2/{repository}/blobs/uploads/");
-        let answer = self
-            .ask(Method::POST, &path, HeaderMap::new(), Bytes::new())
+    /// [`RegistryError::Refused`] with 405 where deletion is off, which is the registry's default.
+    pub async fn delete_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<(), RegistryError> {
+        let path = format!("/v2/{repository}/blobs/{digest}");
+        self.ask(Method::DELETE, &path, HeaderMap::new(), Bytes::new())
             .await?
-            .expect(&[StatusCode::ACCEPTED])?;
-        location(&answer, self.host())
+            .expect(&[StatusCode::ACCEPTED, StatusCode::OK, StatusCode::NO_CONTENT])
+            .map(drop)
     }
 }

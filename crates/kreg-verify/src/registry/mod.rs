@@ -12,6 +12,7 @@ mod location;
 mod manifests;
 mod name;
 mod tls;
+mod upload;
 
 pub use archive::{ArchiveError, Pushed};
 pub use client::{Answer, RegistryClient, Transport};
@@ -21,3 +22,4 @@ pub use error::{ApiError, RegistryError};
 pub use layout::{LayoutError, Pulled};
 pub use name::{NameError, Reference, Repository, Tag};
 pub use tls::{ServedChain, TlsFault, TrustError, client_config, roots_of_pem, served_chain};
+pub use upload::Upload;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kreg_auth::{Cost, Credentials, Htpasswd, RegistryHost};
-use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
+use kreg_pki::{Authority, AuthorityRequest, Issuer, Leaf, LeafRequest};
 use kreg_verify::Target;
 use kreg_verify::dial::TcpDial;
 use kreg_verify::registry::{RegistryClient, Transport};
@@ -50,13 +50,16 @@ pub struct Registry {
     pub port: u16,
     pub authority: Authority,
     pub user: Credentials,
+    /// The chain that it serves, leaf first; empty without TLS.
+    pub chain_pem: String,
 }
 
 impl Registry {
     pub async fn start(setup: Setup) -> Registry {
         let authority = Authority::generate(&AuthorityRequest::new("kreg-verify-test")).unwrap();
         let user = Credentials::new("myuser", "mypasswd").unwrap();
-        let container = request(&setup, &authority, &user)
+        let chain = setup.tls.then(|| leaf(&setup, &authority));
+        let container = request(&setup, chain.as_ref(), &user)
             .start()
             .await
             .expect("Docker with image kreg.test/registry:2.8.2");
@@ -66,6 +69,7 @@ impl Registry {
             port,
             authority,
             user,
+            chain_pem: chain.map(|leaf| leaf.chain_pem()).unwrap_or_default(),
         }
     }
 
@@ -90,9 +94,18 @@ impl Registry {
     }
 }
 
+pub fn leaf(setup: &Setup, authority: &Authority) -> Leaf {
+    let issued = time::OffsetDateTime::now_utc() + time::Duration::days(setup.issued.0);
+    let leaf = LeafRequest::new("docker-registry")
+        .sans(setup.names.iter().map(|name| name.parse().unwrap()))
+        .issued_at(issued)
+        .validity_days(setup.issued.1);
+    authority.issue(&leaf).unwrap()
+}
+
 fn request(
     setup: &Setup,
-    authority: &Authority,
+    leaf: Option<&Leaf>,
     user: &Credentials,
 ) -> ContainerRequest<GenericImage> {
     let mut request = GenericImage::new("kreg.test/registry", "2.8.2")
@@ -100,13 +113,7 @@ fn request(
         .with_wait_for(WaitFor::message_on_stderr("listening on "))
         .with_startup_timeout(Duration::from_secs(60))
         .with_env_var("OTEL_TRACES_EXPORTER", "none");
-    if setup.tls {
-        let issued = time::OffsetDateTime::now_utc() + time::Duration::days(setup.issued.0);
-        let leaf = LeafRequest::new("docker-registry")
-            .sans(setup.names.iter().map(|name| name.parse().unwrap()))
-            .issued_at(issued)
-            .validity_days(setup.issued.1);
-        let leaf = authority.issue(&leaf).unwrap();
+    if let Some(leaf) = leaf {
         request = request
             .with_copy_to("/certs/tls.crt", leaf.chain_pem().into_bytes())
             .with_copy_to(

@@ -1,0 +1,123 @@
+//! `kreg verify`: the proof on its own, with reports, and as a watch.
+
+mod node_trust;
+mod report;
+mod users;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use kreg_verify::CHECKS;
+
+use crate::app::App;
+use crate::args::{TargetArgs, duration};
+use crate::error::{Ending, Error};
+use crate::output;
+use crate::proof::{self, Keys, Wanted};
+use crate::session::Session;
+use report::ReportFile;
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Only these nodes
+    #[arg(long = "node", value_name = "NODE")]
+    pub(crate) nodes: Vec<String>,
+
+    /// Only these checks, and what they build on
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = names())]
+    only: Vec<String>,
+
+    /// All checks but these, and what builds on them
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = names(), hide_possible_values = true)]
+    skip: Vec<String>,
+
+    /// Also write a report: junit=FILE, html=FILE or json=FILE; may be repeated
+    #[arg(long = "report", value_name = "KIND=FILE")]
+    reports: Vec<ReportFile>,
+
+    /// Also let these users in: a file with a line `name:password` for each, or `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
+
+    /// Also read, by ssh, what every node trusts, and judge it against what is served
+    #[arg(long)]
+    node_files: bool,
+
+    #[command(flatten)]
+    watch: WatchArgs,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Watch")]
+struct WatchArgs {
+    /// Keep pulling a fresh image on every node, and count; ends on Ctrl-C, with 4 if a pull failed
+    #[arg(long, conflicts_with_all = ["only", "skip", "reports", "users", "node_files"])]
+    watch: bool,
+
+    /// Time between two pulls on a node, at least 1s; each costs the registry about four
+    /// requests with a password, and the node one Pod
+    #[arg(long, value_parser = duration, default_value = "2s", requires = "watch", value_name = "TIME")]
+    every: Duration,
+
+    /// End by itself after this time
+    #[arg(long = "for", value_parser = duration, requires = "watch", value_name = "TIME")]
+    length: Option<Duration>,
+
+    /// Keep the counts in this file, for node_exporter's textfile collector (name it *.prom)
+    #[arg(long, requires = "watch", value_name = "FILE")]
+    metrics: Option<PathBuf>,
+}
+
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(CHECKS.map(|(name, title)| {
+        let value = clap::builder::PossibleValue::new(name);
+        value.help(title)
+    }))
+}
+
+pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
+    // Files first: a bad one costs no proof.
+    let users = match &args.users {
+        Some(file) => users::read(file)?,
+        None => Vec::new(),
+    };
+    let session = Session::open(app, &args.target, true).await?;
+    let state = session.existing().await?;
+    let Some(bundle_pem) = &state.ca_bundle_pem else {
+        return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
+    };
+    let credentials = proof::held_credentials(&session, &state)?;
+    let keys = Keys {
+        bundle_pem,
+        credentials: &credentials,
+    };
+    if args.watch.watch {
+        return watch::run(app, &session, &keys, &args.nodes, &args.watch).await;
+    }
+    let node_trust = match args.node_files {
+        true => node_trust::read(app, &session, &state, &args.nodes)?,
+        false => Vec::new(),
+    };
+    let wanted = Wanted {
+        nodes: args.nodes.clone(),
+        only: args.only.clone(),
+        skip: args.skip.clone(),
+        stored_chain: state.tls_chain_pem.clone(),
+        users,
+        node_trust,
+    };
+    let proof = proof::prove_as(app, &session, &session.spec, &keys, wanted).await?;
+    for report in &args.reports {
+        let step = app.progress.step("report");
+        report.write(proof.report())?;
+        step.done(report.to_string());
+    }
+    output::whole(app.global.output, proof.report(), |_| proof.table())?;
+    proof.judge()
+}

@@ -1,0 +1,197 @@
+//! What lies in one repository is had in another, and lists come page by page.
+
+use futures::future::BoxFuture;
+
+use crate::check::{Check, Context, Outcome};
+use crate::registry::{RegistryError, Repository};
+
+/// A layer is taken over from another repository without being sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Mount;
+
+/// The catalogue and the tags come page by page, each name once and none left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages;
+
+/// Most pages that are turned; a big registry's list is not read to its end by ones.
+const PAGES: usize = 3;
+
+impl Check for Mount {
+    fn name(&self) -> &str {
+        "mount"
+    }
+
+    fn title(&self) -> String {
+        "a layer is had in another repository without being sent".to_owned()
+    }
+
+    fn after(&self) -> &[&str] {
+        &["push"]
+    }
+
+    fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match mount(context).await {
+                Ok(outcome) => outcome,
+                Err(error) => Outcome::failed_by(&error),
+            }
+        })
+    }
+}
+
+async fn mount(context: &Context) -> Result<Outcome, RegistryError> {
+    let (client, from) = (context.client(), &context.repository);
+    let to: Repository = match format!("{from}/mount").parse() {
+        Ok(to) => to,
+        Err(error) => return Ok(Outcome::failed_by(&error)),
+    };
+    let Some(blob) = context.image.blobs().first() else {
+        return Ok(Outcome::skipped("the probe image has no blob"));
+    };
+    context.litter.blob(&to, &blob.digest);
+    if !client.mount_blob(&to, &blob.digest, from).await? {
+        return Ok(Outcome::skipped(
+            "the registry does not mount; clients send such a layer once more, which works as well",
+        ));
+    }
+    let mut back = Vec::new();
+    client.pull_blob(&to, &blob.digest, &mut back).await?;
+    Ok(
+        Outcome::pass(format!("{} bytes of {from} in {to}", back.len()))
+            .with("blob", blob.digest.as_str()),
+    )
+}
+
+impl Check for Pages {
+    fn name(&self) -> &str {
+        "list-pages"
+    }
+
+    fn title(&self) -> String {
+        "lists come page by page, with nothing left out".to_owned()
+    }
+
+    // With `mount` there are two repositories at least, so that there is a page to turn.
+    fn after(&self) -> &[&str] {
+        &["push", "mount"]
+    }
+
+    fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match pages(context).await {
+                Ok(outcome) => outcome,
+                Err(error) => Outcome::failed_by(&error),
+            }
+        })
+    }
+}
+
+async fn pages(context: &Context) -> Result<Outcome, RegistryError> {
+    let (client, repository) = (context.client(), &context.repository);
+    let whole = client.catalog().await?;
+    let Some(place) = whole.iter().position(|name| name == repository.as_str()) else {
+        return Ok(Outcome::fail(format!(
+            "{repository} is not in the catalogue, though it was just pushed to"
+        )));
+    };
+    let last = place.checked_sub(1).map(|before| whole[before].as_str());
+    let turned = client.catalog_pages(1, last, PAGES).await?;
+    let catalog = match judge(&turned, &whole[place..], PAGES) {
+        Ok(words) => words,
+        Err(why) => return Ok(Outcome::fail(format!("the catalogue {why}"))),
+    };
+    let tags = client.tags(repository).await?;
+    let Some(place) = tags.iter().position(|name| name == context.tag.as_str()) else {
+        return Ok(Outcome::fail(format!(
+            "{repository} does not list {}, though it was just pushed",
+            context.tag
+        )));
+    };
+    let last = place.checked_sub(1).map(|before| tags[before].as_str());
+    let turned = client.tag_pages(repository, 1, last, PAGES).await?;
+    let tags = match turned.as_slice() {
+        // distribution 2.8 gives every tag at once, whatever is asked for; all of them is enough.
+        [all] if tags.iter().all(|tag| all.contains(tag)) => {
+            "all tags in one page, as distribution 2 gives them".to_owned()
+        }
+        turned => match judge(turned, &tags[place..], PAGES) {
+            Ok(words) => format!("tags {words}"),
+            Err(why) => return Ok(Outcome::fail(format!("the list of tags {why}"))),
+        },
+    };
+    Ok(Outcome::pass(format!("catalogue {catalog}; {tags}")))
+}
+
+/// Whether pages of one name each are the names that come next, as far as pages were turned. Names
+/// that came or went meanwhile, in other hands, are not the pages' fault.
+fn judge(pages: &[Vec<String>], wanted: &[String], most: usize) -> Result<String, String> {
+    if let Some(page) = pages.iter().find(|page| page.len() > 1) {
+        return Err(format!("gave {} names in a page for one", page.len()));
+    }
+    let names: Vec<&String> = pages.iter().flatten().collect();
+    if names.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return Err(format!("is out of order or repeats itself: {names:?}"));
+    }
+    let end = names.last();
+    let passed = |name: &&String| end.is_some_and(|end| name <= end);
+    let missing: Vec<_> = wanted
+        .iter()
+        .filter(passed)
+        .filter(|name| !names.contains(name))
+        .collect();
+    let due = wanted.len().min(most);
+    match (missing.as_slice(), names.len() < due) {
+        ([], false) => Ok(format!("in {} of one name each", count(names.len()))),
+        ([], true) => Err(format!(
+            "ended after {}, and {due} names were due: its Link header leads nowhere",
+            count(names.len())
+        )),
+        (missing, _) => Err(format!("leaves out {missing:?} between its pages")),
+    }
+}
+
+fn count(pages: usize) -> String {
+    match pages {
+        1 => "1 page".to_owned(),
+        many => format!("{many} pages"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pages: &[&[&str]], wanted: &[&str]) -> Result<String, String> {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let pages: Vec<Vec<String>> = pages.iter().map(|page| own(page)).collect();
+        judge(&pages, &own(wanted), 3)
+    }
+
+    #[test]
+    fn pages_must_give_each_name_once_and_in_order() {
+        assert_eq!(
+            of(&[&["a"], &["b"], &["c"]], &["a", "b", "c", "d"]).unwrap(),
+            "in 3 pages of one name each"
+        );
+        assert_eq!(of(&[&["a"]], &["a"]).unwrap(), "in 1 page of one name each");
+        // One came meanwhile.
+        assert!(of(&[&["a"], &["aa"], &["b"]], &["a", "b"]).is_ok());
+        assert!(
+            of(&[&["a", "b"]], &["a", "b"])
+                .unwrap_err()
+                .contains("2 names")
+        );
+        assert!(
+            of(&[&["a"], &["a"]], &["a", "b"])
+                .unwrap_err()
+                .contains("repeats")
+        );
+        assert!(
+            of(&[&["a"], &["c"]], &["a", "b", "c"])
+                .unwrap_err()
+                .contains("\"b\"")
+        );
+        assert!(of(&[&["a"]], &["a", "b"]).unwrap_err().contains("Link"));
+        assert!(of(&[], &["a"]).is_err());
+    }
+}

@@ -1,0 +1,96 @@
+//! The way from a node to the registry, as far as its kubelet's own words show it.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::check::{Attempt, End, Seen, root_cause};
+use super::events::telling;
+use super::{NodePull, PullFailure};
+use crate::check::{Check, Context, Outcome};
+
+/// One node knows where the registry is and gets an answer there, whatever the answer is.
+///
+/// Nobody but the node can show that, and without a shell on it only by its kubelet: it is judged by
+/// the same Pod as [`NodePull`]. A certificate or a password that is refused was reached.
+#[derive(Clone, Debug)]
+pub struct NodeRoute {
+    attempt: Arc<Attempt>,
+}
+
+impl NodeRoute {
+    /// The name of this kind of check.
+    pub const NAME: &'static str = "node-route";
+
+    pub(super) fn new(attempt: Arc<Attempt>) -> NodeRoute {
+        NodeRoute { attempt }
+    }
+}
+
+impl Check for NodeRoute {
+    fn name(&self) -> &str {
+        NodeRoute::NAME
+    }
+
+    fn title(&self) -> String {
+        format!(
+            "{} finds the registry and reaches it",
+            self.attempt.node.name
+        )
+    }
+
+    fn node(&self) -> Option<&str> {
+        Some(&self.attempt.node.name)
+    }
+
+    fn after(&self) -> &[&str] {
+        &["push"]
+    }
+
+    fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let Some(pulls) = &context.pods else {
+                return Outcome::skipped("no cluster was given to start pods in");
+            };
+            match self.attempt.seen(context, pulls).await {
+                Ok(seen) => judge(seen),
+                Err(outcome) => outcome,
+            }
+        })
+    }
+}
+
+fn judge(seen: &Seen) -> Outcome {
+    if let Some(pulled) = seen.events.iter().find(|line| line.starts_with("Pulled: ")) {
+        return Outcome::pass("by the registry's name, as its image was pulled")
+            .with("kubelet event", pulled.as_str());
+    }
+    let words = match &seen.end {
+        End::Exited(_) => return Outcome::pass("by the registry's name, as its image ran"),
+        End::PullFailed(_, words) | End::TimedOut(words) => telling(&seen.events).unwrap_or(words),
+        End::Stuck(words) | End::Lost(words) => words,
+    };
+    let kind = match (PullFailure::of(words), &seen.end) {
+        (PullFailure::Other, End::PullFailed(kind, _)) => *kind,
+        (kind, _) => kind,
+    };
+    let outcome = match kind {
+        PullFailure::NoSuchHost | PullFailure::Unreachable => {
+            Outcome::fail(format!("{}; {}", root_cause(words), kind.advice()))
+        }
+        PullFailure::Other => Outcome::skipped(format!(
+            "its kubelet does not say; see {}: {}",
+            NodePull::NAME,
+            root_cause(words)
+        )),
+        _ => Outcome::pass(format!("reached; the answer was: {}", root_cause(words))),
+    };
+    match telling(&seen.events) {
+        Some(event) => outcome.with("kubelet event", event),
+        None => outcome,
+    }
+}
+
+#[cfg(test)]
+#[path = "route_tests.rs"]
+mod tests;

@@ -1,0 +1,286 @@
+//! Pulls on every node again and again, at a set rate, and counts what becomes of them: the instrument
+//! for rotations and faults.
+//!
+//! At each beat one fresh image of a few hundred bytes is pushed, and each node starts one Pod that
+//! must pull the newest. A node has one Pod at a time: one that is slow misses beats (`late`) instead
+//! of piling Pods up. While nothing can be pushed the last image is pulled again, for which a runtime
+//! must still ask the registry (`imagePullPolicy: Always`).
+//!
+//! What it costs: a beat is about 5 + 4 x nodes requests with a password, each of which costs the
+//! registry one bcrypt, and one Pod's start and end on each node. Two seconds, the default, suits
+//! clusters of up to some ten nodes; half a second is the least that is taken.
+
+mod images;
+mod metrics;
+mod report;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+pub use report::{NodeTally, Pull, PushTally, WatchReport};
+
+use crate::check::{Target, reference};
+use crate::dial::{Dial, PodDial};
+use crate::image::{Architecture, Digest, Nonce};
+use crate::pods::{NodeFacts, NodePulls, list_nodes, remove_pods, try_pull};
+use crate::registry::{RegistryClient, Transport};
+use crate::verification::{VerifyError, architectures};
+use images::Images;
+
+/// The least time between two beats.
+pub const SHORTEST: Duration = Duration::from_millis(500);
+/// The time between two beats, unless told otherwise.
+const EVERY: Duration = Duration::from_secs(2);
+/// The longest that one pull is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Observer = Box<dyn Fn(&Event<'_>, &WatchReport) + Send + Sync>;
+
+/// Something that an observer hears of, with the report as it stands then.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A node's pull came to its end.
+    Pull(&'a str, &'a Pull),
+    /// An image could not be pushed: cause and words.
+    NotPushed(&'a str, &'a str),
+    /// An image was pushed.
+    Pushed,
+}
+
+/// Pulls without end, to be stopped.
+pub struct Watch {
+    target: Target,
+    dial: Arc<dyn Dial>,
+    pulls: NodePulls,
+    every: Duration,
+    observer: Observer,
+}
+
+impl Watch {
+    /// Watches the registry behind the Service `namespace`/`service`, every two seconds, by Pods as
+    /// `pulls` says.
+    #[must_use]
+    pub fn of_cluster(target: Target, pulls: NodePulls, namespace: &str, service: &str) -> Watch {
+        let port = target.host.port();
+        let dial = PodDial::new(pulls.client.clone(), namespace, service, port);
+        Watch {
+            target,
+            dial: Arc::new(dial),
+            pulls,
+            every: EVERY,
+            observer: Box::new(|_, _| {}),
+        }
+    }
+
+    /// The time between two beats, not less than [`SHORTEST`].
+    #[must_use]
+    pub fn every(mut self, every: Duration) -> Watch {
+        self.every = every.max(SHORTEST);
+        self
+    }
+
+    /// Calls `observer` with everything that happens.
+    #[must_use]
+    pub fn observe(
+        mut self,
+        observer: impl Fn(&Event<'_>, &WatchReport) + Send + Sync + 'static,
+    ) -> Watch {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Watches until `stop` is done, then clears up.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if it cannot begin: no nodes, no CA, no random bytes.
+    pub async fn run_until(
+        self,
+        stop: impl Future<Output = ()>,
+    ) -> Result<WatchReport, VerifyError> {
+        let mut pulls = self.pulls.clone();
+        pulls.timeout = pulls.timeout.min(PATIENCE);
+        let nodes: Vec<NodeFacts> = list_nodes(pulls.client.clone())
+            .await
+            .map_err(VerifyError::Nodes)?
+            .into_iter()
+            .filter(|node| pulls.wants(&node.name) && node.os == "linux")
+            .collect();
+        let run = Nonce::random().map_err(VerifyError::Image)?.short();
+        let began = Instant::now();
+        let started = OffsetDateTime::now_utc().format(&Rfc3339);
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        let shared = Shared {
+            began,
+            report: Mutex::new(WatchReport::new(
+                self.target.host.to_string(),
+                started.unwrap_or_default(),
+                self.every,
+                &names,
+            )),
+            observer: &self.observer,
+        };
+        let (newest, seen) = watch::channel(None);
+        let images = Images::new(self.client()?, architectures(&nodes), pulls.timeout)?;
+        let pushing = self.push(&images, &newest, &shared);
+        let pulling: FuturesUnordered<_> = nodes
+            .iter()
+            .enumerate()
+            .map(|(number, node)| {
+                let seat = Seat {
+                    pulls: &pulls,
+                    run: &run,
+                    number,
+                    node,
+                    host: &self.target,
+                    images: &images,
+                    seen: seen.clone(),
+                };
+                self.node(seat, &shared)
+            })
+            .collect();
+        tokio::select! {
+            () = pushing => {}
+            () = pulling.for_each(|()| async {}), if !nodes.is_empty() => {}
+            () = stop => {}
+        }
+        let left = match remove_pods(&pulls, &run).await {
+            Ok((_, stuck)) => stuck,
+            Err(error) => vec![crate::registry::with_causes(&error)],
+        };
+        images.remove_all().await;
+        let mut report = shared
+            .report
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        report.conclude(began.elapsed(), left);
+        Ok(report)
+    }
+
+    /// A fresh image at every beat.
+    async fn push(
+        &self,
+        images: &Images,
+        newest: &watch::Sender<Option<Digest>>,
+        shared: &Shared<'_>,
+    ) {
+        let mut beat = interval(self.every);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            beat.tick().await;
+            match images.push().await {
+                Ok(digest) => {
+                    newest.send_replace(Some(digest));
+                    shared.tell(&Event::Pushed, |report| report.pushes.pushed += 1);
+                }
+                Err(failed) => shared
+                    .tell(&Event::NotPushed(&failed.cause, &failed.words), |report| {
+                        report.pushes.fail(&failed.cause, &failed.words)
+                    }),
+            }
+        }
+    }
+
+    /// One node, one Pod after the other.
+    async fn node(&self, mut seat: Seat<'_>, shared: &Shared<'_>) {
+        // Nothing can be pulled before something was pushed once.
+        if seat.seen.wait_for(Option::is_some).await.is_err() {
+            return;
+        }
+        let mut beat = interval(self.every);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut due = beat.tick().await;
+        for attempt in 0_u64.. {
+            let pull = seat.pull(attempt).await;
+            shared.tell(&Event::Pull(&seat.node.name, &pull), |report| {
+                report.count(&seat.node.name, &pull);
+            });
+            let next = beat.tick().await;
+            let missed = next.duration_since(due).as_secs_f64() / self.every.as_secs_f64();
+            due = next;
+            // Whole beats beside the one that was kept.
+            let missed = (missed.round() as u64).saturating_sub(1);
+            shared.note(|report| report.late(&seat.node.name, missed));
+        }
+    }
+
+    fn client(&self) -> Result<RegistryClient, VerifyError> {
+        let transport =
+            Transport::trusting(&self.target.ca_pem).map_err(|source| VerifyError::Trust {
+                registry: self.target.host.to_string(),
+                source,
+            })?;
+        let host = self.target.host.clone();
+        Ok(RegistryClient::new(host, Arc::clone(&self.dial), transport)
+            .with_credentials(&self.target.credentials)
+            .with_timeout(Duration::from_secs(10)))
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch")
+            .field("target", &self.target)
+            .field("pulls", &self.pulls)
+            .field("every", &self.every)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What pushing and pulling write to.
+struct Shared<'a> {
+    began: Instant,
+    report: Mutex<WatchReport>,
+    observer: &'a Observer,
+}
+
+impl Shared<'_> {
+    fn note(&self, change: impl FnOnce(&mut WatchReport)) -> WatchReport {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut report);
+        report.at(self.began.elapsed());
+        report.clone()
+    }
+
+    fn tell(&self, event: &Event<'_>, change: impl FnOnce(&mut WatchReport)) {
+        let report = self.note(change);
+        (self.observer)(event, &report);
+    }
+}
+
+/// One node's place.
+struct Seat<'a> {
+    pulls: &'a NodePulls,
+    run: &'a str,
+    number: usize,
+    node: &'a NodeFacts,
+    host: &'a Target,
+    images: &'a Images,
+    seen: watch::Receiver<Option<Digest>>,
+}
+
+impl Seat<'_> {
+    async fn pull(&mut self, attempt: u64) -> Pull {
+        if let Err(why) = &self.node.architecture {
+            return Pull::undecided("architecture", why.to_string());
+        }
+        let Some(digest) = self.seen.borrow_and_update().clone() else {
+            return Pull::undecided("image", "nothing was pushed yet");
+        };
+        let image = reference(&self.host.host, self.images.repository(), &digest);
+        let name = format!("kreg-watch-{}-{}-{attempt}", self.run, self.number);
+        let begun = Instant::now();
+        let end = try_pull(self.pulls, self.run, &name, &self.node.name, &image).await;
+        Pull::of(end, begun.elapsed())
+    }
+}
+
+/// For images: all that nodes can run.
+pub(crate) type Architectures = Vec<Architecture>;
