@@ -43,6 +43,8 @@ enum Chore {
     Test(test::Options),
     /// Stories told on a real cluster with the real program
     E2e(e2e::Options),
+    /// The OCI suite on a real cluster, and the page of its results in docs/
+    Conformance(e2e::conformance::Options),
     /// Side by side with the tutorial typed by hand
     Bench(bench::Options),
     /// Every fuzz target for a bounded time
@@ -138,6 +140,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Demo(options) => demo::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::E2e(options) => e2e::run(&options),
+        Chore::Conformance(options) => e2e::conformance::write_page(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Images => images::build_all(),

@@ -165,6 +165,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, as a power cut or an impatient administrator would do it.
     pub(crate) fn kill(mut self) -> Result<Ran> {
         self.child.kill().tried(|| format!("kill {}", self.line))?;

@@ -4,6 +4,7 @@
 //! Every story leaves the cluster as it found it; [`snapshot`] proves that after each.
 
 pub(crate) mod call;
+pub(crate) mod conformance;
 mod image;
 mod proxy;
 mod snapshot;

@@ -16,6 +16,7 @@ mod gc;
 mod host_keys;
 mod killed;
 mod kubectl;
+mod oci_conformance;
 mod registry3;
 mod registry_image;
 mod report;
@@ -26,6 +27,7 @@ mod storage;
 mod tutorial;
 mod usage;
 mod user;
+mod watch;
 
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::{Scene, Story};
@@ -94,6 +96,16 @@ pub(crate) const ALL: &[Story] = &[
         name: "s3",
         proves: "several Pods share a bucket, and a new certificate costs no pull",
         run: s3::run,
+    },
+    Story {
+        name: "watch",
+        proves: "a CA is rotated with no pull lost, and a registry that is away is counted by its cause",
+        run: watch::run,
+    },
+    Story {
+        name: "oci-conformance",
+        proves: "the registry passes the OCI suite, but for what distribution 2.8 fails by its nature",
+        run: oci_conformance::run,
     },
     Story {
         name: "registry-3",

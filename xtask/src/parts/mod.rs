@@ -22,7 +22,10 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 pub(crate) use self::images::{Base, Image};
-pub(crate) use self::upstream::{buildkit, crane, crictl, kind, local_path, registry, s3_server};
+pub(crate) use self::upstream::{
+    CONFORMANCE_VERSION, buildkit, conformance, crane, crictl, kind, local_path, registry,
+    s3_server,
+};
 use crate::failure::Result;
 
 /// A minor version of Kubernetes that can be built here.

@@ -111,6 +111,18 @@ const REGISTRY: Program = Program {
     variables: &["github.com/distribution/distribution/v3/version.version=v3.1.2"],
 };
 
+/// The suite of the OCI distribution specification; its module has no tags, so a day's state is pinned.
+const CONFORMANCE: Program = Program {
+    name: "oci-conformance",
+    module: "github.com/opencontainers/distribution-spec/conformance",
+    version: "v0.0.0-20260831232431-97274622c111",
+    sum: "h1:ppZPU0CrEPzyJhVggYwUIZrqh0w2lIT0esw+9ABNPA4=",
+    siblings: None,
+    at_least: &[],
+    source: Source::Packages(&[("conformance", "")]),
+    variables: &[],
+};
+
 /// A real S3 server for tests.
 const VERSITYGW: Program = Program {
     name: "versitygw",
@@ -217,6 +229,14 @@ pub(crate) fn local_path() -> Result<PathBuf> {
 /// distribution's registry 3, static.
 pub(crate) fn registry() -> Result<PathBuf> {
     Ok(REGISTRY.build(|_, _| Ok(()))?.join("registry"))
+}
+
+/// Version of [`conformance`].
+pub(crate) const CONFORMANCE_VERSION: &str = CONFORMANCE.version;
+
+/// The OCI conformance suite, static.
+pub(crate) fn conformance() -> Result<PathBuf> {
+    Ok(CONFORMANCE.build(|_, _| Ok(()))?.join("conformance"))
 }
 
 /// The S3 server, static.

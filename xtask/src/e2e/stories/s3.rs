@@ -19,20 +19,9 @@ const SECRET: &str = "kreg/s3+secret=";
 const HOME: &str = "/run/kreg-story-s3";
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
-    scene.afterwards("the S3 server", |world| {
-        Call::new("docker")
-            .args(["rm", "--force", "--volumes", &server(world)])
-            .good()
-            .map(drop)
-    });
-    let config = scene.check("an S3 server with TLS and a bucket is there", start)?;
-    let config = config.display().to_string();
+    let config = with_server(scene)?;
     let kreg = |world: &World, words: &[&str]| world.kreg(words).env("KREG_CONFIG", &config);
-    let up = |world: &World, secret: &str| {
-        kreg(world, &["up", "--replicas", "2", "--output", "json"])
-            .env("KREG_S3_ACCESS_KEY", ACCESS)
-            .env("KREG_S3_SECRET_KEY", secret)
-    };
+    let up = |world: &World, secret: &str| up_with(world, &config, secret);
     scene.afterwards("kreg down", down);
     nodes_untouched(scene, |scene| {
         scene.check(
@@ -119,6 +108,31 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             same("the blobs in the bucket", blobs(world)?, stored)
         },
     )
+}
+
+/// An S3 server for this story; the kreg.toml that names it.
+pub(super) fn with_server(scene: &mut Scene<'_>) -> Result<String> {
+    scene.afterwards("the S3 server", |world| {
+        Call::new("docker")
+            .args(["rm", "--force", "--volumes", &server(world)])
+            .good()
+            .map(drop)
+    });
+    let config = scene.check("an S3 server with TLS and a bucket is there", start)?;
+    Ok(config.display().to_string())
+}
+
+/// `kreg up` with two Pods on that server's bucket.
+pub(super) fn up(world: &World, config: &str) -> Call {
+    up_with(world, config, SECRET)
+}
+
+fn up_with(world: &World, config: &str, secret: &str) -> Call {
+    world
+        .kreg(["up", "--replicas", "2", "--output", "json"])
+        .env("KREG_CONFIG", config)
+        .env("KREG_S3_ACCESS_KEY", ACCESS)
+        .env("KREG_S3_SECRET_KEY", secret)
 }
 
 /// A certificate is renewed, and with it both Pods, while a node asks for an image without a pause.

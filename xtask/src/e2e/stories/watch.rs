@@ -1,0 +1,174 @@
+//! `kreg verify --watch`: what it counts while a CA is rotated, and while the registry is away.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{down, s3};
+use crate::e2e::call::{Call, Ran, Running};
+use crate::e2e::story::Scene;
+use crate::e2e::world::World;
+use crate::failure::{Failure, Result};
+
+/// A rotation on a busy machine; the watch is interrupted when it is over.
+const LONGEST: &str = "10m";
+
+pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
+    let config = s3::with_server(scene)?;
+    scene.afterwards("kreg down", down);
+    scene.check("kreg up: two Pods on a bucket", |world| {
+        s3::up(world, &config).args(["--skip-verify"]).good()
+    })?;
+    let metrics = scene.world.file("watch.prom");
+    scene.check(
+        "kreg cert renew --ca, there and through: not one pull failed",
+        |world| {
+            let watch = Watching::start(world, &["--metrics", &metrics.display().to_string()])?;
+            let words = ["cert", "renew", "--ca", "--finish", "--grace", "0s"];
+            let renewed = world.kreg(words).env("KREG_CONFIG", &config).ran();
+            let watched = watch.interrupt()?;
+            renewed?.ended_with(0)?;
+            let watched = watched.ended_with(0)?;
+            let document = watched.json()?;
+            for node in nodes(&watched, world)? {
+                let passed = node["passed"].as_u64().unwrap_or_default();
+                if passed < 3 || node["failed"] != 0 {
+                    return Err(watched.wrong("see three pulls or more and none failed", node));
+                }
+            }
+            match document["verdict"].as_str() {
+                Some("pass") => Ok(()),
+                _ => Err(watched.wrong("read verdict: pass", &document["verdict"])),
+            }
+        },
+    )?;
+    scene.check("the metrics file has the same counts", |world| {
+        let text = std::fs::read_to_string(&metrics)
+            .map_err(|why| Failure::new(format!("read {}", metrics.display()), why))?;
+        for node in &world.cluster.nodes {
+            let wanted = format!("node=\"{}\",result=\"failed\"}} 0", node.name);
+            if !text.contains(&wanted) {
+                return Err(Failure::new(format!("find `{wanted}`"), text));
+            }
+        }
+        Ok(())
+    })?;
+    away(scene)
+}
+
+/// Scaled to none: nobody answers at the Service's address.
+fn away(scene: &mut Scene<'_>) -> Result<()> {
+    let scale = |world: &World, replicas: &str| {
+        let words = [
+            "scale",
+            "deployment/docker-registry",
+            "--namespace",
+            "kreg-system",
+        ];
+        world
+            .kubectl(words)
+            .args([format!("--replicas={replicas}")])
+            .good()
+    };
+    scene.check(
+        "scaled to 0: failures on every node, by cause, exit code 4",
+        |world| {
+            let watch = Watching::start(world, &[])?;
+            scale(world, "0")?;
+            watch.await_failures(world)?;
+            let watched = watch.interrupt()?.ended_with(4)?;
+            for node in nodes(&watched, world)? {
+                if node["causes"]["unreachable"].as_u64().unwrap_or_default() == 0 {
+                    return Err(watched.wrong("see pulls fail as unreachable", node));
+                }
+            }
+            watched.says(&["pulls failed"]).map(drop)
+        },
+    )?;
+    scene.check("back again: kreg verify proves every node", |world| {
+        scale(world, "2")?;
+        world
+            .kubectl(["rollout", "status", "deployment/docker-registry"])
+            .args(["--namespace", "kreg-system", "--timeout=120s"])
+            .good()?;
+        world.kreg(["verify", "--only", "node-pull"]).good()
+    })?;
+    scene.check("no Pod of a watch is left", |world| {
+        let selector = "--selector=kreg.dev/verify-run";
+        let pods = world.get(["pods", "--all-namespaces", selector])?;
+        match pods["items"].as_array().map(Vec::len) {
+            Some(0) => Ok(()),
+            _ => Err(Failure::new("see no Pod of a watch", &pods["items"])),
+        }
+    })
+}
+
+/// A watch under way.
+struct Watching {
+    running: Running,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Watching {
+    /// Returns when the first pulls are counted.
+    fn start(world: &World, more: &[&str]) -> Result<Self> {
+        let (send, lines) = mpsc::channel();
+        let words = ["verify", "--watch", "--every", "2s", "--for", LONGEST];
+        let running = world
+            .kreg(words)
+            .args(["--output", "json"])
+            .args(more)
+            .limit(Duration::from_secs(900))
+            .start(Some(send))?;
+        let watching = Self { running, lines };
+        watching.await_line("pulls on every node", |line| {
+            let each = world.cluster.nodes.iter();
+            line.starts_with('·')
+                && each
+                    .map(|node| format!(" {} ", node.name))
+                    .all(|name| line.contains(&name) && !line.contains(&format!("{name}0")))
+        })?;
+        Ok(watching)
+    }
+
+    fn await_failures(&self, world: &World) -> Result<()> {
+        for node in &world.cluster.nodes {
+            let name = format!(" {}: unreachable: ", node.name);
+            self.await_line(&name, |line| line.starts_with('✗') && line.contains(&name))?;
+        }
+        Ok(())
+    }
+
+    fn await_line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        let mut seen = Vec::new();
+        loop {
+            match self.lines.recv_timeout(Duration::from_secs(180)) {
+                Ok(line) if wanted(&line) => return Ok(()),
+                Ok(line) => seen.push(line),
+                Err(_) => {
+                    return Err(Failure::new(
+                        format!("hear the watch tell of {what}"),
+                        format!("it said:\n{}", seen.join("\n")),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Ctrl-C, as a person ends it.
+    fn interrupt(self) -> Result<Ran> {
+        let id = self.running.id().to_string();
+        Call::new("kill").args(["-INT", &id]).good()?;
+        self.running.wait()
+    }
+}
+
+fn nodes(watched: &Ran, world: &World) -> Result<Vec<Value>> {
+    let document = watched.json()?;
+    let nodes = document["nodes"].as_array().cloned().unwrap_or_default();
+    match nodes.len() == world.cluster.nodes.len() {
+        true => Ok(nodes),
+        false => Err(watched.wrong("see every node counted", &document["nodes"])),
+    }
+}
