@@ -1,5 +1,6 @@
 //! The proof: what is asked of kreg-verify, and how its report is shown and judged.
 
+use anstyle::AnsiColor;
 use kreg_auth::{Credentials, ExposeSecret as _, PullSecret};
 use kreg_k8s::{Names, RegistrySpec, RegistryState};
 use kreg_verify::{
@@ -176,7 +177,7 @@ impl Proof {
         for failure in self.report.failures() {
             text.push_str(&format!("\n\n{}", detail(failure)));
         }
-        text
+        coloured(&text)
     }
 
     /// After the result was printed.
@@ -196,6 +197,25 @@ impl Proof {
         )
         .told())
     }
+}
+
+/// The marks at the beginnings of lines in colour; who writes it out takes that off where it is not wanted.
+fn coloured(text: &str) -> String {
+    let colour = |line: &str| {
+        let styles = [
+            ("✓", AnsiColor::Green.on_default()),
+            ("✗", AnsiColor::Red.on_default()),
+            ("-  ", AnsiColor::Yellow.on_default()),
+        ];
+        styles
+            .iter()
+            .find_map(|(mark, style)| {
+                let rest = line.strip_prefix(mark)?;
+                Some(format!("{style}{mark}{style:#}{rest}"))
+            })
+            .unwrap_or_else(|| line.to_owned())
+    };
+    text.lines().map(colour).collect::<Vec<_>>().join("\n")
 }
 
 /// What was found, on the rest of one line; a failure stands below in whole.

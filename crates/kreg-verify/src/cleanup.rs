@@ -120,5 +120,6 @@ async fn litter(context: &Context) -> Cleared {
             Ok(()) => count += 1,
         }
     }
-    Ok((count > 0).then(|| format!("{count} pieces of other checks deleted")))
+    let pieces = if count == 1 { "piece" } else { "pieces" };
+    Ok((count > 0).then(|| format!("{count} {pieces} of other checks deleted")))
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Secret, Service};
 use kreg_auth::{Cost, Credentials, Htpasswd, PullSecret, RegistryHost};
 use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
-use kreg_verify::pods::{NodePull, RUN_LABEL};
+use kreg_verify::pods::{NodePull, NodeRoute, RUN_LABEL};
+use kreg_verify::watch::{NodeTally, Watch, WatchReport};
 use kreg_verify::{NodePulls, Report, Status, Target, Verdict, Verification};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
@@ -94,6 +95,11 @@ async fn stories(world: &World) {
         .filter(|check| check.name == NodePull::NAME)
         .collect();
     assert_eq!(pulls.len(), world.nodes.len());
+    let routes = report
+        .checks
+        .iter()
+        .filter(|check| check.name == NodeRoute::NAME);
+    assert_eq!(routes.count(), world.nodes.len());
     for pull in pulls {
         assert_eq!(pull.status, Status::Pass, "{pull}");
         let digest = report.image.split('@').nth(1).unwrap();
@@ -126,6 +132,50 @@ async fn stories(world: &World) {
     let report = world.verify_until(Some(PULL_SECRET), stop).await;
     assert!(report.interrupted);
     assert_eq!(report.verdict, Verdict::Fail);
+    assert_eq!(world.left_pods().await, Vec::<String>::new());
+
+    watched(world).await;
+}
+
+/// Pulls are counted on every node, then the registry goes, and that is counted by its cause. The last
+/// story: nothing is there afterwards.
+async fn watched(world: &World) {
+    let (seen, mut news) = tokio::sync::watch::channel(None::<WatchReport>);
+    let each = |report: &Option<WatchReport>, wanted: fn(&NodeTally) -> bool| {
+        report
+            .as_ref()
+            .is_some_and(|report| report.nodes.iter().all(wanted))
+    };
+    let stop = async {
+        let passed = news.wait_for(|report| each(report, |node| node.passed >= 2));
+        drop(passed.await.unwrap());
+        let pods: Api<Pod> = Api::namespaced(world.client.clone(), NAMESPACE);
+        pods.delete("registry", &DeleteParams::default())
+            .await
+            .unwrap();
+        let failed = news.wait_for(|report| each(report, |node| node.failed >= 1));
+        drop(failed.await.unwrap());
+    };
+    let target = world.target();
+    let pulls = world.pulls(Some(PULL_SECRET));
+    let report = Watch::of_cluster(target, pulls, NAMESPACE, "kreg-verify-test")
+        .every(Duration::from_secs(1))
+        .observe(move |_, report| drop(seen.send_replace(Some(report.clone()))))
+        .run_until(async {
+            let limit = Duration::from_secs(180);
+            tokio::time::timeout(limit, stop)
+                .await
+                .expect("pulls are counted in time");
+        })
+        .await
+        .unwrap();
+    assert_eq!(report.verdict, Verdict::Fail, "{report:#?}");
+    assert_eq!(report.left, Vec::<String>::new());
+    assert!(report.pushes.pushed >= 2, "{report:#?}");
+    for node in &report.nodes {
+        assert!(node.causes.contains_key("unreachable"), "{report:#?}");
+        assert!(node.slowest_seconds > 0.0, "{report:#?}");
+    }
     assert_eq!(world.left_pods().await, Vec::<String>::new());
 }
 
@@ -209,22 +259,26 @@ impl World {
         pull_secret: Option<&str>,
         stop: impl Future<Output = ()>,
     ) -> Report {
-        let target = Target {
-            host: HOST.parse().unwrap(),
-            ca_pem: self.authority.certificate_pem(),
-            credentials: self.user.clone(),
-        };
-        let pulls = NodePulls::new(
-            self.client.clone(),
-            NAMESPACE,
-            pull_secret.map(str::to_owned),
-        );
+        let (target, pulls) = (self.target(), self.pulls(pull_secret));
         Verification::of_cluster(target, self.client.clone(), NAMESPACE, "kreg-verify-test")
             .on_nodes(pulls)
             .observe(|check| eprintln!("{check}"))
             .run_until(stop)
             .await
             .unwrap()
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            host: HOST.parse().unwrap(),
+            ca_pem: self.authority.certificate_pem(),
+            credentials: self.user.clone(),
+        }
+    }
+
+    fn pulls(&self, pull_secret: Option<&str>) -> NodePulls {
+        let secret = pull_secret.map(str::to_owned);
+        NodePulls::new(self.client.clone(), NAMESPACE, secret)
     }
 
     /// Every node fails, with these words of the kubelet and this advice.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::Architectures;
@@ -20,7 +21,9 @@ const REPOSITORY: &str = "kreg/watch";
 const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) struct Images {
-    client: RegistryClient,
+    client: Mutex<RegistryClient>,
+    /// A client with the CA that is trusted now.
+    renew: Box<dyn Fn() -> BoxFuture<'static, Option<RegistryClient>> + Send + Sync>,
     repository: Repository,
     architectures: Architectures,
     keep: Duration,
@@ -36,11 +39,13 @@ pub(super) struct NotPushed {
 impl Images {
     pub(super) fn new(
         client: RegistryClient,
+        renew: impl Fn() -> BoxFuture<'static, Option<RegistryClient>> + Send + Sync + 'static,
         architectures: Architectures,
         pull: Duration,
     ) -> Result<Images, VerifyError> {
         Ok(Images {
-            client,
+            client: Mutex::new(client),
+            renew: Box::new(renew),
             repository: REPOSITORY.parse().map_err(VerifyError::Name)?,
             architectures,
             keep: pull + GRACE,
@@ -61,7 +66,16 @@ impl Images {
             })?;
         // Known before the first byte goes, so that it is taken away whatever becomes of this.
         self.all().push_back((Instant::now(), image.clone()));
-        self.send(&image).await.map_err(|error| NotPushed {
+        let mut sent = self.send(&image).await;
+        // A rotation takes the CA away that this began with; nodes were told, so is this.
+        if let Err(error) = &sent
+            && cause(error) == "certificate"
+            && let Some(client) = (self.renew)().await
+        {
+            *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
+            sent = self.send(&image).await;
+        }
+        sent.map_err(|error| NotPushed {
             cause: cause(&error),
             words: with_causes(&error),
         })?;
@@ -74,12 +88,13 @@ impl Images {
     }
 
     async fn send(&self, image: &ProbeImage) -> Result<(), RegistryError> {
+        let client = self.client();
         for blob in image.blobs() {
             let bytes = Bytes::copy_from_slice(&blob.bytes);
-            self.client.push_blob(&self.repository, bytes).await?;
+            client.push_blob(&self.repository, bytes).await?;
         }
         for manifest in image.manifests() {
-            self.client
+            client
                 .put_manifest(&self.repository, &manifest.digest, manifest)
                 .await?;
         }
@@ -97,9 +112,9 @@ impl Images {
                 }
             };
             let Some((_, image)) = image else { return };
+            let client = self.client();
             for manifest in image.manifests().iter().rev() {
-                let gone = self
-                    .client
+                let gone = client
                     .delete_manifest(&self.repository, &manifest.digest)
                     .await;
                 match gone {
@@ -108,6 +123,11 @@ impl Images {
                 }
             }
         }
+    }
+
+    fn client(&self) -> RegistryClient {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        client.clone()
     }
 
     fn all(&self) -> std::sync::MutexGuard<'_, VecDeque<(Instant, ProbeImage)>> {

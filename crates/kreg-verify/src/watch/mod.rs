@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -31,7 +32,7 @@ use crate::check::{Target, reference};
 use crate::dial::{Dial, PodDial};
 use crate::image::{Architecture, Digest, Nonce};
 use crate::pods::{NodeFacts, NodePulls, list_nodes, remove_pods, try_pull};
-use crate::registry::{RegistryClient, Transport};
+use crate::registry::{RegistryClient, Transport, TrustError};
 use crate::verification::{VerifyError, architectures};
 use images::Images;
 
@@ -42,6 +43,8 @@ const EVERY: Duration = Duration::from_secs(2);
 /// The longest that one pull is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Reads the CA bundle that is trusted now, PEM.
+type ReadBundle = Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
 type Observer = Box<dyn Fn(&Event<'_>, &WatchReport) + Send + Sync>;
 
 /// Something that an observer hears of, with the report as it stands then.
@@ -61,6 +64,7 @@ pub struct Watch {
     dial: Arc<dyn Dial>,
     pulls: NodePulls,
     every: Duration,
+    bundle: ReadBundle,
     observer: Observer,
 }
 
@@ -76,6 +80,7 @@ impl Watch {
             dial: Arc::new(dial),
             pulls,
             every: EVERY,
+            bundle: Arc::new(|| Box::pin(async { None })),
             observer: Box::new(|_, _| {}),
         }
     }
@@ -84,6 +89,17 @@ impl Watch {
     #[must_use]
     pub fn every(mut self, every: Duration) -> Watch {
         self.every = every.max(SHORTEST);
+        self
+    }
+
+    /// How the CA bundle is read anew once the one that this began with no longer vouches for the
+    /// registry; without it, fresh images end with a rotation of the CA.
+    #[must_use]
+    pub fn bundle(
+        mut self,
+        read: impl Fn() -> BoxFuture<'static, Option<String>> + Send + Sync + 'static,
+    ) -> Watch {
+        self.bundle = Arc::new(read);
         self
     }
 
@@ -128,7 +144,12 @@ impl Watch {
             observer: &self.observer,
         };
         let (newest, seen) = watch::channel(None);
-        let images = Images::new(self.client()?, architectures(&nodes), pulls.timeout)?;
+        let images = Images::new(
+            self.client()?,
+            self.renewal(),
+            architectures(&nodes),
+            pulls.timeout,
+        )?;
         let pushing = self.push(&images, &newest, &shared);
         let pulling: FuturesUnordered<_> = nodes
             .iter()
@@ -212,16 +233,32 @@ impl Watch {
     }
 
     fn client(&self) -> Result<RegistryClient, VerifyError> {
-        let transport =
-            Transport::trusting(&self.target.ca_pem).map_err(|source| VerifyError::Trust {
-                registry: self.target.host.to_string(),
-                source,
-            })?;
-        let host = self.target.host.clone();
-        Ok(RegistryClient::new(host, Arc::clone(&self.dial), transport)
-            .with_credentials(&self.target.credentials)
-            .with_timeout(Duration::from_secs(10)))
+        let target = self.target.clone();
+        client(target, Arc::clone(&self.dial)).map_err(|source| VerifyError::Trust {
+            registry: self.target.host.to_string(),
+            source,
+        })
     }
+
+    /// Makes a client with the bundle as it is then.
+    fn renewal(&self) -> impl Fn() -> BoxFuture<'static, Option<RegistryClient>> + use<> {
+        let (target, dial) = (self.target.clone(), Arc::clone(&self.dial));
+        let bundle = Arc::clone(&self.bundle);
+        move || {
+            let (mut target, dial, read) = (target.clone(), Arc::clone(&dial), bundle());
+            Box::pin(async move {
+                target.ca_pem = read.await?;
+                client(target, dial).ok()
+            })
+        }
+    }
+}
+
+fn client(target: Target, dial: Arc<dyn Dial>) -> Result<RegistryClient, TrustError> {
+    let transport = Transport::trusting(&target.ca_pem)?;
+    Ok(RegistryClient::new(target.host, dial, transport)
+        .with_credentials(&target.credentials)
+        .with_timeout(Duration::from_secs(10)))
 }
 
 impl std::fmt::Debug for Watch {

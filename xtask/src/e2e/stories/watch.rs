@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{down, s3};
+use super::{cert, down, s3};
 use crate::e2e::call::{Call, Ran, Running};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
@@ -22,13 +22,14 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     })?;
     let metrics = scene.world.file("watch.prom");
     scene.check(
-        "kreg cert renew --ca, there and through: not one pull failed",
+        "kreg cert renew --ca goes through, and not one pull failed",
         |world| {
             let watch = Watching::start(world, &["--metrics", &metrics.display().to_string()])?;
-            let words = ["cert", "renew", "--ca", "--finish", "--grace", "0s"];
+            let words = ["cert", "renew", "--ca", "--grace", "0s", "--output", "json"];
             let renewed = world.kreg(words).env("KREG_CONFIG", &config).ran();
             let watched = watch.interrupt()?;
-            renewed?.ended_with(0)?;
+            let renewed = renewed?.ended_with(0)?;
+            cert::phase_is(&renewed, "single", 1)?;
             let watched = watched.ended_with(0)?;
             let document = watched.json()?;
             for node in nodes(&watched, world)? {
@@ -36,6 +37,10 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
                 if passed < 3 || node["failed"] != 0 {
                     return Err(watched.wrong("see three pulls or more and none failed", node));
                 }
+            }
+            // Fresh images went in under the old CA and under the new one.
+            if document["pushes"]["pushed"].as_u64().unwrap_or_default() < 3 {
+                return Err(watched.wrong("see fresh images pushed", &document["pushes"]));
             }
             match document["verdict"].as_str() {
                 Some("pass") => Ok(()),

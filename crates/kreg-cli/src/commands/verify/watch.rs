@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use indicatif::{ProgressBar, ProgressStyle};
+use kreg_k8s::RegistryState;
 use kreg_verify::Verdict;
 use kreg_verify::watch::{Event, NodeTally, Pull, SHORTEST, Watch, WatchReport};
 use time::OffsetDateTime;
@@ -46,6 +48,7 @@ pub(super) async fn run(
     let spec = &session.spec;
     let report = Watch::of_cluster(target, pulls, spec.namespace(), spec.service())
         .every(args.every)
+        .bundle(bundle(session))
         .observe(move |event, report| teller.hear(event, report))
         .run_until(ended(args.length))
         .await
@@ -53,6 +56,18 @@ pub(super) async fn run(
     voice.end(&report)?;
     output::whole(app.global.output, &report, table)?;
     judge(&report)
+}
+
+/// The CA bundle as the cluster holds it then: a rotation goes on while this watches.
+fn bundle(session: &Session) -> impl Fn() -> BoxFuture<'static, Option<String>> + use<> {
+    let (cluster, spec) = (session.cluster.clone(), session.spec.clone());
+    move || {
+        let (cluster, spec) = (cluster.clone(), spec.clone());
+        Box::pin(async move {
+            let state = RegistryState::read(&cluster, &spec).await.ok()?;
+            state.ca_bundle_pem
+        })
+    }
 }
 
 /// Ctrl-C, or the end of the time.
