@@ -117,10 +117,11 @@ async fn clearing_up_leaves_no_tag_where_the_registry_deletes_and_says_so_where_
     assert_eq!(check(&report, "delete").status, Status::Skipped);
     assert!(check(&report, "delete").message.contains("deletion is off"));
     let tags = keeping.client().tags(&repository).await.unwrap();
-    let kinds: Vec<_> = tags
+    let mut kinds: Vec<_> = tags
         .iter()
         .filter_map(|tag| tag.split('-').next())
         .collect();
+    kinds.sort_unstable(); // distribution 2.8 gives tags in no order
     assert_eq!(kinds, ["delete", "index", "probe"]);
 }
 

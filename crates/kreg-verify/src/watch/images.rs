@@ -17,7 +17,7 @@ use crate::verification::VerifyError;
 
 /// Where they are pushed.
 const REPOSITORY: &str = "kreg/watch";
-/// How much longer than a pull may take an image is kept.
+/// How much longer than a pull may take an image is kept, once there is a newer one.
 const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) struct Images {
@@ -27,7 +27,8 @@ pub(super) struct Images {
     repository: Repository,
     architectures: Architectures,
     keep: Duration,
-    pushed: Mutex<VecDeque<(Instant, ProbeImage)>>,
+    /// The oldest first, each with the moment from which another was to be pulled instead.
+    pushed: Mutex<VecDeque<(ProbeImage, Option<Instant>)>>,
 }
 
 /// Why an image could not be pushed: a word to count by, and the whole.
@@ -65,7 +66,7 @@ impl Images {
                 words: with_causes(&error),
             })?;
         // Known before the first byte goes, so that it is taken away whatever becomes of this.
-        self.all().push_back((Instant::now(), image.clone()));
+        self.all().push_back((image.clone(), None));
         let mut sent = self.send(&image).await;
         // A rotation takes the CA away that this began with; nodes were told, so is this.
         if let Err(error) = &sent
@@ -79,7 +80,9 @@ impl Images {
             cause: cause(&error),
             words: with_causes(&error),
         })?;
-        self.remove(|age| age > self.keep).await;
+        self.supersede(image.digest());
+        self.remove(|superseded| superseded.is_some_and(|at| at.elapsed() > self.keep))
+            .await;
         Ok(image.digest().clone())
     }
 
@@ -102,16 +105,16 @@ impl Images {
     }
 
     /// A registry that does not delete keeps them: a few hundred bytes each.
-    async fn remove(&self, old: impl Fn(Duration) -> bool) {
+    async fn remove(&self, old: impl Fn(Option<Instant>) -> bool) {
         loop {
             let image = {
                 let mut all = self.all();
                 match all.front() {
-                    Some((at, _)) if old(at.elapsed()) => all.pop_front(),
+                    Some((_, superseded)) if old(*superseded) => all.pop_front(),
                     _ => None,
                 }
             };
-            let Some((_, image)) = image else { return };
+            let Some((image, _)) = image else { return };
             let client = self.client();
             for manifest in image.manifests().iter().rev() {
                 let gone = client
@@ -130,7 +133,18 @@ impl Images {
         client.clone()
     }
 
-    fn all(&self) -> std::sync::MutexGuard<'_, VecDeque<(Instant, ProbeImage)>> {
+    /// From now on nodes pull this one. While nothing could be pushed they pulled the one before,
+    /// however old it was.
+    fn supersede(&self, newest: &Digest) {
+        let now = Instant::now();
+        for (image, superseded) in self.all().iter_mut() {
+            if image.digest() != newest {
+                superseded.get_or_insert(now);
+            }
+        }
+    }
+
+    fn all(&self) -> std::sync::MutexGuard<'_, VecDeque<(ProbeImage, Option<Instant>)>> {
         self.pushed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -149,5 +163,41 @@ fn cause(error: &RegistryError) -> String {
         RegistryError::Timeout { .. } => "timeout".to_owned(),
         RegistryError::Refused { status, .. } => format!("http-{}", status.as_u16()),
         _ => "broken".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::dial::TcpDial;
+    use crate::image::Architecture;
+    use crate::registry::Transport;
+
+    #[test]
+    fn an_image_grows_old_only_once_there_is_a_newer_one() {
+        let host = "r:5000".parse().unwrap();
+        let dial = Arc::new(TcpDial::new("127.0.0.1:1"));
+        let client = RegistryClient::new(host, dial, Transport::PlainHttp);
+        let none = || -> BoxFuture<'static, Option<RegistryClient>> { Box::pin(async { None }) };
+        let images = Images::new(client, none, vec![Architecture::Amd64], GRACE).unwrap();
+        let made: Vec<_> = (0..3)
+            .map(|_| ProbeImage::fresh([Architecture::Amd64]).unwrap())
+            .collect();
+        let marks = |images: &Images| -> Vec<Option<Instant>> {
+            images.all().iter().map(|(_, mark)| *mark).collect()
+        };
+        images.all().push_back((made[0].clone(), None));
+        images.supersede(made[0].digest());
+        // The second could not be pushed: the first is pulled on, and keeps its place.
+        images.all().push_back((made[1].clone(), None));
+        assert_eq!(marks(&images), [None, None]);
+        images.all().push_back((made[2].clone(), None));
+        images.supersede(made[2].digest());
+        let once = marks(&images);
+        assert!(once[0].is_some() && once[1].is_some() && once[2].is_none());
+        images.supersede(made[2].digest());
+        assert_eq!(marks(&images), once);
     }
 }

@@ -70,17 +70,29 @@ fn bundle(session: &Session) -> impl Fn() -> BoxFuture<'static, Option<String>> 
     }
 }
 
-/// Ctrl-C, or the end of the time.
+/// The end of the time, Ctrl-C, or what a service manager ends a program with.
 async fn ended(length: Option<Duration>) {
-    let interrupted = tokio::signal::ctrl_c();
     match length {
         Some(length) => {
-            let _ = tokio::time::timeout(length, interrupted).await;
+            let _ = tokio::time::timeout(length, told_to_end()).await;
         }
-        None => {
-            let _ = interrupted.await;
-        }
+        None => told_to_end().await,
     }
+}
+
+/// Without a signal handler it goes on until it is killed; its Pods then end by themselves.
+async fn told_to_end() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 fn judge(report: &WatchReport) -> Result<Ending, Error> {
