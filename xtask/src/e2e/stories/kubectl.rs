@@ -1,11 +1,12 @@
 //! `kubectl kreg`, by the real kubectl.
 
-use std::path::Path;
+use std::fs;
+use std::path::PathBuf;
 
 use crate::e2e::call::Call;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, Tried as _};
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     scene.check(
@@ -36,8 +37,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     scene
         .check("without kreg beside it or on PATH it says so", |world| {
             let alone = world.file("kubectl-kreg");
-            std::fs::copy(beside(world)?, &alone)
-                .map_err(|why| Failure::new("copy kubectl-kreg", why.to_string()))?;
+            fs::copy(beside(world)?, &alone).tried(|| "copy kubectl-kreg".to_owned())?;
             Call::new(&alone)
                 .env("PATH", "/nowhere")
                 .ends_with(1)?
@@ -46,16 +46,24 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         .map(drop)
 }
 
-/// kubectl, with the folder of the program under test first on its `PATH`.
+/// kubectl, with a folder first on its `PATH` that holds both programs, as `cargo install` leaves them.
 fn kubectl(world: &World, arguments: &[&str]) -> Result<Call> {
-    let plugin = beside(world)?;
-    let folder = plugin.parent().unwrap_or(Path::new("/"));
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}:{path}", folder.display());
+    let folder = world.file("bin");
+    fs::create_dir_all(&folder).tried(|| format!("make {}", folder.display()))?;
+    for (program, name) in [
+        (world.kreg.clone(), "kreg"),
+        (beside(world)?, "kubectl-kreg"),
+    ] {
+        let installed = folder.join(name);
+        if !installed.exists() {
+            fs::copy(&program, &installed).tried(|| format!("copy {}", program.display()))?;
+        }
+    }
+    let path = format!("{}:/usr/bin:/bin", folder.display());
     Ok(world.kubectl(arguments.iter().copied()).env("PATH", path))
 }
 
-fn beside(world: &World) -> Result<std::path::PathBuf> {
+fn beside(world: &World) -> Result<PathBuf> {
     let plugin = world.kreg.with_file_name("kubectl-kreg");
     match plugin.is_file() {
         true => Ok(plugin),
