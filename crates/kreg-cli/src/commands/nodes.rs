@@ -143,6 +143,11 @@ fn finish(
     what: &str,
     words: fn(&Receipt) -> String,
 ) -> Result<Ending, Error> {
+    for receipt in &nodes {
+        for warning in &receipt.warnings {
+            app.progress.note(format!("{}: {warning}", receipt.node));
+        }
+    }
     let outcome = Outcome { nodes };
     output::print(app.global.output, "Nodes", &outcome, |outcome| {
         table(&outcome.nodes, words)

@@ -85,6 +85,13 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         }
         step.done("");
     }
+    for node in &nodes {
+        if let NodeOutcome::Plan { node, plan } = node {
+            for warning in plan.warnings() {
+                app.progress.note(format!("{node}: {warning}"));
+            }
+        }
+    }
     let refused: Vec<Receipt> = nodes
         .iter()
         .filter_map(|node| match node {
