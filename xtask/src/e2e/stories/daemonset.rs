@@ -34,10 +34,11 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         "every node's files and every API object are noted",
         Snapshot::take,
     )?;
+    // The last way back is by ssh: what follows is undone first.
+    scene.afterwards("kreg down", down);
     scene.afterwards("sshd", |world| {
         on_all(world, "systemctl start ssh").map(drop)
     });
-    scene.afterwards("kreg down", down);
     scene.check("sshd is stopped on every node", |world| {
         on_all(world, "systemctl stop ssh")
     })?;
