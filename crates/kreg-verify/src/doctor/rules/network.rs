@@ -156,7 +156,7 @@ pub(super) fn policies(seen: &Observations) -> Vec<Diagnosis> {
         Signature::NetworkPolicy,
         "a NetworkPolicy keeps nodes away from the registry: image pulls come from nodes, which no podSelector matches",
     )
-    .seen(format!("{} choose the registry's Pods, and none lets in an ipBlock or everybody at port {port}", names.join(", ")))
+    .seen(format!("the registry's Pods are chosen by {}; no policy lets in an ipBlock with the nodes, or everybody, at port {port}", names.join(", ")))
     .about(&policy.object)
     .fix(seen.registry.kreg("up --network-policy"))
     .fix("it adds a policy that lets everybody in at the registry's port alone (TLS and password stay); or delete the one above");
