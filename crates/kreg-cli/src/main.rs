@@ -6,6 +6,7 @@ mod app;
 mod args;
 mod commands;
 mod config;
+mod confirm;
 mod error;
 mod fleet;
 mod intent;

@@ -2,8 +2,6 @@
 //! directories of nodes are erased between the registry's end and the volume's, so that a run that was
 //! cut short still finds them.
 
-use std::io::{IsTerminal as _, Write as _};
-
 use kreg_k8s::down::{self, DownOptions};
 use kreg_k8s::{NodeDirectory, Progress as Event, Removal};
 use kreg_nodes::{Receipt, State, StorageDir};
@@ -12,6 +10,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::args::DownArgs;
 use crate::config::Backend;
+use crate::confirm;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
 use crate::output;
@@ -243,18 +242,7 @@ fn confirm(app: &App, session: &Session, planned: &Removal, args: &DownArgs) -> 
             "; images stay"
         }
     );
-    if !std::io::stdin().is_terminal() {
-        return Err(Error::usage(format!("would {what}, and cannot ask")).help("say --yes"));
-    }
-    let mut answer = String::new();
-    write!(anstream::stderr(), "{what}? [y/N] ")
-        .and_then(|()| anstream::stderr().flush())
-        .and_then(|()| std::io::stdin().read_line(&mut answer))
-        .tried("cannot ask")?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(Error::failed("not confirmed; nothing was changed")),
-    }
+    confirm::ask(&what, "say --yes")
 }
 
 fn text(outcome: &Outcome) -> String {

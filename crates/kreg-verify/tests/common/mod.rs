@@ -56,7 +56,10 @@ pub struct Registry {
 
 impl Registry {
     pub async fn start(setup: Setup) -> Registry {
-        let authority = Authority::generate(&AuthorityRequest::new("kreg-verify-test")).unwrap();
+        // Older than any of its leaves.
+        let request_ca = AuthorityRequest::new("kreg-verify-test")
+            .issued_at(time::OffsetDateTime::now_utc() - time::Duration::days(1000));
+        let authority = Authority::generate(&request_ca).unwrap();
         let user = Credentials::new("myuser", "mypasswd").unwrap();
         let chain = setup.tls.then(|| leaf(&setup, &authority));
         let container = request(&setup, chain.as_ref(), &user)

@@ -71,7 +71,8 @@ pub(super) fn says_unchanged(ran: &Ran) -> Result<()> {
 
 fn proves(ran: &Ran, nodes: &[&Node]) -> Result<()> {
     let checks = checks(ran)?;
-    if let Some(failed) = checks.iter().find(|check| !is_passed(check)) {
+    let held = |check: &&Value| is_passed(check) || does_not_apply(check);
+    if let Some(failed) = checks.iter().find(|check| !held(check)) {
         return Err(ran.wrong("see every check of the proof passed", failed));
     }
     for node in nodes {
@@ -110,6 +111,14 @@ fn name(check: &Value) -> &str {
 
 fn is_passed(check: &Value) -> bool {
     check["status"] == "pass"
+}
+
+/// The tutorial's registry is one that deletes nothing.
+fn does_not_apply(check: &Value) -> bool {
+    let message = check["message"].as_str().unwrap_or_default();
+    name(check) == "delete"
+        && check["status"] == "skipped"
+        && message.contains("REGISTRY_STORAGE_DELETE_ENABLED")
 }
 
 fn is_passed_pull(check: &Value, node: &Node) -> bool {

@@ -9,14 +9,13 @@ mod collect;
 mod storage;
 mod switch;
 
-use std::io::{IsTerminal as _, Write as _};
-
 use clap::Args;
 use kreg_k8s::{Cluster as _, Names, Serving, WorkloadState};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::args::{ProfileArg, TargetArgs};
+use crate::confirm;
 use crate::error::{Ending, Error, Tried as _};
 use crate::output;
 use crate::session::{Session, count};
@@ -196,19 +195,10 @@ fn confirm(app: &App, session: &Session, outcome: &Outcome) -> Result<(), Error>
         session.spec.instance(),
         session.spec.namespace(),
     );
-    if !std::io::stdin().is_terminal() {
-        return Err(Error::usage(format!("would {what}, and cannot ask"))
-            .help("say --yes, or --dry-run to see what would be removed"));
-    }
-    let mut answer = String::new();
-    write!(anstream::stderr(), "{what}? [y/N] ")
-        .and_then(|()| anstream::stderr().flush())
-        .and_then(|()| std::io::stdin().read_line(&mut answer))
-        .tried("cannot ask")?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(Error::failed("not confirmed; nothing was changed")),
-    }
+    confirm::ask(
+        &what,
+        "say --yes, or --dry-run to see what would be removed",
+    )
 }
 
 fn told(blobs: &[String], bytes: Option<u64>) -> String {
