@@ -41,7 +41,7 @@ pub(crate) fn remove(file: &mut Htpasswd, witness: &Credentials) -> Result<(), H
 pub(crate) fn refuse_name(name: &str) -> Result<(), Error> {
     match name.starts_with(PREFIX) {
         true => Err(Error::usage(format!(
-            "user names that begin with {PREFIX} are kreg's own"
+            "user {name} cannot be: names that begin with {PREFIX} are kreg's own"
         ))
         .help("`kreg user remove` puts such a user in for a moment: choose another name")),
         false => Ok(()),

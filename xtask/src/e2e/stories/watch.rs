@@ -1,7 +1,7 @@
 //! `kreg verify --watch`: what it counts while a CA is rotated, and while the registry is away.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -138,17 +138,25 @@ impl Watching {
     }
 
     fn await_failures(&self, world: &World) -> Result<()> {
-        for node in &world.cluster.nodes {
-            let name = format!(" {}: unreachable: ", node.name);
-            self.await_line(&name, |line| line.starts_with('✗') && line.contains(&name))?;
-        }
-        Ok(())
+        // In whatever order they come; each is told whole only once.
+        let nodes = world.cluster.nodes.iter();
+        let mut waiting: Vec<String> = nodes
+            .map(|node| format!(" {}: unreachable", node.name))
+            .collect();
+        self.await_line("unreachable on every node", |line| {
+            if line.starts_with('✗') {
+                waiting.retain(|name| !line.contains(name));
+            }
+            waiting.is_empty()
+        })
     }
 
-    fn await_line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    fn await_line(&self, what: &str, mut wanted: impl FnMut(&str) -> bool) -> Result<()> {
         let mut seen = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(180);
         loop {
-            match self.lines.recv_timeout(Duration::from_secs(180)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
                 Ok(line) if wanted(&line) => return Ok(()),
                 Ok(line) => seen.push(line),
                 Err(_) => {
