@@ -193,8 +193,10 @@ fn late<'w>(scene: &mut Scene<'w>, node: &'w Node) -> Result<()> {
                  ctr --namespace k8s.io tasks kill --signal SIGKILL {container}\n\
                  for _ in $(seq 100); do\n  \
                  ctr --namespace k8s.io tasks ls | grep '^{container}.*RUNNING' || break\n  sleep 0.1\ndone\n\
+                 above=$(dirname {DIRECTORY})\n\
+                 made=$(grep -lx $above /var/lib/kreg/docker-registry/*/entry)\n\
                  rm -r {DIRECTORY} /var/lib/kreg/docker-registry\n\
-                 rmdir --ignore-fail-on-non-empty $(dirname {DIRECTORY})"
+                 [ -z \"$made\" ] || rmdir --ignore-fail-on-non-empty $above"
             );
             world.on(node, &script).good()?;
             let words = ["delete", "pod", "--namespace", AGENTS, text("/metadata/name")];
