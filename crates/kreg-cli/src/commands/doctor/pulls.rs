@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kreg_auth::{ExposeSecret as _, Htpasswd};
+use kreg_auth::Htpasswd;
 use kreg_k8s::{Cluster as _, Kind, Object, ObjectRef, Query, RegistryState};
 use kreg_verify::doctor::{Observations, PullSecretSeen, PullSeen};
 use kreg_verify::registry::{Reference, RegistryClient};
@@ -27,10 +27,7 @@ pub(super) async fn pulls(
     state: &RegistryState,
     seen: &mut Observations,
 ) -> Result<(), Error> {
-    let htpasswd = state
-        .htpasswd
-        .as_ref()
-        .map(|text| Htpasswd::parse(text.expose_secret()));
+    let htpasswd = registry::htpasswd(state);
     // Which images are this registry's, and which only look like it.
     let own = format!("{}/", seen.registry.host);
     let without_port = format!("{}/", seen.registry.name());

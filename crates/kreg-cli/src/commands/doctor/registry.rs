@@ -84,6 +84,12 @@ fn described(leaf: &Certificate) -> String {
     )
 }
 
+/// The users as the cluster holds them.
+pub(super) fn htpasswd(state: &RegistryState) -> Option<Htpasswd> {
+    let text = state.htpasswd.as_ref()?;
+    Some(Htpasswd::parse(text.expose_secret()))
+}
+
 /// The htpasswd file and the registry's own pull secret, held against each other.
 pub(super) async fn users(
     look: &mut Look<'_>,
@@ -91,10 +97,7 @@ pub(super) async fn users(
     state: &RegistryState,
     seen: &mut Observations,
 ) -> Result<(), Error> {
-    let htpasswd = state
-        .htpasswd
-        .as_ref()
-        .map(|text| Htpasswd::parse(text.expose_secret()));
+    let htpasswd = htpasswd(state);
     if let Some(htpasswd) = &htpasswd {
         let findings = htpasswd.findings().into_iter();
         seen.auth.findings = findings

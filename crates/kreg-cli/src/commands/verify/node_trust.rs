@@ -24,7 +24,7 @@ pub(super) fn read(
     };
     let trust = fleet::trust(&session.settings, &session.spec, address, bundle)?;
     let nodes = Nodes::new(session, &session.facts, only)?;
-    let step = app.progress.step("nodes by ssh");
+    let step = app.progress.step(format!("nodes by {}", nodes.way()));
     let read: Vec<NodeTrust> = nodes
         .facts(&trust)
         .into_iter()
