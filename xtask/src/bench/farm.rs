@@ -21,12 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// these asks for them. Tells its address and key when it is ready.
 const NODE: &str = r#"set -eu
 mkdir -p /root/.ssh /run/sshd
-cp /farm/id.pub /root/.ssh/authorized_keys
+cp /shared/id.pub /root/.ssh/authorized_keys
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
 read -r kind key rest </etc/ssh/ssh_host_ed25519_key.pub
 address=$(hostname -i)
-printf '%s %s %s\n' "$address" "$kind" "$key" >"/farm/$(hostname).new"
-mv "/farm/$(hostname).new" "/farm/$(hostname).node"
+printf '%s %s %s\n' "$address" "$kind" "$key" >"/shared/$(hostname).new"
+mv "/shared/$(hostname).new" "/shared/$(hostname).node"
 exec /usr/sbin/sshd -D
 "#;
 
@@ -133,7 +133,7 @@ fn start_all(name: &str, folder: &Path, nodes: usize) -> Result<()> {
             Run::new("docker")
                 .args(["run", "--detach", "--label", name, "--network", name])
                 .arg("--volume")
-                .arg(format!("{}:/farm", folder.display()))
+                .arg(format!("{}:/shared", folder.display()))
                 .args(["--entrypoint", "sh", SSHD, "-c", NODE])
                 .run()?;
         }
