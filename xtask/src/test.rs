@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread::ScopedJoinHandle;
 
 use crate::cluster::{self, ClusterHandle};
 use crate::e2e::world::World;
@@ -85,7 +87,7 @@ fn together(stages: &mut Stages, options: &Options) {
     });
     if let Some(first) = first {
         stages.try_stage("tests with real parts, beside the stories", || {
-            side_by_side(first, &clusters[1])
+            side_by_side(first, &clusters[1..])
         });
     }
     if options.keep_cluster {
@@ -102,26 +104,38 @@ fn together(stages: &mut Stages, options: &Options) {
     });
 }
 
-/// The second one is for stories alone: most of a story is waiting.
-const CLUSTERS: [&str; 2] = ["kreg", "kreg-stories"];
+/// All but the first are for stories alone: most of a story is waiting.
+const CLUSTERS: [&str; 4] = ["kreg", "kreg-stories-1", "kreg-stories-2", "kreg-stories-3"];
 
-/// The tests of the crates on the first cluster while the second is made and stories are told
-/// there; then both share what stories are left.
-fn side_by_side(first: ClusterHandle, second: &cluster::Options) -> Result<()> {
+/// The tests of the crates on the first cluster while the others are made and stories are told
+/// there; then all share what stories are left.
+fn side_by_side(first: ClusterHandle, others: &[cluster::Options]) -> Result<()> {
     let kreg = built_kreg()?;
     let tests = real_parts::programs(&built_tests()?);
     let telling = Telling::of_all();
-    let (tests, stories) = std::thread::scope(|scope| {
-        let beside = scope.spawn(|| telling.on(World::new(cluster::up(second)?, kreg.clone())?));
-        let tests = real_parts::run(tests, &first);
-        let stories = World::new(first, kreg.clone()).and_then(|world| telling.on(world));
-        let beside = beside
-            .join()
-            .unwrap_or_else(|_| Err(Failure::new("tell stories", "one of them panicked")));
-        (tests, stories.and(beside))
+    let tell = |cluster: ClusterHandle| telling.on(World::new(cluster, kreg.clone())?);
+    let (ready, made) = mpsc::channel();
+    let results = std::thread::scope(|scope| {
+        // One after the other: beginning takes the whole machine, telling does not.
+        let maker = scope.spawn(move || {
+            others.iter().try_for_each(|options| {
+                let cluster = cluster::up(options)?;
+                // Nobody listens any more only if the other end has panicked.
+                let _ = ready.send(cluster);
+                Ok(())
+            })
+        });
+        let on_first = scope.spawn(|| real_parts::run(tests, &first).and(tell(first.clone())));
+        let mut lanes = vec![maker, on_first];
+        lanes.extend(made.iter().map(|cluster| scope.spawn(|| tell(cluster))));
+        let ended = |lane: ScopedJoinHandle<'_, Result<()>>| {
+            lane.join()
+                .unwrap_or_else(|_| Err(Failure::new("run tests", "one of them panicked")))
+        };
+        lanes.into_iter().map(ended).collect::<Vec<_>>()
     });
     let told = telling.end();
-    tests.and(stories).and(told)
+    results.into_iter().chain([told]).collect()
 }
 
 fn cargo(command: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {

@@ -86,6 +86,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Stories that are told one after the other, on one cluster or on several side by side.
 pub(crate) struct Telling {
     waiting: Mutex<VecDeque<&'static Story>>,
+    /// Held by the story that changes this machine: there is one of it, however many clusters.
+    this_machine: Mutex<()>,
     tally: Mutex<Tally>,
     keep: bool,
     aloud: bool,
@@ -100,6 +102,7 @@ impl Telling {
     fn new(stories: Vec<&'static Story>, keep: bool, aloud: bool) -> Self {
         Self {
             waiting: Mutex::new(stories.into()),
+            this_machine: Mutex::default(),
             tally: Mutex::default(),
             keep,
             aloud,
@@ -110,8 +113,11 @@ impl Telling {
     pub(crate) fn on(&self, world: World) -> Result<()> {
         packages::ensure(&[tool("ssh-keygen", "openssh-client")])?;
         let before = Snapshot::take(&world)?;
-        while let Some(story) = self.next() {
+        while let Some((story, machine)) = self.next() {
+            let machine = machine
+                .or_else(|| stories::on_this_machine(story).then(|| locked(&self.this_machine)));
             let tally = self.tell(&world, story, &before);
+            drop(machine);
             let mut sum = locked(&self.tally);
             *sum = *sum + tally;
             drop(sum);
@@ -147,8 +153,14 @@ impl Telling {
         }
     }
 
-    fn next(&self) -> Option<&'static Story> {
-        locked(&self.waiting).pop_front()
+    /// The first story that can be told now; if there is none, the first, which has to wait.
+    fn next(&self) -> Option<(&'static Story, Option<MutexGuard<'_, ()>>)> {
+        let mut waiting = locked(&self.waiting);
+        let machine = self.this_machine.try_lock().ok();
+        let free = |story: &Story| machine.is_some() || !stories::on_this_machine(story);
+        let at = waiting.iter().position(|story| free(story)).unwrap_or(0);
+        let story = waiting.remove(at)?;
+        Some((story, machine.filter(|_| stories::on_this_machine(story))))
     }
 
     fn tell(&self, world: &World, story: &Story, before: &Snapshot) -> Tally {
@@ -223,12 +235,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_the_stories_that_change_this_machine_one_is_told_at_a_time() {
+        let telling = Telling::of_all();
+        let (first, others): (Vec<_>, Vec<_>) = std::iter::from_fn(|| telling.next())
+            .collect::<Vec<_>>()
+            .into_iter()
+            .partition(|(_, machine)| machine.is_some());
+        assert_eq!(first.len(), 1);
+        let mut last = others.iter().rev().map(|(story, _)| *story);
+        assert!(stories::on_this_machine(last.next().unwrap()));
+        assert_eq!(first.len() + others.len(), stories::ALL.len());
+    }
+
+    #[test]
     fn stories_are_found_by_their_names_and_names_are_unique() {
         for story in stories::ALL {
             assert_eq!(chosen(&[story.name.to_owned()]).unwrap().len(), 1);
             let same = stories::ALL.iter().filter(|other| other.name == story.name);
             assert_eq!(same.count(), 1, "{}", story.name);
         }
+        let on_this_machine = stories::ALL.iter().filter(|s| stories::on_this_machine(s));
+        assert_eq!(on_this_machine.count(), stories::ON_THIS_MACHINE.len());
         assert_eq!(chosen(&[]).unwrap().len(), stories::ALL.len());
         assert!(chosen(&["no such".to_owned()]).is_err());
     }

@@ -1,4 +1,4 @@
-//! What is told, and in which order: what works first, then what must fail well.
+//! What is told, and in which order: the longest first, then what works, then what must fail well.
 
 mod api_gone;
 mod cert;
@@ -41,11 +41,16 @@ pub(crate) const ALL: &[Story] = &[
         proves: "up, status, verify, up again and down do what they say, byte for byte",
         run: default::run,
     },
-    // The longest: told early, so that no cluster waits for them at the end.
+    // The longest, so that no cluster waits for them at the end.
     Story {
         name: "killed",
         proves: "an `up` that was killed at any step is completed by the next one",
         run: killed::run,
+    },
+    Story {
+        name: "doctor-pods",
+        proves: "doctor names what is wrong with Pods that pull, the registry's own and its storage",
+        run: doctor::pods,
     },
     Story {
         name: "cert-killed",
@@ -53,9 +58,14 @@ pub(crate) const ALL: &[Story] = &[
         run: cert::killed_and_taken_up,
     },
     Story {
-        name: "tutorial",
-        proves: "the tutorial's own story holds step for step, and can be undone",
-        run: tutorial::run,
+        name: "daemonset",
+        proves: "agents in the place of ssh trust, keep, cost little, and leave nothing",
+        run: daemonset::run,
+    },
+    Story {
+        name: "api-gone",
+        proves: "an API server that goes away half way is named, and `up` goes on from there",
+        run: api_gone::run,
     },
     Story {
         name: "doctor",
@@ -63,9 +73,30 @@ pub(crate) const ALL: &[Story] = &[
         run: doctor::trust,
     },
     Story {
-        name: "doctor-pods",
-        proves: "doctor names what is wrong with Pods that pull, the registry's own and its storage",
-        run: doctor::pods,
+        name: "cert",
+        proves: "certificates and the CA are renewed, with no node cut off",
+        run: cert::renewed_and_rotated,
+    },
+    Story {
+        name: "oci-conformance",
+        proves: "the registry passes the OCI suite, but for what distribution 2.8 fails by its nature",
+        run: oci_conformance::run,
+    },
+    Story {
+        name: "watch",
+        proves: "a CA is rotated with no pull lost, and a registry that is away is counted by its cause",
+        run: watch::run,
+    },
+    Story {
+        name: "gc",
+        proves: "what is deleted leaves the storage, what is needed stays, and a killed run is ended",
+        run: gc::run,
+    },
+    // What works.
+    Story {
+        name: "tutorial",
+        proves: "the tutorial's own story holds step for step, and can be undone",
+        run: tutorial::run,
     },
     Story {
         name: "doctor-tutorial",
@@ -76,11 +107,6 @@ pub(crate) const ALL: &[Story] = &[
         name: "user",
         proves: "users come, change and go without a restart, and the registry says so itself",
         run: user::run,
-    },
-    Story {
-        name: "cert",
-        proves: "certificates and the CA are renewed, with no node cut off",
-        run: cert::renewed_and_rotated,
     },
     Story {
         name: "cert-tutorial",
@@ -98,16 +124,6 @@ pub(crate) const ALL: &[Story] = &[
         run: s3::run,
     },
     Story {
-        name: "watch",
-        proves: "a CA is rotated with no pull lost, and a registry that is away is counted by its cause",
-        run: watch::run,
-    },
-    Story {
-        name: "oci-conformance",
-        proves: "the registry passes the OCI suite, but for what distribution 2.8 fails by its nature",
-        run: oci_conformance::run,
-    },
-    Story {
         name: "registry-3",
         proves: "distribution 3 runs from the same manifest, on what 2.8 has stored",
         run: registry3::run,
@@ -123,19 +139,9 @@ pub(crate) const ALL: &[Story] = &[
         run: clients_tunnel::run,
     },
     Story {
-        name: "gc",
-        proves: "what is deleted leaves the storage, what is needed stays, and a killed run is ended",
-        run: gc::run,
-    },
-    Story {
         name: "rights",
         proves: "the rights that are exported are enough, and what lacks is told at once",
         run: rights::run,
-    },
-    Story {
-        name: "daemonset",
-        proves: "agents in the place of ssh trust, keep, cost little, and leave nothing",
-        run: daemonset::run,
     },
     Story {
         name: "doctor-client",
@@ -183,11 +189,6 @@ pub(crate) const ALL: &[Story] = &[
         run: storage::pending,
     },
     Story {
-        name: "api-gone",
-        proves: "an API server that goes away half way is named, and `up` goes on from there",
-        run: api_gone::run,
-    },
-    Story {
         name: "sshd-gone",
         proves: "a node without sshd is named, the others are done, and `up` completes later",
         run: sshd_gone::run,
@@ -208,6 +209,14 @@ pub(crate) const ALL: &[Story] = &[
         run: disk_full::run,
     },
 ];
+
+/// Stories that change the machine they are told on, beside their cluster: its addresses, its
+/// `/etc/hosts`, what its clients trust.
+pub(crate) const ON_THIS_MACHINE: &[&str] = &["clients-tunnel", "gc"];
+
+pub(crate) fn on_this_machine(story: &Story) -> bool {
+    ON_THIS_MACHINE.contains(&story.name)
+}
 
 /// Waits for what controllers put into every new namespace: a ConfigMap and a service account.
 fn namespace_complete(world: &World, namespace: &str) -> Result<()> {
