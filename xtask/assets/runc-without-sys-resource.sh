@@ -34,7 +34,8 @@ exec) file=$process ;;
 *) file= ;;
 esac
 
-if [ -n "$file" ] && [ -f "$file" ]; then
+# Most ask for neither, and the whole file need not be read as JSON.
+if [ -n "$file" ] && [ -f "$file" ] && grep -Eq 'CAP_SYS_RESOURCE|"oomScoreAdj": ?-' "$file"; then
     jq '
         def lowered:
             if .capabilities then .capabilities |= map_values(map(select(. != "CAP_SYS_RESOURCE"))) else . end

@@ -19,6 +19,13 @@ pub(super) fn kind(nodes: usize, kubernetes: Generation) -> String {
          \x20 serviceSubnet: 10.96.0.0/16\n\
          kubeadmConfigPatches:\n\
          - |\n\
+         \x20 kind: ClusterConfiguration\n\
+         \x20 # There is one of each: a lease that is renewed every two seconds is work for nothing.\n\
+         \x20 controllerManager:\n\
+         \x20   extraArgs: { leader-elect: \"false\" }\n\
+         \x20 scheduler:\n\
+         \x20   extraArgs: { leader-elect: \"false\" }\n\
+         - |\n\
          \x20 kind: KubeletConfiguration\n\
          \x20 oomScoreAdj: 0\n",
     );

@@ -112,6 +112,7 @@ impl Telling {
     /// Tells stories on this cluster for as long as one waits.
     pub(crate) fn on(&self, world: World) -> Result<()> {
         packages::ensure(&[tool("ssh-keygen", "openssh-client")])?;
+        let world = world.with_cheap_passwords()?;
         let before = Snapshot::take(&world)?;
         while let Some((story, machine)) = self.next() {
             let machine = machine

@@ -22,6 +22,8 @@ pub(crate) const HOST: &str = "docker-registry:5000";
 pub(crate) struct World {
     pub(crate) cluster: ClusterHandle,
     pub(crate) kreg: PathBuf,
+    /// The `kreg.toml` that it goes by.
+    config: PathBuf,
     scratch: tempfile::TempDir,
 }
 
@@ -29,18 +31,32 @@ impl World {
     pub(crate) fn new(cluster: ClusterHandle, kreg: PathBuf) -> Result<Self> {
         let scratch = tempfile::tempdir().tried(|| "make a scratch directory".to_owned())?;
         Ok(Self {
+            config: cluster.state.join("kreg.toml"),
             cluster,
             kreg,
             scratch,
         })
     }
 
-    /// `kreg` as a user of this cluster calls it: by the cluster's own configuration file.
+    /// Passwords that cost the registry next to nothing: of a story's many requests each would else
+    /// keep a processor busy for as long as the right cost takes, and prove no more for it.
+    pub(crate) fn with_cheap_passwords(mut self) -> Result<Self> {
+        let text = self.state("kreg.toml")? + "[auth]\nbcrypt_cost = 4\n";
+        self.config = self.write("kreg.toml", &text)?;
+        Ok(self)
+    }
+
+    /// What this world's `kreg.toml` says.
+    pub(crate) fn config(&self) -> Result<String> {
+        fs::read_to_string(&self.config).tried(|| format!("read {}", self.config.display()))
+    }
+
+    /// `kreg` as a user of this cluster calls it: by its configuration file.
     ///
     /// It stands in an empty directory and sees no configuration or kubeconfig but that one.
     pub(crate) fn kreg<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Call {
         self.kreg_bare(arguments)
-            .env("KREG_CONFIG", self.state_file("kreg.toml"))
+            .env("KREG_CONFIG", &self.config)
             .env("KREG_PASSWORD", PASSWORD)
     }
 

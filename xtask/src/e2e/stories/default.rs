@@ -23,7 +23,11 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     scene.afterwards("kreg down", down);
 
     let up = scene.check("kreg up ends with 0", |world| {
-        world.kreg(["up", "--output", "json"]).good()
+        // As a user has it, passwords at their full cost too.
+        world
+            .kreg(["up", "--output", "json"])
+            .env("KREG_CONFIG", world.state_file("kreg.toml"))
+            .good()
     })?;
     scene.check(
         "its report: every node pulled, every negative control held",

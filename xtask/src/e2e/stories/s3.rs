@@ -232,7 +232,7 @@ fn start(world: &World) -> Result<PathBuf> {
     let text = format!(
         "{}\n[storage]\nkind = \"s3:{BUCKET}\"\n\
          [storage.s3]\nendpoint = \"https://{address}:9000\"\nprefix = \"/kreg\"\nca_file = \"s3-ca.crt\"\n",
-        world.state("kreg.toml")?
+        world.config()?
     );
     world.write("s3.toml", &text)
 }
