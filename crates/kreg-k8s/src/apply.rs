@@ -11,7 +11,7 @@ use crate::{
     names::Names,
     object::{Object, ObjectRef},
     plan::{Action, ApplyOptions, Change, Plan, Step, plan},
-    wait::{Wait, gone},
+    wait::{Wait, gone, volume_noted},
 };
 
 /// Something that just happened, for a progress display.
@@ -163,6 +163,9 @@ async fn carry_out_step(
                 created: !adopted,
             });
             note_address(&applied, inventory);
+            if change.object.kind() == Kind::PersistentVolume {
+                volume_noted(cluster, &change.object).await?;
+            }
         }
     }
     tracing::debug!(object = %change.object, action = ?change.action, "applied");

@@ -162,6 +162,25 @@ pub async fn gone(
     }
 }
 
+/// Waits, a few seconds at most, until the volume controller has taken note of this new volume.
+///
+/// A claim by name that the controller sees before its volume stays Pending until it looks at all claims again, every
+/// 15 seconds (Kubernetes, pkg/controller/volume/persistentvolume, `syncUnboundClaim`). Not all is lost if it is late,
+/// so this never fails for that.
+pub(crate) async fn volume_noted(cluster: &dyn Cluster, volume: &ObjectRef) -> Result<(), Error> {
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        // The API server itself makes a new volume Pending; a folder has no phases.
+        match cluster.get(volume).await? {
+            Some(live) if live.text("/status/phase") == Some("Pending") => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            _ => break,
+        }
+    }
+    Ok(())
+}
+
 enum Look {
     Ready,
     Waiting(String),
