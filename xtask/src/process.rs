@@ -134,7 +134,7 @@ impl Run {
         } else {
             Command::new(&self.program)
         };
-        command
+        without_xtasks_own(&mut command)
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(match self.input {
@@ -180,6 +180,20 @@ impl Run {
             None => name,
         }
     }
+}
+
+/// Takes away what `cargo run` says of xtask, such as its folder.
+///
+/// A cargo that inherits it builds ring anew, and all that stands on ring, whenever the folder is
+/// another: ring's build script asks to be run again when `CARGO_MANIFEST_DIR` changes.
+pub(crate) fn without_xtasks_own(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// Where a program of this name lies on `PATH`, or in the directories that root's `PATH` has.

@@ -1,11 +1,12 @@
 //! The tests that are left out of a plain `cargo test`: with real programs, containers, a cluster.
 //!
 //! `cargo test` runs one test program after the other. Most of these wait, so those that need the
-//! cluster run in one lane, and all others in a second one beside it.
+//! cluster run in one lane, and all others in two more beside it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -67,21 +68,22 @@ pub(crate) fn run(programs: Vec<TestProgram>, cluster: &ClusterHandle) -> Result
     let (on_cluster, others): (Vec<_>, Vec<_>) = programs
         .into_iter()
         .partition(|program| ON_THE_CLUSTER.contains(&program.package().as_str()));
-    let lane = |programs: Vec<TestProgram>| {
-        let failed = programs
-            .iter()
-            .filter_map(|program| ignored_tests(program, cluster).err());
+    let (on_cluster, others) = (Mutex::new(on_cluster), Mutex::new(others));
+    let lane = |waiting: &Mutex<Vec<TestProgram>>| {
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let failed =
+            std::iter::from_fn(next).filter_map(|program| ignored_tests(&program, cluster).err());
         failed.collect::<Vec<_>>()
     };
     let start = Instant::now();
-    let mut failed = std::thread::scope(|scope| {
-        let beside = scope.spawn(|| lane(others));
-        let mut failed = lane(on_cluster);
-        match beside.join() {
-            Ok(more) => failed.extend(more),
-            Err(_) => failed.push(Failure::new("run tests", "a lane of them panicked")),
-        }
-        failed
+    let mut failed: Vec<Failure> = std::thread::scope(|scope| {
+        let lanes =
+            [&on_cluster, &others, &others].map(|waiting| scope.spawn(move || lane(waiting)));
+        let ended = lanes.into_iter().flat_map(|lane| {
+            lane.join()
+                .unwrap_or_else(|_| vec![Failure::new("run tests", "a lane of them panicked")])
+        });
+        ended.collect()
     });
     say(format!(
         "tests with real parts: {:.1} s",

@@ -13,7 +13,7 @@ use crate::failure::{Failure, Result, Tried as _};
 use crate::images;
 use crate::needs;
 use crate::packages;
-use crate::process::Run;
+use crate::process::{Run, without_xtasks_own};
 use crate::progress::say;
 use crate::real_parts::{self, cargo_program};
 use crate::stages::Stages;
@@ -152,7 +152,7 @@ fn cargo(command: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Res
 
 fn cargo_command(command: &str, arguments: &[&str]) -> Command {
     let mut cargo = Command::new(cargo_program());
-    cargo
+    without_xtasks_own(&mut cargo)
         .arg(command)
         .args(arguments)
         // All features include a vendored OpenSSL; the system's is as good and needs no building.

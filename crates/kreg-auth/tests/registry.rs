@@ -178,7 +178,7 @@ fn next_letter(letter: &str) -> char {
 #[ignore = "needs docker and kreg.test/registry: run by cargo xtask test"]
 fn a_push_slows_down_with_the_cost() {
     let mut file = Htpasswd::default();
-    let costs = [5, 8, 10, 12];
+    let costs = [5, 8, 10];
     for cost in costs {
         file.add(
             &user(&format!("cost{cost}"), "pw"),
@@ -188,7 +188,7 @@ fn a_push_slows_down_with_the_cost() {
     }
     let registry = Registry::start(&file);
     // Taking turns, and the best of each: other work on this machine only ever adds.
-    let mut times = [f64::INFINITY; 4];
+    let mut times = [f64::INFINITY; 3];
     for _ in 0..3 {
         for (best, cost) in times.iter_mut().zip(costs) {
             *best = best.min(push(&registry, &format!("cost{cost}")).as_secs_f64());
@@ -200,10 +200,9 @@ fn a_push_slows_down_with_the_cost() {
             time / times[0]
         );
     }
-    let [_, eight, ten, twelve] = times;
+    let [_, eight, ten] = times;
     // Two more is four times the hashing; what else a push does only softens that.
-    assert!((1.8..6.0).contains(&(twelve / ten)), "{times:?}");
-    assert!((3.0..30.0).contains(&(twelve / eight)), "{times:?}");
+    assert!((1.8..6.0).contains(&(ten / eight)), "{times:?}");
     assert_eq!(Cost::DEFAULT.get(), 10);
 }
 
