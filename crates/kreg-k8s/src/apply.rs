@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    additions::by_hand,
     cluster::{ApplyMode, Cluster},
     error::Error,
     inventory::{Declared, Entry, Inventory},
@@ -10,7 +11,7 @@ use crate::{
     manifests::Manifests,
     names::Names,
     object::{Object, ObjectRef},
-    plan::{Action, ApplyOptions, Change, Plan, Step, plan},
+    plan::{Action, ApplyOptions, Change, Expected, Plan, Step, plan, same_data},
     wait::{Wait, gone, volume_noted},
 };
 
@@ -51,7 +52,7 @@ impl Applied {
 /// Every object is checked (see [`plan`]) before the first is written, and one that does not differ is not written.
 ///
 /// # Errors
-/// Those of [`plan`], and whatever stops the server from writing; the message names the object it was at.
+/// Those of [`plan`], [`Error::Overtaken`] if somebody wrote meanwhile what this was decided on, and whatever stops the server from writing; the message names the object it was at.
 pub async fn apply(
     cluster: &dyn Cluster,
     manifests: &Manifests,
@@ -140,7 +141,9 @@ async fn carry_out_step(
         change,
         desired,
         live_uid,
+        expected,
         force,
+        additions,
         adopted,
     } = step;
     if matches!(change.action, Action::Replace { .. } | Action::Delete)
@@ -156,7 +159,18 @@ async fn carry_out_step(
                 dry_run: false,
                 force,
             };
-            let applied = cluster.apply(&desired, mode).await?;
+            // What was to be replaced is gone by now.
+            let expected = match change.action {
+                Action::Replace { .. } => expected.map(|_| Expected::Absent),
+                _ => expected,
+            };
+            let mut applied = match expected {
+                Some(expected) => unless_overtaken(cluster, &desired, expected, mode).await?,
+                None => cluster.apply(&desired, mode).await?,
+            };
+            if additions && !matches!(change.action, Action::Replace { .. }) {
+                applied = take_out_additions(cluster, applied).await?;
+            }
             inventory.record(Entry {
                 object: change.object.clone(),
                 uid: applied.uid().map(str::to_owned),
@@ -171,6 +185,64 @@ async fn carry_out_step(
     tracing::debug!(object = %change.object, action = ?change.action, "applied");
     watcher(Progress::Done(change.clone()));
     Ok(change)
+}
+
+/// Of many who write the same object at once one succeeds.
+async fn unless_overtaken(
+    cluster: &dyn Cluster,
+    desired: &Object,
+    expected: Expected,
+    mode: ApplyMode,
+) -> Result<Object, Error> {
+    const TRIES: usize = 5;
+    let object = desired.reference();
+    for _ in 0..TRIES {
+        let outcome = match &expected {
+            Expected::Absent => cluster.create(desired).await,
+            Expected::Version(version) => {
+                let mut pinned = desired.clone();
+                pinned.value_mut()["metadata"]["resourceVersion"] = version.as_str().into();
+                cluster.apply(&pinned, mode).await
+            }
+        };
+        let Err(Error::Refused { code: 409, .. }) = outcome else {
+            return outcome;
+        };
+        let live = cluster.get(object).await?;
+        let is_as_expected = match (&live, &expected) {
+            (None, Expected::Absent) => true,
+            (Some(live), Expected::Version(version)) => live.version() == Some(version),
+            _ => false,
+        };
+        match live {
+            // So does a write end whose answer was lost and that was tried again.
+            Some(live) if same_data(&live, desired) => return Ok(live),
+            _ if !is_as_expected => break,
+            _ => {}
+        }
+    }
+    Err(Error::Overtaken {
+        object: object.clone(),
+    })
+}
+
+/// Takes out what somebody added by hand, as long as it is as it was read.
+async fn take_out_additions(cluster: &dyn Cluster, applied: Object) -> Result<Object, Error> {
+    const TRIES: usize = 5;
+    let reference = applied.reference().clone();
+    let mut live = Some(applied);
+    for _ in 0..TRIES {
+        let Some(now) = live else { break };
+        let pointers = by_hand(&now, &now);
+        if pointers.is_empty() {
+            return Ok(now);
+        }
+        match cluster.remove_fields(&now, &pointers, false).await {
+            Err(Error::Refused { code: 409, .. }) => live = cluster.get(&reference).await?,
+            outcome => return outcome,
+        }
+    }
+    Err(Error::Overtaken { object: reference })
 }
 
 async fn remove(

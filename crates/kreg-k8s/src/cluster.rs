@@ -7,6 +7,10 @@ use crate::{error::Error, kind::Kind, object::Object, object::ObjectRef, rights:
 /// Field manager of every write (`metadata.managedFields[].manager`).
 pub const FIELD_MANAGER: &str = "kreg";
 
+/// Field manager of [`Cluster::create`], which cannot be server-side apply. It has a name of its own, so that what it
+/// wrote can be told from what admission plugins changed while kreg applied.
+pub const CREATE_MANAGER: &str = "kreg-create";
+
 /// Which objects [`Cluster::list`] returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
@@ -101,6 +105,25 @@ pub trait Cluster: Send + Sync {
         &'a self,
         object: &'a Object,
         mode: ApplyMode,
+    ) -> BoxFuture<'a, Result<Object, Error>>;
+
+    /// Makes an object, and only if there is none of its name: of many who try at once, one succeeds.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with code 409 if there is one; otherwise why it was refused.
+    fn create<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>>;
+
+    /// Takes fields out of an object that was read, and only if nobody wrote meanwhile (`metadata.resourceVersion`).
+    /// `pointers` are RFC 6901's, and are followed one after the other. Returns the object as it is then.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with code 409 if somebody did write meanwhile, with 404 if it is gone; otherwise why it was
+    /// refused.
+    fn remove_fields<'a>(
+        &'a self,
+        object: &'a Object,
+        pointers: &'a [String],
+        dry_run: bool,
     ) -> BoxFuture<'a, Result<Object, Error>>;
 
     /// Writes an object that was read and changed: the whole of it, and only if nobody wrote meanwhile

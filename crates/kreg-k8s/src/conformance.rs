@@ -75,6 +75,43 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
         "applying the same again writes nothing",
     )?;
 
+    let lost = cluster.create(&first).await;
+    that(
+        matches!(lost, Err(Error::Refused { code: 409, .. })),
+        "what is there is not created",
+    )?;
+    let third = Object::build(
+        name("three"),
+        &json!({ "suite/three": "x" }),
+        Value::Null,
+        json!({ "data": { "a": "1", "b": "2" } }),
+    );
+    let created = ok(cluster.create(&third).await)?;
+    that(
+        there(cluster, third.reference()).await?.value()["data"] == third.value()["data"],
+        "what is created is there",
+    )?;
+    let pointers = [
+        "/metadata/labels/suite~1three".to_owned(),
+        "/data/b".to_owned(),
+    ];
+    ok(cluster.remove_fields(&created, &pointers, true).await)?;
+    that(
+        there(cluster, third.reference()).await?.value()["data"] == third.value()["data"],
+        "a dry run removes nothing",
+    )?;
+    ok(cluster.remove_fields(&created, &pointers, false).await)?;
+    let left = there(cluster, third.reference()).await?;
+    that(
+        left.value()["data"] == json!({ "a": "1" }) && left.label("suite/three").is_none(),
+        "fields are removed, and no others",
+    )?;
+    let lost = cluster.remove_fields(&created, &pointers, false).await;
+    that(
+        matches!(lost, Err(Error::Refused { code: 409, .. })),
+        "fields of an older version are not removed",
+    )?;
+
     let mut changed = first.clone();
     changed.value_mut()["data"] = json!({ "a": "2" });
     ok(cluster.apply(&changed, dry).await)?;
@@ -162,7 +199,7 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
         "the keys of a Secret are kept",
     )?;
 
-    for reference in [&one, &two, &secret] {
+    for reference in [&one, &two, third.reference(), &secret] {
         let live = there(cluster, reference).await?;
         let uid = live.uid().unwrap_or_default();
         let spared = ok(cluster

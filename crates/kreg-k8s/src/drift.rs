@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    cluster::{Cluster, FIELD_MANAGER},
+    additions::is_kreg,
+    cluster::Cluster,
     diff::{FieldDiff, step},
     error::{Error, ForeignObject},
     inventory::Inventory,
@@ -90,8 +91,9 @@ impl RegistrySpec {
 /// Compares what is there with what the last apply declared, keys and passwords being those that are there. Writes
 /// nothing.
 ///
-/// `spec` should be [`RegistrySpec::recalled`]. What others added beside kreg's own fields is no drift, and neither is
-/// what controllers write.
+/// `spec` should be [`RegistrySpec::recalled`]. What somebody added by hand beside kreg's own fields is drift, and `after`
+/// is `None` for it. Labels and annotations of others are none (`kubectl rollout restart` writes one into the Pod
+/// template), nor is what another tool declares by server-side apply, or what controllers write.
 ///
 /// # Errors
 /// Those of [`plan`] except [`Error::Foreign`], which is drift.
@@ -169,7 +171,7 @@ pub fn blame(live: &Object, path: &str) -> Option<Edit> {
     let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
     live.items("/metadata/managedFields")
         .iter()
-        .filter(|entry| text(entry, "manager").as_deref() != Some(FIELD_MANAGER))
+        .filter(|entry| !text(entry, "manager").is_some_and(|name| is_kreg(&name)))
         .filter(|entry| {
             let mut leaves = Vec::new();
             if let Some(fields) = entry.get("fieldsV1") {

@@ -123,6 +123,16 @@ pub enum Error {
         last: String,
     },
 
+    /// Somebody else wrote this object after it was read, and what was to be written was decided on what was read.
+    #[error(
+        "{object} was written by somebody else at the same time; run the same command again: it goes on from what is \
+         there now"
+    )]
+    Overtaken {
+        /// The object.
+        object: ObjectRef,
+    },
+
     /// The cluster lacks something the registry needs; found before anything was changed.
     #[error("{what}; {advice}")]
     Unfit {

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
+    additions::without,
     cluster::{ApplyMode, Cluster, Deleted, Query},
     error::Error,
     kind::Kind,
@@ -162,6 +163,33 @@ impl Cluster for FolderCluster {
         Box::pin(async move {
             let live = self.read(&self.file(object.reference()))?;
             self.put(object, live.as_ref(), mode.dry_run)
+        })
+    }
+
+    fn create<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>> {
+        Box::pin(async move {
+            match self.read(&self.file(object.reference()))? {
+                None => self.put(object, None, false),
+                Some(_) => Err(Error::Refused {
+                    action: "create",
+                    object: object.reference().to_string(),
+                    code: 409,
+                    reason: "AlreadyExists".to_owned(),
+                    message: "there is such a file".to_owned(),
+                }),
+            }
+        })
+    }
+
+    fn remove_fields<'a>(
+        &'a self,
+        object: &'a Object,
+        pointers: &'a [String],
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
+        Box::pin(async move {
+            let live = self.read(&self.file(object.reference()))?;
+            self.put(&without(object, pointers), live.as_ref(), dry_run)
         })
     }
 

@@ -12,7 +12,7 @@
 //! | may we do it | [`rights::check`]; [`rights::manifests`] as RBAC |
 //! | what would change | [`plan()`] |
 //! | change it | [`apply::apply`]: [`Manifests::foundation`], then [`Manifests::full`] |
-//! | has somebody edited it | [`drift()`] |
+//! | has somebody edited it, or added to it | [`drift()`] |
 //! | wait | [`wait::storage_ready`], [`wait::registry_ready`] |
 //! | pulls in other namespaces | [`pull::attach`], [`pull::refresh`], [`pull::detach`] |
 //! | take it away | [`down::plan_down`], [`down::down`] |
@@ -40,6 +40,7 @@
 //! # }
 //! ```
 
+mod additions;
 pub mod apply;
 pub mod claim;
 mod cluster;
@@ -73,7 +74,7 @@ mod storage;
 pub mod wait;
 
 pub use apply::{Applied, Progress, Watcher};
-pub use cluster::{ApplyMode, Cluster, Deleted, FIELD_MANAGER, Query};
+pub use cluster::{ApplyMode, CREATE_MANAGER, Cluster, Deleted, FIELD_MANAGER, Query};
 pub use complaints::complaints;
 pub use diagnose::{Cause, PodState, explain, pod_state, warnings};
 pub use diff::{FieldDiff, diff};

@@ -5,17 +5,17 @@ use std::{path::PathBuf, time::Duration};
 use futures::{FutureExt as _, future::BoxFuture};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReviewSpec};
 use kube::{
-    Api, Client, Config,
+    Api, Client, Config, Resource as _,
     api::{
         DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams, PostParams,
         Preconditions, ValidationDirective,
     },
     config::{KubeConfigOptions, Kubeconfig},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    cluster::{ApplyMode, Cluster, Deleted, FIELD_MANAGER, Query},
+    cluster::{ApplyMode, CREATE_MANAGER, Cluster, Deleted, FIELD_MANAGER, Query},
     error::Error,
     kind::Kind,
     object::{Object, ObjectRef},
@@ -106,6 +106,35 @@ impl LiveCluster {
 
     fn api_of(&self, object: &ObjectRef) -> Api<DynamicObject> {
         self.api(object.kind(), object.namespace())
+    }
+
+    /// A write that holds only for what was read: a 409 is final, and the caller reads again.
+    async fn once<F>(
+        &self,
+        action: &'static str,
+        object: &ObjectRef,
+        mut request: impl FnMut() -> F,
+    ) -> Result<Object, Error>
+    where
+        F: Future<Output = Result<DynamicObject, kube::Error>>,
+    {
+        let name = object.to_string();
+        let outcome = self
+            .retry
+            .run(&self.client, action, &name, || {
+                let answer = request();
+                async {
+                    match answer.await {
+                        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Err(status)),
+                        other => other.map(Ok),
+                    }
+                }
+            })
+            .await?;
+        match outcome {
+            Ok(written) => wrap(object.kind(), written),
+            Err(status) => Err(classify(action, &name, kube::Error::Api(status))),
+        }
     }
 
     async fn list_pages(&self, query: &Query) -> Result<Vec<DynamicObject>, kube::Error> {
@@ -205,6 +234,75 @@ impl Cluster for LiveCluster {
         .boxed()
     }
 
+    fn create<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>> {
+        async move {
+            let api = self.api_of(object.reference());
+            let parameters = PostParams {
+                field_manager: Some(CREATE_MANAGER.to_owned()),
+                ..PostParams::default()
+            };
+            let body = dynamic(object)?;
+            self.once("create", object.reference(), || {
+                api.create(&parameters, &body)
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn remove_fields<'a>(
+        &'a self,
+        object: &'a Object,
+        pointers: &'a [String],
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
+        async move {
+            let reference = object.reference();
+            // A patch that sets the version is refused if it is another one by now.
+            let pin = json!({ "op": "replace", "path": "/metadata/resourceVersion", "value": object.version() });
+            let removals = pointers
+                .iter()
+                .map(|pointer| json!({ "op": "remove", "path": pointer }));
+            let patch: Vec<Value> = std::iter::once(pin).chain(removals).collect();
+            let patch = Value::from(patch).to_string();
+            let resource = reference.kind().resource();
+            let place = DynamicObject::url_path(&resource, reference.namespace());
+            let dry_run = if dry_run { "&dryRun=All" } else { "" };
+            let url = format!("{place}/{}?fieldManager={FIELD_MANAGER}{dry_run}", reference.name());
+            let outcome = self
+                .once("patch", reference, || async {
+                    let request = http::Request::patch(&url)
+                        .header(http::header::CONTENT_TYPE, "application/json-patch+json")
+                        .body(patch.clone().into_bytes())
+                        .map_err(kube::Error::HttpError)?;
+                    self.client.request::<DynamicObject>(request).await
+                })
+                .await;
+            // A field that is gone by now is noticed before the version is.
+            match outcome {
+                Err(Error::Refused {
+                    action,
+                    object: name,
+                    code: 422,
+                    reason,
+                    message,
+                }) => {
+                    let live = self.get(reference).await?;
+                    let same = live.as_ref().and_then(Object::version) == object.version();
+                    Err(Error::Refused {
+                        action,
+                        object: name,
+                        code: if same { 422 } else { 409 },
+                        reason,
+                        message,
+                    })
+                }
+                outcome => outcome,
+            }
+        }
+        .boxed()
+    }
+
     fn replace<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>> {
         async move {
             let reference = object.reference();
@@ -213,29 +311,11 @@ impl Cluster for LiveCluster {
                 field_manager: Some(FIELD_MANAGER.to_owned()),
                 ..PostParams::default()
             };
-            let body: DynamicObject =
-                serde_json::from_value(object.value().clone()).map_err(|error| {
-                    Error::Malformed {
-                        what: reference.to_string(),
-                        problem: error.to_string(),
-                    }
-                })?;
-            let outcome = self
-                .retry
-                .run(&self.client, "replace", &reference.to_string(), || async {
-                    match api.replace(reference.name(), &parameters, &body).await {
-                        Ok(replaced) => Ok(Ok(replaced)),
-                        // The same request can never succeed later; the caller reads again.
-                        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Err(classify(
-                            "replace",
-                            &reference.to_string(),
-                            kube::Error::Api(status),
-                        ))),
-                        Err(error) => Err(error),
-                    }
-                })
-                .await?;
-            wrap(reference.kind(), outcome?)
+            let body = dynamic(object)?;
+            self.once("replace", reference, || {
+                api.replace(reference.name(), &parameters, &body)
+            })
+            .await
         }
         .boxed()
     }
@@ -352,6 +432,13 @@ impl Cluster for LiveCluster {
         }
         .boxed()
     }
+}
+
+fn dynamic(object: &Object) -> Result<DynamicObject, Error> {
+    serde_json::from_value(object.value().clone()).map_err(|error| Error::Malformed {
+        what: object.reference().to_string(),
+        problem: error.to_string(),
+    })
 }
 
 /// Items of a list come without apiVersion and kind.

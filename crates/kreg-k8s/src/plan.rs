@@ -1,10 +1,14 @@
 //! What an apply would change: desired objects held against what is there, by asking the server (dry run).
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::{
-    cluster::{ApplyMode, Cluster},
+    additions::{self, is_kreg},
+    cluster::{ApplyMode, CREATE_MANAGER, Cluster},
     diff::{FieldDiff, diff},
+    drift::blame,
     error::{Error, FieldConflict, ForeignObject},
     inventory::Inventory,
     kind::{Kind, Scope},
@@ -56,7 +60,7 @@ pub struct Change {
     /// What happens.
     #[serde(flatten)]
     pub action: Action,
-    /// Fields that somebody changed by hand, or another tool declares, and that are taken back.
+    /// Fields that somebody changed or added by hand, or another tool declares, and that are taken back.
     #[serde(rename = "takenFrom", skip_serializing_if = "Vec::is_empty")]
     pub taken_from: Vec<FieldConflict>,
 }
@@ -83,8 +87,19 @@ pub(crate) struct Step {
     /// `None` for deletions.
     pub(crate) desired: Option<Object>,
     pub(crate) live_uid: Option<String>,
+    /// Write only what is still of this version, or still not there; `None` writes whatever is there.
+    pub(crate) expected: Option<Expected>,
     pub(crate) force: bool,
+    /// Somebody added fields by hand, which go.
+    pub(crate) additions: bool,
     pub(crate) adopted: bool,
+}
+
+/// What an object was when it was decided what to write.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Expected {
+    Absent,
+    Version(String),
 }
 
 impl Plan {
@@ -106,7 +121,8 @@ impl Plan {
 /// admission and conflicts decide what counts as a difference.
 ///
 /// # Errors
-/// [`Error::Foreign`] with every object in the way, [`Error::Conflict`], [`Error::Immutable`], or what the server says.
+/// [`Error::Foreign`] with every object in the way, [`Error::Conflict`], [`Error::Immutable`], [`Error::Overtaken`] (see
+/// [`Manifests::decided_on`]), or what the server says.
 pub async fn plan(
     cluster: &dyn Cluster,
     manifests: &Manifests,
@@ -155,7 +171,14 @@ pub async fn plan(
     let mut steps = Vec::new();
     for (desired, live) in found {
         let blind = namespace_missing && desired.reference().kind().scope() == Scope::Namespaced;
-        steps.push(step(cluster, spec.instance(), desired, live, options, blind).await?);
+        let expected = match manifests.seen() {
+            Some(seen) if desired.reference().kind() == Kind::Secret => {
+                not_overtaken(seen, desired, live.as_ref(), spec.instance())?
+            }
+            _ => None,
+        };
+        let step = step(cluster, spec.instance(), desired, live, options, blind).await?;
+        steps.push(Step { expected, ..step });
     }
     if manifests.stage() == Stage::Full
         && let Some(inventory) = &inventory
@@ -163,6 +186,32 @@ pub async fn plan(
         steps.extend(prunable(cluster, manifests, inventory).await?);
     }
     Ok(Plan { steps, inventory })
+}
+
+/// What a Secret has to be still when it is written.
+fn not_overtaken(
+    seen: &BTreeMap<ObjectRef, String>,
+    desired: &Object,
+    live: Option<&Object>,
+    instance: &str,
+) -> Result<Option<Expected>, Error> {
+    let Some(live) = live else {
+        return Ok(Some(Expected::Absent));
+    };
+    // One that is taken over was never read for what it holds.
+    let is_seen = !is_ours(live, instance)
+        || seen.get(live.reference()).map(String::as_str) == live.version()
+        || same_data(live, desired);
+    match (is_seen, live.version()) {
+        (false, _) => Err(Error::Overtaken {
+            object: live.reference().clone(),
+        }),
+        (true, version) => Ok(version.map(|version| Expected::Version(version.to_owned()))),
+    }
+}
+
+pub(crate) fn same_data(one: &Object, other: &Object) -> bool {
+    one.value().get("data") == other.value().get("data")
 }
 
 async fn step(
@@ -184,25 +233,50 @@ async fn step(
         desired.value_mut()["spec"]["nodeName"] = node.into();
     }
     let reference = desired.reference().clone();
-    let (action, taken_from) = match &live {
-        None if blind => (Action::Create, Vec::new()),
-        None => {
-            dry_run(cluster, &desired, false).await?;
-            (Action::Create, Vec::new())
-        }
-        Some(live) => compare_at_rest(cluster, &desired, live, options).await?,
+    let found = match &live {
+        None if blind => Compared::from(Action::Create),
+        None => match dry_run(cluster, &desired, false).await {
+            // Another kreg made it after it was looked for.
+            Err(Error::Conflict { object, conflicts })
+                if conflicts.iter().all(|held| is_kreg(&held.manager)) =>
+            {
+                return Err(Error::Overtaken { object });
+            }
+            outcome => outcome.map(|_| Compared::from(Action::Create))?,
+        },
+        Some(live) => compare_at_rest(cluster, &desired, live, options, adopted).await?,
     };
     Ok(Step {
-        force: !taken_from.is_empty(),
+        force: found.force,
+        additions: found.additions,
+        expected: None,
         change: Change {
             object: reference,
-            action,
-            taken_from,
+            action: found.action,
+            taken_from: found.taken_from,
         },
         desired: Some(desired),
         live_uid: live.as_ref().and_then(Object::uid).map(str::to_owned),
         adopted,
     })
+}
+
+struct Compared {
+    action: Action,
+    taken_from: Vec<FieldConflict>,
+    force: bool,
+    additions: bool,
+}
+
+impl From<Action> for Compared {
+    fn from(action: Action) -> Self {
+        Compared {
+            action,
+            taken_from: Vec::new(),
+            force: false,
+            additions: false,
+        }
+    }
 }
 
 /// Compares with the version that the server answered from. A controller may write between the read and the dry run
@@ -212,21 +286,29 @@ async fn compare_at_rest(
     desired: &Object,
     live: &Object,
     options: ApplyOptions,
-) -> Result<(Action, Vec<FieldConflict>), Error> {
+    adopted: bool,
+) -> Result<Compared, Error> {
     const TRIES: usize = 5;
     let mut live = live.clone();
     for _ in 1..TRIES {
-        let outcome = compare(cluster, desired, &live, options).await?;
-        if !matches!(outcome.0, Action::Update { .. } | Action::Replace { .. }) {
-            return Ok(outcome);
+        let outcome = compare(cluster, desired, &live, options, adopted).await;
+        match &outcome {
+            Ok(found)
+                if !matches!(found.action, Action::Update { .. } | Action::Replace { .. }) =>
+            {
+                return outcome;
+            }
+            Ok(_) | Err(Error::Refused { code: 409, .. }) => {}
+            Err(_) => return outcome,
         }
         match cluster.get(desired.reference()).await? {
-            Some(now) if now.version() != live.version() => live = now,
+            // Somebody wrote between the read and the dry run.
+            Some(now) if now.version() != live.version() || outcome.is_err() => live = now,
             // Gone meanwhile: applying it makes it again.
-            _ => return Ok(outcome),
+            _ => return outcome,
         }
     }
-    compare(cluster, desired, &live, options).await
+    compare(cluster, desired, &live, options, adopted).await
 }
 
 async fn compare(
@@ -234,26 +316,46 @@ async fn compare(
     desired: &Object,
     live: &Object,
     options: ApplyOptions,
-) -> Result<(Action, Vec<FieldConflict>), Error> {
+    adopted: bool,
+) -> Result<Compared, Error> {
     let mut taken_from = Vec::new();
+    let mut force = false;
     let mut outcome = dry_run(cluster, desired, false).await;
     if let Err(Error::Conflict { object, conflicts }) = outcome {
         if !(options.force
             || options.adopt
             || conflicts
                 .iter()
-                .all(|held| is_hand_edit(live, &held.manager)))
+                .all(|held| held.manager == CREATE_MANAGER || is_hand_edit(live, &held.manager)))
         {
             return Err(Error::Conflict { object, conflicts });
         }
         taken_from = conflicts;
+        taken_from.retain(|held| !is_kreg(&held.manager));
+        force = true;
         outcome = dry_run(cluster, desired, true).await;
     }
     let replaceable =
         !live.reference().kind().holds_data() && live.reference().kind() != Kind::Service;
+    let mut added = Vec::new();
+    // Whoever made an object that was taken over has a say in it still.
+    if let (Ok(after), false) = (&outcome, adopted) {
+        match additions(cluster, live, after).await {
+            Ok(fields) => added = fields,
+            Err(error) => outcome = Err(error),
+        }
+    }
+    let additions = !added.is_empty();
+    taken_from.extend(added.iter().filter_map(|field| {
+        let manager = blame(live, &field.path)?.manager;
+        let field = field.path.clone();
+        Some(FieldConflict { manager, field })
+    }));
     let action = match outcome {
         Ok(after) => {
-            let fields = diff(live, &after);
+            let mut fields = diff(live, &after);
+            added.retain(|field| fields.iter().all(|known| known.path != field.path));
+            fields.extend(added);
             if let Some(reason) = pod_is_over(live) {
                 Action::Replace { reason, fields }
             } else if live.reference().kind() == Kind::Pod
@@ -263,6 +365,9 @@ async fn compare(
             {
                 let reason = "the certificate changed, and the registry reads it only at its start"
                     .to_owned();
+                Action::Replace { reason, fields }
+            } else if additions && live.reference().kind() == Kind::Pod {
+                let reason = "what was added to a Pod cannot be taken out of it".to_owned();
                 Action::Replace { reason, fields }
             } else if fields.is_empty() {
                 Action::Unchanged
@@ -286,7 +391,29 @@ async fn compare(
         }
         Err(error) => return Err(error),
     };
-    Ok((action, taken_from))
+    Ok(Compared {
+        action,
+        taken_from,
+        force,
+        additions,
+    })
+}
+
+/// What goes with the fields that somebody added by hand, as the server sees it: it may have set the same by itself.
+async fn additions(
+    cluster: &dyn Cluster,
+    live: &Object,
+    after: &Object,
+) -> Result<Vec<FieldDiff>, Error> {
+    let pointers = additions::by_hand(live, after);
+    if pointers.is_empty() {
+        return Ok(Vec::new());
+    }
+    if live.reference().kind() == Kind::Pod {
+        return Ok(diff(live, &additions::without(live, &pointers)));
+    }
+    let without = cluster.remove_fields(live, &pointers, true).await?;
+    Ok(diff(live, &without))
 }
 
 async fn dry_run(cluster: &dyn Cluster, desired: &Object, force: bool) -> Result<Object, Error> {
@@ -335,7 +462,9 @@ async fn prunable(
             },
             desired: None,
             live_uid: live.uid().map(str::to_owned),
+            expected: None,
             force: false,
+            additions: false,
             adopted: false,
         });
     }

@@ -1,6 +1,6 @@
 //! Reading a registry back from the cluster, so that a later run goes on with its keys, passwords and address.
 
-use std::{fmt, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
@@ -43,6 +43,8 @@ pub struct RegistryState {
     pub docker_config_json: Option<SecretString>,
     /// Keys of the S3 server, where images lie in one.
     pub s3: Option<S3Keys>,
+    /// `metadata.resourceVersion` of each Secret that was read; see [`crate::Manifests::decided_on`].
+    pub versions: BTreeMap<ObjectRef, String>,
     /// The Deployment or Pod.
     pub workload: WorkloadState,
 }
@@ -131,7 +133,14 @@ impl RegistryState {
             .as_ref()
             .and_then(|live| live.text("/spec/clusterIP"))
             .and_then(|address| address.parse().ok());
+        let secrets = [&tls, &ca, &htpasswd, &http, &pull, &s3];
+        let versions = secrets
+            .into_iter()
+            .flatten()
+            .filter_map(|live| Some((live.reference().clone(), live.version()?.to_owned())))
+            .collect();
         Ok(RegistryState {
+            versions,
             cluster_ip: live_address.or(inventory
                 .as_ref()
                 .and_then(|inventory| inventory.cluster_ip)),

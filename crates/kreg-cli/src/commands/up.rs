@@ -137,6 +137,10 @@ async fn preflight(
         .help("see the flags --ssh-user, --ssh-identity and --ssh-known-hosts, or [nodes.ssh] in kreg.toml"))
 }
 
+/// How often certificates and passwords are decided anew because somebody else was quicker. Of two who both do it for
+/// the first time, one loses at most once for each Secret.
+const OVERTAKEN: u32 = 10;
+
 /// A registry that runs.
 struct Running {
     spec: RegistrySpec,
@@ -178,24 +182,38 @@ async fn cluster(
     }
     step.done(format!("{}, address {address}", changed(&first.changes)));
 
-    let step = app.progress.step("certificate and password");
-    let decision = tokio::task::block_in_place(|| intent.decide(session, &spec, address, state))?;
-    step.done(if decision.made.is_empty() {
-        "kept".to_owned()
-    } else {
-        decision.made.join(", ")
-    });
+    let mut now: Option<RegistryState> = None;
+    let mut lost = 0;
+    let (decision, step, second) = loop {
+        let state = now.as_ref().unwrap_or(state);
+        let step = app.progress.step("certificate and password");
+        let decision =
+            tokio::task::block_in_place(|| intent.decide(session, &spec, address, state))?;
+        step.done(if decision.made.is_empty() {
+            "kept".to_owned()
+        } else {
+            decision.made.join(", ")
+        });
 
-    let step = app.progress.step("registry");
+        let step = app.progress.step("registry");
+        let manifests = Manifests::full(&spec, &decision.material).decided_on(state);
+        let applied =
+            apply::apply(cluster, &manifests, options, &|event| show(&step, &event)).await;
+        match applied {
+            Err(kreg_k8s::Error::Overtaken { object }) if lost < OVERTAKEN => {
+                lost += 1;
+                step.partly(format!(
+                    "somebody else wrote {object} at the same time; deciding anew by what is there"
+                ));
+                now = Some(session.state().await?);
+            }
+            other => {
+                let applied = other.tried("cannot put the registry into the cluster")?;
+                break (decision, step, applied);
+            }
+        }
+    };
     let watcher = |event: Event| show(&step, &event);
-    let second = apply::apply(
-        cluster,
-        &Manifests::full(&spec, &decision.material),
-        options,
-        &watcher,
-    )
-    .await
-    .tried("cannot put the registry into the cluster")?;
     wait::registry_ready(
         cluster,
         &spec,

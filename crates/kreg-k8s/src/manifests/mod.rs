@@ -7,11 +7,14 @@ mod surroundings;
 mod tutorial;
 mod volumes;
 
+use std::collections::BTreeMap;
+
 use crate::{
     material::Material,
     names::Names,
-    object::Object,
+    object::{Object, ObjectRef},
     spec::{Profile, RegistrySpec},
+    state::RegistryState,
     storage::{HostDirectory, Storage},
 };
 
@@ -35,6 +38,8 @@ pub struct Manifests {
     spec: RegistrySpec,
     stage: Stage,
     objects: Vec<Object>,
+    /// Secrets as they were when the material was decided on, by version.
+    seen: Option<BTreeMap<ObjectRef, String>>,
 }
 
 impl Manifests {
@@ -56,6 +61,7 @@ impl Manifests {
             spec: spec.clone(),
             stage: Stage::Foundation,
             objects,
+            seen: None,
         }
     }
 
@@ -79,7 +85,23 @@ impl Manifests {
             spec: spec.clone(),
             stage: Stage::Full,
             objects,
+            seen: None,
         }
+    }
+
+    /// Writes a Secret only if it is still as it was in `state`, which its material was decided on.
+    ///
+    /// With that, of several applies at once one wins each Secret, and the others end with
+    /// [`crate::Error::Overtaken`]; they are to read the state and decide anew. What is decided first is written first
+    /// (the CA before what it signs, the password before its hash), so they end with one and the same material.
+    #[must_use]
+    pub fn decided_on(mut self, state: &RegistryState) -> Self {
+        self.seen = Some(state.versions.clone());
+        self
+    }
+
+    pub(crate) fn seen(&self) -> Option<&BTreeMap<ObjectRef, String>> {
+        self.seen.as_ref()
     }
 
     /// The spec these were rendered from.

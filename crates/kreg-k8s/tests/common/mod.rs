@@ -14,8 +14,8 @@ use std::{
 use futures::future::BoxFuture;
 use kreg_k8s::{
     ApplyMode, Cluster, ClusterFacts, Connection, Deleted, DownOptions, Error, Kind, LiveCluster,
-    Manifests, Material, Object, ObjectRef, Profile, Progress, Query, RegistrySpec, Scope, Storage,
-    apply, down, wait,
+    Manifests, Material, Object, ObjectRef, Profile, Progress, Query, RegistrySpec, RegistryState,
+    Scope, Storage, apply, down, wait,
 };
 use serde_json::{Value, json};
 
@@ -88,9 +88,10 @@ pub async fn up(
     let spec = spec
         .clone()
         .with_cluster_ip(Some(apply::cluster_ip(cluster, &foundation).await?));
+    let state = RegistryState::read(cluster, &spec).await?;
     let applied = apply::apply(
         cluster,
-        &Manifests::full(&spec, &dummy_material()),
+        &Manifests::full(&spec, &dummy_material()).decided_on(&state),
         options,
         &quiet,
     )
@@ -264,6 +265,27 @@ impl Cluster for Mortal<'_> {
                 self.spend()?;
             }
             self.inner.apply(object, mode).await
+        })
+    }
+
+    fn create<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>> {
+        Box::pin(async move {
+            self.spend()?;
+            self.inner.create(object).await
+        })
+    }
+
+    fn remove_fields<'a>(
+        &'a self,
+        object: &'a Object,
+        pointers: &'a [String],
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
+        Box::pin(async move {
+            if !dry_run {
+                self.spend()?;
+            }
+            self.inner.remove_fields(object, pointers, dry_run).await
         })
     }
 
