@@ -107,9 +107,7 @@ fn edited(scene: &mut Scene<'_>) -> Result<()> {
                 "{\"spec\":{\"template\":{\"spec\":{\"terminationGracePeriodSeconds\":99}}}}",
             ];
             world.kubectl(path).good()?;
-            let rollout = ["rollout", "status", "--timeout", "90s", "deployment"];
-            let which = ["docker-registry", "--namespace", NAMESPACE];
-            world.kubectl(rollout).args(which).good()?;
+            rolled_out(world)?;
             let time = edit_time(world)?;
             world.kreg(["status"]).ends_with(5)?.shows(&[
                 ".spec.template.spec.terminationGracePeriodSeconds",
@@ -119,14 +117,59 @@ fn edited(scene: &mut Scene<'_>) -> Result<()> {
             ])
         },
     )?;
-    scene
-        .check("kreg up mends it, and status ends with 0 again", |world| {
-            world
-                .kreg(["up", "--network-policy", "--skip-verify"])
-                .good()?;
+    scene.check("kreg up mends it, and status ends with 0 again", |world| {
+        world
+            .kreg(["up", "--network-policy", "--skip-verify"])
+            .good()?;
+        world.kreg(["status"]).good()
+    })?;
+    scene.check(
+        "after a restart and a label by kubectl it ends with 0",
+        |world| {
+            let place = ["--namespace", NAMESPACE];
+            let restart = ["rollout", "restart", "deployment", "docker-registry"];
+            world.kubectl(restart).args(place).good()?;
+            let label = ["label", "service", "docker-registry", "team=storage"];
+            world.kubectl(label).args(place).good()?;
+            rolled_out(world)?;
             world.kreg(["status"]).good()
-        })
+        },
+    )?;
+    scene.check(
+        "after additions by kubectl it ends with 5, and plan shows them go",
+        |world| {
+            let place = ["--namespace", NAMESPACE];
+            let set = ["set", "env", "deployment/docker-registry", "ADDED=1"];
+            world.kubectl(set).args(place).good()?;
+            let more = ["patch", "configmap", "docker-registry-config", "--patch"];
+            let more = world.kubectl(more).args(["{\"data\":{\"more\":\"x\"}}"]);
+            more.args(place).good()?;
+            rolled_out(world)?;
+            let fields = ["containers[registry].env[ADDED]", ".data.more"];
+            world.kreg(["status"]).ends_with(5)?.shows(&fields)?;
+            let plan = ["plan", "--network-policy", "--exit-code"];
+            world.kreg(plan).ends_with(5)?.shows(&fields)
+        },
+    )?;
+    scene
+        .check(
+            "kreg up takes them out; then nothing would change",
+            |world| {
+                world
+                    .kreg(["up", "--network-policy", "--skip-verify"])
+                    .good()?;
+                world.kreg(["status"]).good()?;
+                let plan = ["plan", "--network-policy", "--exit-code"];
+                world.kreg(plan).good()
+            },
+        )
         .map(drop)
+}
+
+fn rolled_out(world: &World) -> Result<()> {
+    let rollout = ["rollout", "status", "--timeout", "90s", "deployment"];
+    let which = ["docker-registry", "--namespace", NAMESPACE];
+    world.kubectl(rollout).args(which).good().map(drop)
 }
 
 /// As the server noted it.
