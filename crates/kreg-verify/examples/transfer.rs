@@ -1,7 +1,7 @@
-//! Pushes an archive, or pulls an image into a directory.
+//! Pushes an image out of an archive or a directory, or pulls one into a directory.
 //!
 //! `cargo run --release -p kreg-verify --example transfer -- push docker-registry:5000 10.96.0.50:5000 ca.crt
-//! REPOSITORY TAG image.tar`, or `pull ... DIRECTORY`. User and password come on standard input, one a line.
+//! REPOSITORY TAG image.tar`, or `push|pull ... DIRECTORY`. User and password come on standard input, one a line.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;

@@ -98,6 +98,59 @@ async fn a_layout_of_several_platforms_arrives_whole_and_is_not_sent_twice() {
     let index: Value =
         serde_json::from_slice(&std::fs::read(pulled.join("index.json")).unwrap()).unwrap();
     assert_eq!(index["manifests"][0]["digest"], image.digest().as_str());
+    // Nor is anything left of how it came.
+    let part = std::fs::read_dir(pulled.join("blobs/sha256"))
+        .unwrap()
+        .find(|file| file.as_ref().unwrap().path().extension().is_some());
+    assert!(part.is_none(), "{part:?}");
+    // Out of that directory it goes elsewhere, unless something is missing in it.
+    let elsewhere = "elsewhere".parse().unwrap();
+    let third = client
+        .push_archive(&pulled, &elsewhere, &tag)
+        .await
+        .unwrap();
+    assert_eq!((&third.digest, third.sent), (image.digest(), 12));
+    std::fs::remove_file(pulled.join(&layout(&image)[2].0)).unwrap();
+    let error = client
+        .push_archive(&pulled, &elsewhere, &tag)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ArchiveError::Format { .. }), "{error:?}");
+    assert!(error.to_string().contains("it has no blobs/"), "{error}");
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn a_disk_without_room_is_told_with_the_file_and_keeps_no_half_blob() {
+    let registry = Registry::start(Setup::default()).await;
+    let client = registry.client();
+    let (repository, tag) = ("full".parse().unwrap(), "v1".parse::<Tag>().unwrap());
+    let image = ProbeImage::build(
+        Nonce::from_bytes([5; 16]),
+        [Architecture::Amd64],
+        MediaTypes::OCI,
+    )
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image.tar");
+    archive(&path, &layout(&image));
+    client.push_archive(&path, &repository, &tag).await.unwrap();
+    let blobs = folder.path().join("pulled/blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let part = blobs
+        .join(image.blobs()[0].digest.hex())
+        .with_extension("part");
+    // full(4): writes to it fail for want of room.
+    std::os::unix::fs::symlink("/dev/full", &part).unwrap();
+    let error = client
+        .pull_layout(&repository, &tag, folder.path().join("pulled"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains(".part"), "{error}");
+    let why = std::error::Error::source(&error).unwrap().to_string();
+    assert!(why.contains("No space left"), "{why}");
+    assert!(part.symlink_metadata().is_err() && !part.with_extension("").exists());
+    assert!(!folder.path().join("pulled/index.json").exists());
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::archive::ArchiveError;
+use super::push::ArchiveError;
 
 /// The longest document that is read out of an archive, in bytes.
-const DOCUMENT_MAX_BYTES: u64 = 8 << 20;
+pub(super) const DOCUMENT_MAX_BYTES: u64 = 8 << 20;
 
 /// A stretch of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

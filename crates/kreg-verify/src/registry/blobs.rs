@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Frame, Incoming};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -121,6 +121,25 @@ impl RegistryClient {
         digest: &Digest,
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Result<u64, RegistryError> {
+        let mut content = self.open_blob(repository, digest).await?;
+        let (mut hasher, mut size) = (Sha256::new(), 0);
+        while let Some(piece) = content.next(self).await? {
+            hasher.update(&piece);
+            size += piece.len() as u64;
+            if let Err(source) = sink.write_all(&piece).await {
+                let request = content.request;
+                return Err(RegistryError::Content { request, source });
+            }
+        }
+        content.is(digest, Digest::finish(hasher)).map(|()| size)
+    }
+
+    /// A blob's content as it comes; whether it is what was asked for, its reader finds out.
+    pub(super) async fn open_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Content, RegistryError> {
         let path = format!("/v2/{repository}/blobs/{digest}");
         let empty = full(Bytes::new());
         let (request, response) = self
@@ -129,43 +148,10 @@ impl RegistryClient {
         if response.status() != StatusCode::OK {
             return Err(self.read(request, response).await?.into_error());
         }
-        let mut body = response.into_body();
-        let (mut hasher, mut size) = (Sha256::new(), 0);
-        loop {
-            let frame = match tokio::time::timeout(self.timeout(), body.frame()).await {
-                Ok(Some(Ok(frame))) => frame,
-                Ok(None) => break,
-                Ok(Some(Err(source))) => {
-                    return Err(RegistryError::Broken {
-                        request,
-                        source: Box::new(source),
-                    });
-                }
-                Err(_) => {
-                    return Err(RegistryError::Timeout {
-                        request,
-                        after: self.timeout(),
-                    });
-                }
-            };
-            if let Some(data) = frame.data_ref() {
-                hasher.update(data);
-                size += data.len() as u64;
-                if let Err(source) = sink.write_all(data).await {
-                    return Err(RegistryError::Content { request, source });
-                }
-            }
-        }
-        let got = Digest::finish(hasher);
-        if got == *digest {
-            Ok(size)
-        } else {
-            Err(RegistryError::Digest {
-                request,
-                expected: digest.clone(),
-                got,
-            })
-        }
+        Ok(Content {
+            request,
+            body: response.into_body(),
+        })
     }
 
     /// Deletes a blob from a repository; its bytes go with the next garbage collection.
@@ -182,5 +168,54 @@ impl RegistryClient {
             .await?
             .expect(&[StatusCode::ACCEPTED, StatusCode::OK, StatusCode::NO_CONTENT])
             .map(drop)
+    }
+}
+
+/// A blob on its way here.
+pub(super) struct Content {
+    request: String,
+    body: Incoming,
+}
+
+impl Content {
+    /// The bytes that come next; `None` at the end.
+    pub(super) async fn next(
+        &mut self,
+        client: &RegistryClient,
+    ) -> Result<Option<Bytes>, RegistryError> {
+        loop {
+            let frame = match tokio::time::timeout(client.timeout(), self.body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(source))) => {
+                    return Err(RegistryError::Broken {
+                        request: self.request.clone(),
+                        source: Box::new(source),
+                    });
+                }
+                Err(_) => {
+                    return Err(RegistryError::Timeout {
+                        request: self.request.clone(),
+                        after: client.timeout(),
+                    });
+                }
+            };
+            // What else there could be are trailers.
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// An error if what came is something else.
+    pub(super) fn is(self, expected: &Digest, got: Digest) -> Result<(), RegistryError> {
+        match got == *expected {
+            true => Ok(()),
+            false => Err(RegistryError::Digest {
+                request: self.request,
+                expected: expected.clone(),
+                got,
+            }),
+        }
     }
 }

@@ -10,7 +10,7 @@ use http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use kreg_auth::RegistryHost;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tower_service::Service;
 
 use super::client::Transport;
@@ -78,6 +78,9 @@ fn advice(fault: &TlsFault) -> &'static str {
     }
 }
 
+/// Bytes asked of a connection at a time. rustls alone asks for 4 KiB: four calls of the kernel for a record.
+const READ: usize = 128 << 10;
+
 /// Gives hyper its connections; every one leads to the one registry, whatever the URL says.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
@@ -102,9 +105,13 @@ impl Service<Uri> for Connector {
             let stream: BoxedIo = match connector.transport {
                 Transport::PlainHttp => stream,
                 Transport::Tls(config) => Box::new(
-                    shake_hands(config, &connector.host, stream)
-                        .await
-                        .map_err(|fault| ConnectError::tls(&connector.host, fault))?,
+                    shake_hands(
+                        config,
+                        &connector.host,
+                        BufReader::with_capacity(READ, stream),
+                    )
+                    .await
+                    .map_err(|fault| ConnectError::tls(&connector.host, fault))?,
                 ),
             };
             Ok(TokioIo::new(Wire(stream)))
@@ -138,6 +145,19 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    // Without these two hyper copies every body before it is encrypted.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

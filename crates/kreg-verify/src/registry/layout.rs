@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tokio::fs;
-use tokio::io::{AsyncWriteExt as _, BufWriter};
 use tokio::task::JoinSet;
 
-use super::archive::{AT_A_TIME, ImageManifest, Index, blob_name};
+use super::archive::{ImageManifest, Index};
+use super::blob_file::BlobFile;
 use super::client::RegistryClient;
 use super::error::RegistryError;
 use super::name::{Reference, Repository};
+use super::push::AT_A_TIME;
+use super::source::blob_name;
 use crate::image::{Digest, Manifest, MediaTypes};
-
-/// Bytes of a blob that wait to be written.
-const BUFFER: usize = 1 << 20;
 
 /// What was pulled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +58,8 @@ impl RegistryClient {
     /// made if it is not there. Four blobs travel at a time; memory stays constant in their size.
     ///
     /// Each blob is written beside its name and gets it once its digest is right; `index.json` comes last.
+    /// Nothing is synced to the disk, as skopeo and crane do not either: a layout is a copy of what the
+    /// registry has, whoever reads it checks digests, and after a power cut it is pulled again.
     ///
     /// # Errors
     /// [`LayoutError`] if the registry refuses or the directory cannot be written to.
@@ -159,21 +160,31 @@ impl RegistryClient {
             path: part.clone(),
             source,
         };
-        let file = fs::File::create(&part).await.map_err(failed)?;
-        let mut sink = BufWriter::with_capacity(BUFFER, file);
-        let pulled = self.pull_blob(repository, digest, &mut sink).await;
-        let size = match pulled {
-            Ok(size) => size,
-            Err(error) => {
-                // Half a blob is of no use to anybody.
-                let _ = fs::remove_file(&part).await;
-                return Err(error.into());
+        let mut file = BlobFile::create(&part);
+        let received = async {
+            let mut content = self.open_blob(repository, digest).await?;
+            while let Some(piece) = content.next(self).await? {
+                if !file.write(&piece).await {
+                    break;
+                }
             }
+            Ok::<_, RegistryError>(content)
         };
-        sink.flush().await.map_err(failed)?;
-        sink.into_inner().sync_all().await.map_err(failed)?;
-        fs::rename(&part, path).await.map_err(failed)?;
-        Ok(size)
+        let received = received.await;
+        // Also after a failure: until it is closed it could not be removed for good.
+        let written = file.close().await;
+        let whole = async {
+            let (content, written) = (received?, written.map_err(failed)?);
+            content.is(digest, written.digest)?;
+            fs::rename(&part, path).await.map_err(failed)?;
+            Ok(written.size)
+        };
+        let whole = whole.await;
+        if whole.is_err() {
+            // Half a blob is of no use to anybody.
+            let _ = fs::remove_file(&part).await;
+        }
+        whole
     }
 }
 
