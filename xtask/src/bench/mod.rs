@@ -2,6 +2,9 @@
 
 mod farm;
 mod nodes;
+mod random_image;
+mod throughput;
+mod timed;
 mod up;
 
 use std::path::Path;
@@ -23,12 +26,15 @@ pub(crate) struct Options {
 enum What {
     /// Trust on many nodes by SSH, beside `parallel-ssh -p 32 true`
     Nodes(nodes::Options),
+    /// Large layers pushed and pulled, beside skopeo and crane
+    Throughput(throughput::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.what {
         None => up::run(&options.up),
         Some(What::Nodes(options)) => nodes::run(options),
+        Some(What::Throughput(options)) => throughput::run(options),
     }
 }
 

@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::farm::Farm;
+use super::timed::{Timed, timed};
 use super::{median, put};
 use crate::engine;
 use crate::failure::{Failure, Result, Tried as _};
@@ -22,9 +22,6 @@ use crate::real_parts::cargo_program;
 
 /// How many `parallel-ssh` enters at once; kreg has its own default.
 const PARALLEL: &str = "32";
-
-/// The longest that one step may take; a step that takes it has failed.
-const LIMIT: Duration = Duration::from_secs(300);
 
 /// A CA as far as nodes can tell: they only keep it.
 const CA: &str = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
@@ -176,10 +173,11 @@ impl Bench<'_> {
         }
         let identity = format!("-F none -i {}", self.farm.identity().display());
         command.args(["-x", &identity, "true"]);
-        let (took, told) = timed(command, &mut 0)?;
+        command.stdin(Stdio::null());
+        let Timed { seconds, told, .. } = timed(command)?;
         let good = told.lines().filter(|l| l.contains("[SUCCESS]")).count();
         self.all(good, "log in by parallel-ssh", &told)?;
-        Ok(took)
+        Ok(seconds)
     }
 
     fn kreg(&self, what: &str, state: &str, memory: &mut u64) -> Result<f64> {
@@ -190,11 +188,18 @@ impl Bench<'_> {
             .arg(self.farm.file("ca.crt"))
             .args(["10.96.0.50", what])
             .args(self.nodes);
-        let (took, told) = timed(command, memory)?;
+        command.stdin(Stdio::null());
+        let Timed {
+            seconds,
+            peak_kib,
+            told,
+            ..
+        } = timed(command)?;
+        *memory = (*memory).max(peak_kib);
         let wanted = format!(": {state} (");
         let good = told.lines().filter(|line| line.contains(&wanted)).count();
         self.all(good, &format!("see every node {state} by {what}"), &told)?;
-        Ok(took)
+        Ok(seconds)
     }
 
     /// A figure counts only if every node was done.
@@ -207,40 +212,6 @@ impl Bench<'_> {
             )),
         }
     }
-}
-
-/// Runs it; gives its seconds and its output, and raises `memory` to its peak in KiB.
-fn timed(mut command: Command, memory: &mut u64) -> Result<(f64, String)> {
-    let name = format!("run {}", command.get_program().display());
-    let begun = Instant::now();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .tried(|| name.clone())?;
-    let stdout = child.stdout.take();
-    let reader = thread::spawn(move || stdout.map(std::io::read_to_string));
-    let status = format!("/proc/{}/status", child.id());
-    let took = loop {
-        // Of a process that has ended there is none; the last value stands.
-        *memory = (*memory).max(peak(&status).unwrap_or(0));
-        if child.try_wait().tried(|| name.clone())?.is_some() {
-            break begun.elapsed();
-        }
-        if begun.elapsed() > LIMIT {
-            let _ = child.kill();
-            return Err(Failure::new(name, format!("took more than {LIMIT:?}")));
-        }
-        thread::sleep(Duration::from_millis(2));
-    };
-    let told = reader.join().ok().flatten().and_then(|read| read.ok());
-    Ok((took.as_secs_f64(), told.unwrap_or_default()))
-}
-
-fn peak(status: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(status).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 fn about(options: &Options) -> String {
@@ -301,11 +272,5 @@ mod tests {
         let table = table("a machine", &[figures]);
         let row = "| 50 | 2.00 s | 2.00 s | 1.00 | 1.00 s | 0.50 | 3.00 s | 2.0 MiB |";
         assert!(table.contains(row), "{table}");
-    }
-
-    #[test]
-    fn the_peak_of_a_process_is_read() {
-        let own = peak("/proc/self/status").unwrap();
-        assert!(own > 500, "{own} KiB");
     }
 }
