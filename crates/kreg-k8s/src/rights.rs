@@ -1,5 +1,4 @@
-//! The least rights that `kreg up`, `status`, `verify` and `down` need, as values: printed as RBAC, and asked for before
-//! anything is changed.
+//! The least rights that commands need, as values: printed as RBAC, and asked for before anything is changed.
 
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
@@ -53,24 +52,13 @@ impl std::fmt::Display for Right {
 const READ: &[&str] = &["get", "list"];
 const OWN: &[&str] = &["get", "list", "create", "patch", "delete"];
 
-/// Everything that a registry of this spec needs, its namespace being there. One that is not there needs
-/// `create namespaces` besides.
+/// Everything that a registry of this spec needs of `kreg up`, `status`, `verify` and `down`, its namespace being there.
+/// One that is not there needs `create namespaces` besides.
 #[must_use]
 pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
     let names = Names::of(spec);
     let mut rights = Rights::default();
-    // Facts of the cluster.
-    rights.add(None, Kind::Node, "", None, &["list"]);
-    rights.add(None, Kind::StorageClass, "", None, READ);
-    rights.add(None, Kind::ServiceCIDR, "", None, &["list"]);
-    rights.add(Some("kube-system"), Kind::Pod, "", None, &["list"]);
-    rights.add(
-        Some("kube-system"),
-        Kind::ConfigMap,
-        "",
-        Some("coredns"),
-        &["get"],
-    );
+    facts(&mut rights);
     // What is not in a namespace.
     rights.add(None, Kind::Namespace, "", None, &["list"]);
     if spec.namespace() != "default" {
@@ -118,6 +106,75 @@ pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
         node_agent(&mut rights);
     }
     rights.0
+}
+
+/// All that `kreg gc` needs: it reads the registry, asks every Pod of it, runs the collector in one, and changes how its
+/// Deployment serves.
+#[must_use]
+pub fn needed_to_collect(spec: &RegistrySpec) -> Vec<Right> {
+    let own = Some(spec.namespace());
+    let mut rights = Rights::default();
+    facts(&mut rights);
+    registry(&mut rights, spec);
+    rights.add(own, Kind::Deployment, "", None, &["patch"]);
+    rights.add(own, Kind::Pod, "exec", None, &["get", "create"]);
+    rights.0
+}
+
+/// All that `kreg doctor` needs: besides the registry it looks at whatever pulls from it or may be in its way, in every
+/// namespace. Not at Secrets there: those that it may not read it names.
+#[must_use]
+pub fn needed_to_diagnose(spec: &RegistrySpec) -> Vec<Right> {
+    let own = Some(spec.namespace());
+    let mut rights = Rights::default();
+    facts(&mut rights);
+    registry(&mut rights, spec);
+    rights.add(own, Kind::NetworkPolicy, "", None, &["list"]);
+    for kind in [
+        Kind::PersistentVolume,
+        Kind::Pod,
+        Kind::Event,
+        Kind::DaemonSet,
+    ] {
+        rights.add(None, kind, "", None, &["list"]);
+    }
+    rights.add(None, Kind::Pod, "log", None, &["get"]);
+    if spec.node_agent() {
+        let agents = Some(NODE_AGENTS);
+        rights.add(agents, Kind::DaemonSet, "", None, &["get"]);
+        rights.add(agents, Kind::Pod, "exec", None, &["get", "create"]);
+    }
+    rights.0
+}
+
+/// Facts of the cluster, with which every command begins.
+fn facts(rights: &mut Rights) {
+    rights.add(None, Kind::Node, "", None, &["list"]);
+    rights.add(None, Kind::StorageClass, "", None, READ);
+    rights.add(None, Kind::ServiceCIDR, "", None, &["list"]);
+    let system = Some("kube-system");
+    rights.add(system, Kind::Pod, "", None, &["list"]);
+    rights.add(system, Kind::ConfigMap, "", Some("coredns"), &["get"]);
+}
+
+/// A registry that is up: its objects and Pods, and a way to it.
+fn registry(rights: &mut Rights, spec: &RegistrySpec) {
+    let own = Some(spec.namespace());
+    for kind in [
+        Kind::Service,
+        Kind::ConfigMap,
+        Kind::Secret,
+        Kind::PersistentVolumeClaim,
+        Kind::Deployment,
+    ] {
+        rights.add(own, kind, "", None, &["get"]);
+    }
+    for kind in [Kind::Pod, Kind::ReplicaSet] {
+        rights.add(own, kind, "", None, READ);
+    }
+    rights.add(own, Kind::Event, "", None, &["list"]);
+    rights.add(own, Kind::Pod, "log", None, &["get"]);
+    rights.add(own, Kind::Pod, "portforward", None, &["get", "create"]);
 }
 
 /// Agents on the nodes: the objects of theirs, and programs run in their Pods, in their namespace alone. What else is in
@@ -195,6 +252,14 @@ pub async fn missing(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<R
             verb: "create",
         });
     }
+    lacking(cluster, rights).await
+}
+
+/// Those of these rights that the server says are missing.
+///
+/// # Errors
+/// If the server cannot be asked.
+pub async fn lacking(cluster: &dyn Cluster, rights: Vec<Right>) -> Result<Vec<Right>, Error> {
     let asked = futures::stream::iter(rights.into_iter().map(|right| async move {
         Ok::<_, Error>((!cluster.may(&right).await?).then_some(right))
     }));
@@ -212,7 +277,18 @@ pub async fn missing(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<R
 /// # Errors
 /// [`Error::Rights`] naming them; otherwise what the server says.
 pub async fn check(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<(), Error> {
-    let missing = missing(cluster, spec).await?;
+    none_of(missing(cluster, spec).await?)
+}
+
+/// The same for rights such as those of [`needed_to_collect`].
+///
+/// # Errors
+/// [`Error::Rights`] naming them; otherwise what the server says.
+pub async fn require(cluster: &dyn Cluster, rights: Vec<Right>) -> Result<(), Error> {
+    none_of(lacking(cluster, rights).await?)
+}
+
+fn none_of(missing: Vec<Right>) -> Result<(), Error> {
     match missing.is_empty() {
         true => Ok(()),
         false => Err(Error::Rights { missing }),
@@ -220,12 +296,13 @@ pub async fn check(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<(), Err
 }
 
 /// RBAC objects that give a service account `account` in the registry's namespace exactly these rights, such as those
-/// of [`needed`]: the namespace, the account, a ClusterRole, a Role in each namespace, and their bindings.
+/// of [`needed`]: the namespace, the account, a ClusterRole, a Role in each namespace, and their bindings. What they are
+/// called has the account's name in it, so that several accounts may each have their own.
 #[must_use]
 pub fn manifests(spec: &RegistrySpec, account: &str, rights: &[Right]) -> Vec<Value> {
     let subject =
         json!([{ "kind": "ServiceAccount", "name": account, "namespace": spec.namespace() }]);
-    let name = format!("kreg-{}", spec.instance());
+    let name = format!("{account}-{}", spec.instance());
     let mut objects: Vec<Value> = Manifests::foundation(spec)
         .objects()
         .iter()
@@ -281,6 +358,8 @@ fn rules<'a>(rights: impl Iterator<Item = &'a Right>) -> Vec<Value> {
             rule["resourceNames"] = json!([name]);
         }
         match rules.iter_mut().find(|(known, _)| known == &rule) {
+            // Two commands may need the same.
+            Some((_, verbs)) if verbs.contains(&right.verb) => {}
             Some((_, verbs)) => verbs.push(right.verb),
             None => rules.push((rule, vec![right.verb])),
         }
@@ -330,7 +409,8 @@ mod tests {
             let spec = RegistrySpec::new(profile)
                 .with_local_hosting(true)
                 .with_node_agent(true);
-            for right in needed(&spec) {
+            let all = [needed, needed_to_collect, needed_to_diagnose];
+            for right in all.iter().flat_map(|needed| needed(&spec)) {
                 let within = right.namespace.as_deref();
                 let own = within == Some(spec.namespace()) || within == Some(NODE_AGENTS);
                 let text = right.to_string();
@@ -348,6 +428,56 @@ mod tests {
                 assert!(own || read || right.name.is_some(), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn to_collect_or_to_look_nothing_is_made_or_deleted_and_no_secret_listed() {
+        let spec = RegistrySpec::new(Profile::Default).with_node_agent(true);
+        let changes = |rights: Vec<Right>| -> Vec<String> {
+            let reads = |right: &Right| {
+                ["get", "list"].contains(&right.verb) || right.subresource == "portforward"
+            };
+            let changing = rights.iter().filter(|right| !reads(right));
+            changing.map(ToString::to_string).collect()
+        };
+        assert_eq!(
+            changes(needed_to_collect(&spec)),
+            [
+                "patch deployments.apps in namespace kreg-system",
+                "create pods/exec in namespace kreg-system"
+            ]
+        );
+        // To ask the agents on the nodes.
+        assert_eq!(
+            changes(needed_to_diagnose(&spec)),
+            ["create pods/exec in namespace kreg-nodes"]
+        );
+        let both = [needed_to_collect(&spec), needed_to_diagnose(&spec)].concat();
+        assert!(
+            !both
+                .iter()
+                .any(|r| r.resource == "secrets" && r.verb != "get")
+        );
+    }
+
+    #[test]
+    fn what_two_commands_need_is_granted_once_and_two_accounts_have_roles_of_their_own() {
+        let spec = RegistrySpec::new(Profile::Default);
+        let twice = [needed(&spec), needed(&spec)].concat();
+        let (once, twice) = (
+            manifests(&spec, "a", &needed(&spec)),
+            manifests(&spec, "a", &twice),
+        );
+        assert_eq!(once, twice);
+        let role = |objects: &[Value]| -> Value {
+            let mut roles = objects.iter().filter(|object| object["kind"] == "Role");
+            roles.next().unwrap()["metadata"]["name"].clone()
+        };
+        assert_eq!(role(&once), "a-docker-registry");
+        assert_eq!(
+            role(&manifests(&spec, "b", &needed(&spec))),
+            "b-docker-registry"
+        );
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use kreg_k8s::{ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, rights};
+use clap::{Args, Subcommand, ValueEnum};
+use kreg_k8s::rights::{self, Right};
+use kreg_k8s::{ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, RegistrySpec};
 use serde::Serialize;
 
 use crate::app::App;
@@ -20,7 +21,7 @@ pub(crate) enum ExportCommand {
     Plain(FolderArgs),
     /// The same with a kustomization.yaml, for `kubectl apply -k`
     Kustomize(FolderArgs),
-    /// The least rights for up, status, verify and down, as RBAC, on stdout
+    /// The least rights for the commands that are named, as RBAC, on stdout
     Rbac(RbacArgs),
 }
 
@@ -35,6 +36,16 @@ pub(crate) struct FolderArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RbacArgs {
+    /// For which commands
+    #[arg(
+        long = "for",
+        value_enum,
+        value_name = "COMMAND",
+        value_delimiter = ',',
+        default_value = "up"
+    )]
+    pub(crate) commands: Vec<Purpose>,
+
     /// Name of the service account, in the registry's namespace, that gets them
     #[arg(long, default_value = "kreg")]
     pub(crate) service_account: String,
@@ -49,6 +60,27 @@ pub(crate) struct RbacArgs {
 
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+}
+
+/// Commands that need rights of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Purpose {
+    /// up, status, verify and down
+    Up,
+    /// gc, which also runs a program in the registry's Pod
+    Gc,
+    /// doctor, which also looks at Pods, events and DaemonSets of every namespace
+    Doctor,
+}
+
+impl Purpose {
+    fn rights(self, spec: &RegistrySpec) -> Vec<Right> {
+        match self {
+            Purpose::Up => rights::needed(spec),
+            Purpose::Gc => rights::needed_to_collect(spec),
+            Purpose::Doctor => rights::needed_to_diagnose(spec),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -72,7 +104,8 @@ fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
     let hosting = settings.profile == crate::args::ProfileArg::Default;
     let spec = spec::located(&settings)?.with_local_hosting(hosting);
     let mut documents = Vec::new();
-    let mut needed = rights::needed(&spec);
+    let commands = args.commands.iter();
+    let mut needed: Vec<Right> = commands.flat_map(|one| one.rights(&spec)).collect();
     let named = (!args.all_namespaces).then_some(args.namespaces.as_slice());
     needed.extend(rights::needed_to_share(&spec, named));
     for object in rights::manifests(&spec, &args.service_account, &needed) {

@@ -16,12 +16,16 @@ const ROLE: &str = "kreg-docker-registry";
 /// Where others work.
 const TEAM: &str = "kreg-e2e-team";
 const RBAC: &str = "rbac.yaml";
+/// Who collects and diagnoses, and does nothing else.
+const CARER: &str = "kreg-carer";
+const CARER_RBAC: &str = "carer-rbac.yaml";
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     scene.afterwards("the rights", |world| {
-        let file = world.file(RBAC).display().to_string();
-        let words = ["delete", "--ignore-not-found", "--wait", "-f", &file];
-        world.kubectl(words).good().map(drop)
+        let files = [CARER_RBAC, RBAC].map(|file| world.file(file).display().to_string());
+        let words = ["delete", "--ignore-not-found", "--wait"];
+        let which = ["-f", &files[0], "-f", &files[1]];
+        world.kubectl(words).args(which).good().map(drop)
     });
     scene.afterwards("the team's namespace", |world| {
         let words = ["delete", "namespace", TEAM, "--ignore-not-found", "--wait"];
@@ -43,8 +47,23 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             namespace_complete(world, NAMESPACE)
         },
     )?;
-    let limited = scene.check("a kubeconfig with these rights alone is made", kubeconfig)?;
+    scene.check(
+        "another account gets what gc and doctor need, and no more",
+        |world| {
+            let words = ["export", "rbac", "--for", "gc,doctor", "--service-account"];
+            let rbac = world.kreg_bare(words.iter().chain(&[CARER])).read()?;
+            let file = world.write(CARER_RBAC, &rbac)?.display().to_string();
+            world.kubectl(["apply", "-f", &file]).good()
+        },
+    )?;
+    let limited = scene.check("a kubeconfig with these rights alone is made", |world| {
+        kubeconfig(world, "kreg")
+    })?;
     let limited = limited.display().to_string();
+    let carer = scene.check("and one of the other account", |world| {
+        kubeconfig(world, CARER)
+    })?;
+    let carer = carer.display().to_string();
     let whole = scene.check("every file and object is noted", Snapshot::take)?;
     let kreg = |world: &World, words: &[&str]| -> Call {
         world.kreg(words).args(["--kubeconfig", &limited])
@@ -80,6 +99,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             .ends_with(1)?
             .says(&["kube-public", "forbidden"])
     })?;
+    cared_for(scene, &carer, &limited)?;
     scene.check("kreg down ends with 0, and all is as before", |world| {
         kreg(world, &["down", "--delete-data", "--yes"]).good()?;
         // A volume's own deletion is its provisioner's and comes later.
@@ -114,13 +134,82 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     })
 }
 
-/// The cluster's own, with a token of the service account instead of the administrator.
-fn kubeconfig(world: &World) -> Result<PathBuf> {
+/// gc and doctor with their own rights, and with those of `up`.
+fn cared_for(scene: &mut Scene<'_>, carer: &str, limited: &str) -> Result<()> {
+    let json = ["--output", "json"];
+    scene.check(
+        "the carer sees no list of Secrets, nor makes a Pod",
+        |world| {
+            for (verb, what) in [
+                ("list", "secrets"),
+                ("create", "pods"),
+                ("delete", "deployments"),
+            ] {
+                let words = ["auth", "can-i", verb, what, "--namespace", NAMESPACE];
+                world
+                    .kubectl(words)
+                    .args(["--kubeconfig", carer])
+                    .ends_with(1)?;
+            }
+            Ok(())
+        },
+    )?;
+    scene.check(
+        "with the carer's rights kreg doctor looks everywhere",
+        |world| {
+            let doctor = world.kreg(["doctor", "--kubeconfig", carer]).args(json);
+            let told = doctor.good()?.json()?;
+            match told["notLookedAt"].as_array().map(Vec::len) {
+                Some(0) => Ok(()),
+                _ => Err(Failure::new("see it look everywhere", told)),
+            }
+        },
+    )?;
+    scene.check("and kreg gc collects what the proof left", |world| {
+        let gc = world
+            .kreg(["gc", "--yes", "--kubeconfig", carer])
+            .args(json);
+        let told = gc.good()?.json()?;
+        match (&told["blobs"].as_array(), told["readOnlySeconds"].as_f64()) {
+            (Some(blobs), Some(_)) if !blobs.is_empty() => Ok(()),
+            _ => Err(Failure::new("see blobs go", told)),
+        }
+    })?;
+    scene.check(
+        "with those of up alone gc names what lacks, at once",
+        |world| {
+            let gc = world.kreg(["gc", "--yes", "--kubeconfig", limited]);
+            gc.ends_with(1)?.says(&[
+                "create pods/exec in namespace kreg-system",
+                "kreg export rbac",
+                "--for",
+            ])
+        },
+    )?;
+    scene
+        .check(
+            "and doctor goes on, and names what lacks together",
+            |world| {
+                let doctor = world.kreg(["doctor", "--kubeconfig", limited]);
+                doctor.good()?.shows(&[
+                    "nothing found",
+                    "missing rights: ",
+                    "list pods in the cluster",
+                    "list daemonsets.apps in the cluster",
+                    "kreg export rbac --for doctor",
+                ])
+            },
+        )
+        .map(drop)
+}
+
+/// The cluster's own, with a token of a service account instead of the administrator.
+fn kubeconfig(world: &World, account: &str) -> Result<PathBuf> {
     let token = world
-        .kubectl(["create", "token", "kreg", "--namespace", NAMESPACE])
+        .kubectl(["create", "token", account, "--namespace", NAMESPACE])
         .read()?;
     let view = ["config", "view", "--minify", "--raw", "-o", "json"];
     let mut config: Value = world.kubectl(view).good()?.json()?;
     config["users"][0]["user"] = json!({ "token": token });
-    world.write("limited.json", &config.to_string())
+    world.write(&format!("{account}.json"), &config.to_string())
 }

@@ -7,8 +7,8 @@ mod pulls;
 mod registry;
 
 use clap::{Args, Subcommand};
-use kreg_k8s::{Cluster as _, Object, ObjectRef};
-use kreg_k8s::{Kind, LiveCluster, Query};
+use kreg_k8s::rights::{self, Right};
+use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query};
 use kreg_verify::doctor::{Diagnosis, Observations, examine};
 use serde::Serialize;
 
@@ -58,8 +58,16 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
     let step = app
         .progress
         .step("looking at objects, registry, nodes and pulls");
-    let seen = gather(&session, &mut look, &args.nodes).await?;
+    let seen = match gather(&session, &mut look, &args.nodes).await {
+        Ok(seen) => seen,
+        Err(error) => return Err(for_want_of_rights(&session).await.unwrap_or(error)),
+    };
     step.done("");
+    if !look.unseen.is_empty() {
+        let needed = rights::needed_to_diagnose(&session.spec);
+        let missing = rights::lacking(&session.cluster, needed).await?;
+        look.unseen.extend(told_together(&missing));
+    }
     tracing::debug!(seen = %serde_json::to_string(&seen).unwrap_or_default(), "observed");
     let outcome = Outcome {
         registry: session.spec.registry_name(),
@@ -77,6 +85,27 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
         ))
         .told()),
     }
+}
+
+/// Every missing right, if that may be why a doctor could not even begin.
+async fn for_want_of_rights(session: &Session) -> Option<Error> {
+    let needed = rights::needed_to_diagnose(&session.spec);
+    let cause = match rights::require(&session.cluster, needed).await {
+        Err(cause @ kreg_k8s::Error::Rights { .. }) => cause,
+        _ => return None,
+    };
+    Some(Error::failed("this user may not look at the registry").because(&cause))
+}
+
+/// One line for all of them, with the way to get them.
+fn told_together(missing: &[Right]) -> Option<String> {
+    let all: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "missing rights: {}; `kreg export rbac --for doctor` prints what it needs",
+            all.join(", ")
+        )
+    })
 }
 
 async fn gather(

@@ -10,7 +10,7 @@ mod storage;
 mod switch;
 
 use clap::Args;
-use kreg_k8s::{Cluster as _, Names, Serving, WorkloadState};
+use kreg_k8s::{Cluster as _, Names, Serving, WorkloadState, rights};
 use serde::Serialize;
 
 use crate::app::App;
@@ -54,6 +54,9 @@ struct Outcome {
 
 pub(crate) async fn run(app: &App, args: &GcArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
+    rights::require(&session.cluster, rights::needed_to_collect(&session.spec))
+        .await
+        .tried("cannot collect; nothing was changed")?;
     let state = session.existing().await?;
     if session.settings.profile == ProfileArg::Tutorial {
         return Err(Error::usage(
