@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use crate::cluster;
 use crate::e2e::call::Call;
+use crate::e2e::image;
 use crate::e2e::world::{self, HOST, PASSWORD, World};
 use crate::failure::{Failure, Result, Tried as _};
-use crate::images::REGISTRY;
+use crate::images::{self, REGISTRY, REGISTRY_3};
 use crate::parts;
 use crate::progress::say;
 
-/// What distribution 2.8 fails, by name and reason.
-const KNOWN: &str = include_str!("../../assets/conformance/distribution-2.8.txt");
 /// The suite waits for nothing, but asks hundreds of questions, each with a password.
 const LIMIT: Duration = Duration::from_secs(1200);
 /// Where it lies on a node while it runs; not in /run, which `docker cp` does not see.
@@ -32,9 +31,60 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     kreg: Option<PathBuf>,
 
-    /// From what the suite printed earlier on, instead of a run
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["cluster", "kreg"])]
-    from: Option<PathBuf>,
+    /// From what the suite printed earlier on of 2.8 and of 3, instead of a run
+    #[arg(long, value_name = "FILE", num_args = 2, conflicts_with_all = ["cluster", "kreg"])]
+    from: Option<Vec<PathBuf>>,
+}
+
+/// A generation of the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Generation {
+    V2,
+    V3,
+}
+
+impl Generation {
+    const ALL: [Self; 2] = [Self::V2, Self::V3];
+
+    /// Its image, as nodes know it.
+    pub(super) fn image(self) -> &'static str {
+        match self {
+            Self::V2 => REGISTRY,
+            Self::V3 => REGISTRY_3,
+        }
+    }
+
+    fn version(self) -> &'static str {
+        self.image().rsplit(':').next().unwrap_or_default()
+    }
+
+    /// What it fails, by name and reason.
+    fn known(self) -> &'static str {
+        match self {
+            Self::V2 => include_str!("../../assets/conformance/distribution-2.8.txt"),
+            Self::V3 => include_str!("../../assets/conformance/distribution-3.txt"),
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::V2 => "xtask/assets/conformance/distribution-2.8.txt",
+            Self::V3 => "xtask/assets/conformance/distribution-3.txt",
+        }
+    }
+
+    /// Each reason with the names below it.
+    fn reasons(self) -> Vec<(&'static str, Vec<&'static str>)> {
+        let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
+        for line in self.known().lines() {
+            match (line.strip_prefix("## "), all.last_mut()) {
+                (Some(why), _) => all.push((why, Vec::new())),
+                (None, Some((_, names))) if !line.is_empty() => names.push(line),
+                _ => {}
+            }
+        }
+        all
+    }
 }
 
 /// What became of every test, by name. Of tests that share a name the worst counts.
@@ -51,22 +101,28 @@ enum Outcome {
 
 /// `cargo xtask conformance`: runs it and writes the page of its results.
 pub(crate) fn write_page(options: &Options) -> Result<()> {
-    let results = match &options.from {
-        Some(file) => {
-            let told = fs::read_to_string(file).tried(|| format!("read {}", file.display()))?;
-            Results::parse(&told)?
-        }
-        None => ran(options)?,
-    };
-    results.as_known()?;
+    let all = match &options.from {
+        Some(files) => files.iter().map(|file| read(file)).collect(),
+        None => ran(options),
+    }?;
+    let mut text = head();
+    for (generation, results) in Generation::ALL.into_iter().zip(&all) {
+        results.as_known(generation)?;
+        text.push_str(&results.section(generation));
+    }
     let page = page_file();
-    fs::write(&page, results.page()).tried(|| format!("write {}", page.display()))?;
+    fs::write(&page, text).tried(|| format!("write {}", page.display()))?;
     say(format!("written: {}", page.display()));
     Ok(())
 }
 
-/// Up, the suite, and down again.
-fn ran(options: &Options) -> Result<Results> {
+fn read(file: &Path) -> Result<Results> {
+    let told = fs::read_to_string(file).tried(|| format!("read {}", file.display()))?;
+    Results::parse(&told)
+}
+
+/// Up, the suite, and down again, with each generation.
+fn ran(options: &Options) -> Result<Vec<Results>> {
     let cluster = cluster::up(&cluster::Options {
         name: options.cluster.clone(),
         ..cluster::Options::default()
@@ -75,13 +131,31 @@ fn ran(options: &Options) -> Result<Results> {
         Some(kreg) => kreg.clone(),
         None => world::build_kreg()?,
     };
+    for recipe in images::for_tests()? {
+        if recipe.tag() == REGISTRY_3 {
+            recipe.build()?;
+        }
+    }
     let world = World::new(cluster, kreg)?;
-    let results = world
-        .kreg(["up", "--skip-verify"])
-        .good()
-        .and_then(|_| run(&world));
-    let gone = world.kreg(["down", "--delete-data", "--yes"]).good();
-    gone.and(results)
+    let one = |generation| {
+        say(format!(
+            "the suite runs against {}",
+            Generation::image(generation)
+        ));
+        let results = up(&world, generation).and_then(|()| run(&world));
+        let gone = world.kreg(["down", "--delete-data", "--yes"]).good();
+        gone.and(results)
+    };
+    Generation::ALL.into_iter().map(one).collect()
+}
+
+/// A registry of this generation.
+pub(super) fn up(world: &World, generation: Generation) -> Result<()> {
+    if generation == Generation::V3 {
+        image::load(world, generation.image())?;
+    }
+    let up = ["up", "--skip-verify", "--image", generation.image()];
+    world.kreg(up).good().map(drop)
 }
 
 /// Runs the suite on the control plane's node.
@@ -136,8 +210,9 @@ impl Results {
     }
 
     /// Whether what failed is what is known to.
-    pub(super) fn as_known(&self) -> Result<()> {
-        let known: BTreeSet<&str> = reasons().into_iter().flat_map(|(_, names)| names).collect();
+    pub(super) fn as_known(&self, generation: Generation) -> Result<()> {
+        let reasons = generation.reasons();
+        let known: BTreeSet<&str> = reasons.into_iter().flat_map(|(_, names)| names).collect();
         let failed = |name: &str| self.0.get(name) == Some(&Outcome::Failed);
         let new: Vec<_> = self
             .0
@@ -151,7 +226,7 @@ impl Results {
                 "see every known failure of the conformance suite fail",
                 format!("these do not: {old:?}"),
             )
-            .next("take them off xtask/assets/conformance/distribution-2.8.txt")),
+            .next(format!("take them off {}", generation.file()))),
             (new, _) => Err(Failure::new(
                 "see only known failures of the conformance suite",
                 format!("these are not known: {new:?}"),
@@ -160,20 +235,12 @@ impl Results {
         }
     }
 
-    /// The page in docs/.
-    pub(super) fn page(&self) -> String {
-        let registry = REGISTRY.rsplit(':').next().unwrap_or_default();
+    /// What the page in docs/ says of this generation.
+    fn section(&self, generation: Generation) -> String {
+        let version = generation.version();
         let mut text = format!(
-            "# OCI conformance\n\n\
-             Made by `cargo xtask conformance`; the story `oci-conformance` fails if this page is not what it finds.\n\n\
-             | what | version |\n|---|---|\n\
-             | registry | distribution {registry}, as `kreg up` configures it |\n\
-             | specification | OCI distribution 1.1 |\n\
-             | suite | `github.com/opencontainers/distribution-spec/conformance` {suite} |\n\n\
-             It runs on a node, by the Service's address, with the CA that kreg put there and a user's password. \
-             Tests of one name count once.\n\n\
-             | tests | passed | failed | not supported |\n|---|--:|--:|--:|\n",
-            suite = parts::CONFORMANCE_VERSION,
+            "\n## distribution {version}\n\n\
+             | tests | passed | failed | not supported |\n|---|--:|--:|--:|\n"
         );
         let mut groups: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
         let mut sum = [0; 3];
@@ -195,8 +262,11 @@ impl Results {
             text,
             "| **all** | **{passed}** | **{failed}** | **{skipped}** |"
         );
-        text.push_str("\n## What fails, and why\n\nAll of it is distribution 2.8's own; kreg's configuration has no part in it.\n");
-        for (why, names) in reasons() {
+        let _ = writeln!(
+            text,
+            "\n### What {version} fails, and why\n\nAll of it is the registry's own; kreg's configuration has no part in it."
+        );
+        for (why, names) in generation.reasons() {
             let _ = write!(text, "\n{why}\n\n");
             for name in names {
                 let _ = writeln!(text, "- `{name}`");
@@ -205,19 +275,37 @@ impl Results {
         text
     }
 
-    /// Whether the committed page says the same.
-    pub(super) fn is_page(&self) -> Result<()> {
+    /// Whether the committed page says the same of this generation.
+    pub(super) fn are_on_page(&self, generation: Generation) -> Result<()> {
         let file = page_file();
         let page = fs::read_to_string(&file).tried(|| format!("read {}", file.display()))?;
-        match page == self.page() {
+        let section = self.section(generation);
+        match page.starts_with(&head()) && page.contains(&section) {
             true => Ok(()),
             false => Err(Failure::new(
                 "find the results of the conformance suite in docs/oci-conformance.md",
-                format!("they are now:\n{}", self.page()),
+                format!("they are now:\n{}{section}", head()),
             )
             .next("run `cargo xtask conformance`, and commit the page")),
         }
     }
+}
+
+/// How the page begins.
+fn head() -> String {
+    let [old, new] = Generation::ALL.map(Generation::version);
+    format!(
+        "# OCI conformance\n\n\
+         Made by `cargo xtask conformance`; the stories `oci-conformance` and `oci-conformance-3` fail if this page is not \
+         what they find.\n\n\
+         | what | version |\n|---|---|\n\
+         | registry | distribution {old} and {new}, each as `kreg up` configures it |\n\
+         | specification | OCI distribution 1.1 |\n\
+         | suite | `github.com/opencontainers/distribution-spec/conformance` {suite} |\n\n\
+         It runs on a node, by the Service's address, with the CA that kreg put there and a user's password. \
+         Tests of one name count once.\n",
+        suite = parts::CONFORMANCE_VERSION,
+    )
 }
 
 /// Depth, name and outcome of a line such as `    OCI Conformance Test/a/b: Pass`.
@@ -234,19 +322,6 @@ fn test(line: &str) -> Option<(usize, &str, Outcome)> {
         _ => return None,
     };
     Some((line.len() - text.len(), name, outcome))
-}
-
-/// Each reason with the names below it.
-fn reasons() -> Vec<(&'static str, Vec<&'static str>)> {
-    let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
-    for line in KNOWN.lines() {
-        match (line.strip_prefix("## "), all.last_mut()) {
-            (Some(why), _) => all.push((why, Vec::new())),
-            (None, Some((_, names))) if !line.is_empty() => names.push(line),
-            _ => {}
-        }
-    }
-    all
 }
 
 fn page_file() -> PathBuf {
@@ -276,25 +351,32 @@ mod tests {
 
     #[test]
     fn failures_are_compared_by_name_both_ways() {
-        let known = reasons();
-        assert!(
-            known
-                .iter()
-                .all(|(why, names)| why.ends_with('.') && !names.is_empty())
-        );
-        let all = || known.iter().flat_map(|(_, names)| names.iter());
-        let mut results = Results(
-            all()
-                .map(|name| ((*name).to_owned(), Outcome::Failed))
-                .collect(),
-        );
-        assert_eq!(results.0.len(), all().count(), "each name once");
-        results.as_known().unwrap();
-        results.0.insert("new".to_owned(), Outcome::Failed);
-        assert!(results.as_known().unwrap_err().to_string().contains("new"));
-        results.0.remove("new");
-        let first = results.0.keys().next().cloned().unwrap();
-        results.0.insert(first.clone(), Outcome::Passed);
-        assert!(results.as_known().unwrap_err().to_string().contains(&first));
+        for generation in Generation::ALL {
+            let known = generation.reasons();
+            assert!(
+                known
+                    .iter()
+                    .all(|(why, names)| why.ends_with('.') && !names.is_empty())
+            );
+            let all = || known.iter().flat_map(|(_, names)| names.iter());
+            let mut results = Results(
+                all()
+                    .map(|name| ((*name).to_owned(), Outcome::Failed))
+                    .collect(),
+            );
+            assert_eq!(results.0.len(), all().count(), "each name once");
+            results.as_known(generation).unwrap();
+            let told = |results: &Results| results.as_known(generation).unwrap_err().to_string();
+            results.0.insert("new".to_owned(), Outcome::Failed);
+            assert!(told(&results).contains("new"));
+            results.0.remove("new");
+            let first = results.0.keys().next().cloned().unwrap();
+            results.0.insert(first.clone(), Outcome::Passed);
+            let told = told(&results);
+            assert!(
+                told.contains(&first) && told.contains(generation.file()),
+                "{told}"
+            );
+        }
     }
 }

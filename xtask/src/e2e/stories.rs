@@ -80,7 +80,12 @@ pub(crate) const ALL: &[Story] = &[
     Story {
         name: "oci-conformance",
         proves: "the registry passes the OCI suite, but for what distribution 2.8 fails by its nature",
-        run: oci_conformance::run,
+        run: oci_conformance::with_2,
+    },
+    Story {
+        name: "oci-conformance-3",
+        proves: "distribution 3 passes the OCI suite, but for what it fails by its nature",
+        run: oci_conformance::with_3,
     },
     Story {
         name: "watch",
