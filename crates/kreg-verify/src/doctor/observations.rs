@@ -115,6 +115,8 @@ pub struct Workload {
     pub shares_secret: bool,
     /// Secrets and ConfigMaps that its Pods mount and that are not there.
     pub missing: Vec<String>,
+    /// Why no Pod can be made for it, such as a quota, in the API server's words.
+    pub refused: Option<String>,
 }
 
 /// One of the registry's Pods.

@@ -87,6 +87,51 @@ fn what_happens_on_one_node_explains_nothing_on_another() {
 }
 
 #[test]
+fn a_full_disk_is_first_made_room_on_where_that_can_be_done() {
+    let full = SHOWN.iter().find(|(id, _)| *id == Signature::DiskFull);
+    let (_, edit) = full.unwrap();
+    let mut seen = changed(*edit);
+    let first = |seen: &Observations| examine(seen)[0].fix[0].clone();
+    assert!(first(&seen).starts_with("kreg gc "), "{}", first(&seen));
+    seen.workload.as_mut().unwrap().ready = 0;
+    assert!(first(&seen).contains("once its Pod is ready again: kreg gc"));
+    seen.registry.by_name = true;
+    assert!(
+        !first(&seen).contains("kreg gc"),
+        "the tutorial's cannot be"
+    );
+}
+
+#[test]
+fn why_no_pod_can_be_made_and_that_its_node_is_lost_are_told() {
+    let mut seen = healthy();
+    let workload = seen.workload.as_mut().unwrap();
+    (workload.ready, workload.refused) = (0, Some("exceeded quota: small".to_owned()));
+    let pod = seen.pods.pop().unwrap();
+    let found = examine(&seen);
+    assert_eq!(found[0].id, Signature::NotReady);
+    assert!(
+        found[0]
+            .evidence
+            .iter()
+            .any(|line| line.contains("exceeded quota: small"))
+    );
+
+    seen.pods.push(PodSeen {
+        ready: false,
+        ..pod
+    });
+    seen.nodes[0].not_ready = Some("its condition Ready is not True".to_owned());
+    let found = examine(&seen);
+    let told = "its node w1 is not ready itself";
+    assert!(
+        found[0].evidence.iter().any(|line| line == told),
+        "{found:#?}"
+    );
+    assert_eq!(found[1].id, Signature::NodeNotReady);
+}
+
+#[test]
 fn names_in_output_and_in_json_are_the_same() {
     for id in Signature::ALL {
         assert_eq!(serde_json::to_value(id).unwrap(), id.as_str());

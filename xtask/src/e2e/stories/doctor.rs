@@ -46,6 +46,7 @@ pub(super) fn pods(scene: &mut Scene<'_>) -> Result<()> {
     up(scene)?;
     scene.afterwards("what Pods and claims left", |world| {
         pulls::put_back(world)?;
+        workload::put_back(world)?;
         storage::put_back(world)
     });
     told(scene, pulls::BREAKS)?;

@@ -86,6 +86,11 @@ pub(super) async fn workload(
             variables.is_some_and(|all| all.iter().any(|one| one["name"] == "REGISTRY_HTTP_SECRET"))
         }),
         missing,
+        refused: live
+            .items("/status/conditions")
+            .iter()
+            .find(|one| one["type"] == "ReplicaFailure" && one["status"] == "True")
+            .and_then(|one| Some(one["message"].as_str()?.to_owned())),
     });
     if let Some(name) = volumes(&live, pod_spec)
         .find_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())

@@ -116,13 +116,34 @@ pub(super) fn full(seen: &Observations) -> Vec<Diagnosis> {
     if told.is_empty() || !writes_fail(seen) {
         return Vec::new();
     }
-    let one = Diagnosis::new(Signature::DiskFull, "the registry's storage is full")
-        .seen_all(told)
-        .fix("give it more room: a larger claim (if its StorageClass allows expansion), or space on the node that holds it");
+    let one = Diagnosis::new(Signature::DiskFull, "the registry's storage is full").seen_all(told);
+    let one = match collect(seen) {
+        Some(step) => one.fix(step),
+        None => one,
+    };
+    let one = one.fix(
+        "give it more room: a larger claim (if its StorageClass allows expansion), or space on the node that holds it",
+    );
     vec![match &seen.storage.claim {
         Some(claim) => one.about(&claim.object),
         None => one,
     }]
+}
+
+/// Room without more storage. Not for the tutorial's bare Pod, which cannot be made read-only meanwhile.
+fn collect(seen: &Observations) -> Option<String> {
+    let registry = &seen.registry;
+    let ready = seen.workload.as_ref().is_some_and(|one| one.ready > 0);
+    let gc = registry.kreg("gc");
+    match (registry.by_name, ready) {
+        (true, _) => None,
+        (false, true) => Some(format!(
+            "{gc}   # removes what no image needs; --dry-run says how much that is"
+        )),
+        (false, false) => Some(format!(
+            "once its Pod is ready again: {gc}   # removes what no image needs"
+        )),
+    }
 }
 
 pub(super) fn denied(seen: &Observations) -> Vec<Diagnosis> {

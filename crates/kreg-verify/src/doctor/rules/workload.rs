@@ -1,7 +1,7 @@
 //! The registry's own Pods.
 
 use super::lines_with;
-use crate::doctor::{Diagnosis, Observations, PodSeen, Signature};
+use crate::doctor::{Diagnosis, NodeSeen, Observations, PodSeen, Signature};
 
 pub(super) fn gone(seen: &Observations) -> Vec<Diagnosis> {
     if !seen.workload_gone {
@@ -77,6 +77,12 @@ pub(super) fn stuck_pods(seen: &Observations) -> Vec<Diagnosis> {
                     "it should have {} and has {} ready",
                     workload.wanted, workload.ready
                 ))
+                .seen_all(
+                    workload
+                        .refused
+                        .iter()
+                        .map(|why| format!("none can be made: {why}")),
+                )
                 .about(&workload.object)
                 .fix(seen.registry.kubectl("describe replicasets"))
                 .fix(seen.registry.kreg("up")),
@@ -137,6 +143,12 @@ fn stuck(seen: &Observations, image: &str, pod: &PodSeen) -> Diagnosis {
 
 fn unready(seen: &Observations, pod: &PodSeen) -> Diagnosis {
     let name = pod.object.rsplit('/').next().unwrap_or_default();
+    let here = |node: &&NodeSeen| Some(&node.name) == pod.node.as_ref();
+    let lost = seen
+        .nodes
+        .iter()
+        .filter(here)
+        .find(|node| node.not_ready.is_some());
     match &pod.unscheduled {
         Some(why) => Diagnosis::new(
             Signature::Unschedulable,
@@ -147,6 +159,7 @@ fn unready(seen: &Observations, pod: &PodSeen) -> Diagnosis {
         .fix("make room on a node, take a taint away, or lower what the registry asks for; `kreg up` puts kreg's own figures back"),
         None => Diagnosis::new(Signature::NotReady, "the registry's Pod is not ready")
             .seen(state(pod))
+            .seen_all(lost.map(|node| format!("its node {} is not ready itself", node.name)))
             .seen_all(pod.events.iter().rev().take(3).rev().cloned())
             .seen_all(pod.log.iter().rev().take(3).rev().cloned())
             .fix(seen.registry.kubectl(&format!("describe pod {name}"))),

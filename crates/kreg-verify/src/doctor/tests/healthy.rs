@@ -29,6 +29,7 @@ pub(super) fn healthy() -> Observations {
             image: "registry:2.8.3".to_owned(),
             shares_secret: true,
             missing: Vec::new(),
+            refused: None,
         }),
         pods: vec![PodSeen {
             object: "Pod kreg-system/docker-registry-x".to_owned(),

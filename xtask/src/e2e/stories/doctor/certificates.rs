@@ -93,6 +93,21 @@ pub(super) const BREAKS: &[Break] = &[
         mends: nothing,
     },
     Break {
+        id: "certificate-refused",
+        what: "a leaf for clients, not for servers",
+        breaks: |world| {
+            served(
+                world,
+                Leaf {
+                    purpose: "clientAuth",
+                    names: NAMES,
+                    ..GOOD
+                },
+            )
+        },
+        mends: nothing,
+    },
+    Break {
         id: "certificate-ends-soon",
         what: "a leaf that ends in three days",
         breaks: |world| {
@@ -126,6 +141,8 @@ struct Leaf {
     from: &'static str,
     to: &'static str,
     names: &'static str,
+    /// Its extended key usage.
+    purpose: &'static str,
     /// By the registry's CA, or by one that nobody knows.
     own_ca: bool,
 }
@@ -134,6 +151,7 @@ const GOOD: Leaf = Leaf {
     from: "-1 hour",
     to: "90 days",
     names: "",
+    purpose: "serverAuth",
     own_ca: true,
 };
 
@@ -175,10 +193,11 @@ fn issue(world: &World, leaf: Leaf) -> Result<()> {
          touch index.txt; openssl rand -hex 16 > serial\n\
          cat > ca.cnf <<'END'\n[ca]\ndefault_ca=own\n[own]\nnew_certs_dir=.\ndatabase=index.txt\nserial=serial\n\
          default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n[leaf]\nbasicConstraints=critical,CA:FALSE\n\
-         keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n{san}END\n\
+         keyUsage=critical,digitalSignature\nextendedKeyUsage={purpose}\n{san}END\n\
          openssl ca -batch -notext -config ca.cnf -cert ca.crt -keyfile ca.key -extensions leaf -in leaf.csr -out leaf.crt \
          -startdate \"$(date -u -d '{from}' +%Y%m%d%H%M%SZ)\" -enddate \"$(date -u -d '{to}' +%Y%m%d%H%M%SZ)\" 2>&1\n\
          echo \"$(base64 -w0 leaf.crt) $(base64 -w0 leaf.key)\" > both",
+        purpose = leaf.purpose,
         from = leaf.from,
         to = leaf.to,
     );

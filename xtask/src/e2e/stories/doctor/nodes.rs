@@ -1,6 +1,7 @@
 //! What goes wrong on a node: files, the runtime's configuration, clock, ssh.
 
-use super::{Break, nodes_command, nothing};
+use super::{Break, NAMESPACE, nodes_command, nothing};
+use crate::cluster::Node;
 use crate::e2e::image;
 use crate::e2e::world::World;
 use crate::failure::Result;
@@ -147,6 +148,20 @@ pub(super) const BREAKS: &[Break] = &[
         },
     },
     Break {
+        id: "node-refused",
+        what: "a directory in the place of hosts.toml, as a mount of a missing file makes it",
+        breaks: |world| {
+            on(
+                world,
+                &format!("rm {DIR}/hosts.toml; mkdir {DIR}/hosts.toml"),
+            )
+        },
+        mends: |world| {
+            on(world, &format!("rmdir {DIR}/hosts.toml"))?;
+            trust_again(world)
+        },
+    },
+    Break {
         id: "proxy-swallows-address",
         what: "a proxy for containerd that knows nothing of ClusterIPs",
         breaks: |world| {
@@ -183,6 +198,20 @@ pub(super) const BREAKS: &[Break] = &[
         what: "a node without sshd",
         breaks: |world| on(world, "systemctl stop ssh"),
         mends: |world| on(world, "systemctl start ssh"),
+    },
+    Break {
+        id: "node-not-ready",
+        what: "a node whose kubelet has ended",
+        breaks: |world| {
+            let node = without_registry(world)?;
+            world.on(node, "systemctl stop kubelet").good()?;
+            ready(world, node, "Unknown")
+        },
+        mends: |world| {
+            let node = without_registry(world)?;
+            world.on(node, "systemctl start kubelet").good()?;
+            ready(world, node, "True")
+        },
     },
 ];
 
@@ -221,9 +250,30 @@ pub(super) fn put_back(world: &World) -> Result<()> {
     config_back(world)?;
     on(
         world,
-        "rm -f /usr/local/bin/date; systemctl start ssh\n\
+        "rm -f /usr/local/bin/date; systemctl start ssh kubelet\n\
          rmdir /etc/containerd/certs.d/docker-registry_5000_ 2>/dev/null || true",
     )
+}
+
+/// A worker on which the registry's Pod is not: with that one it would go, too.
+fn without_registry(world: &World) -> Result<&Node> {
+    let words = ["pods", "--namespace", NAMESPACE, "--selector"];
+    let pods = world.get(
+        words
+            .iter()
+            .chain(&["app.kubernetes.io/component=registry"]),
+    )?;
+    let holds = |node: &Node| pods["items"][0]["spec"]["nodeName"] == node.name;
+    match holds(world.node(2)?) {
+        true => world.node(1),
+        false => world.node(2),
+    }
+}
+
+fn ready(world: &World, node: &Node, status: &str) -> Result<()> {
+    let condition = format!("--for=condition=Ready={status}");
+    let words = ["wait", &condition, "node", &node.name, "--timeout=110s"];
+    world.kubectl(words).good().map(drop)
 }
 
 fn on(world: &World, script: &str) -> Result<()> {

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Break;
+use super::storage::on_volume;
 use crate::e2e::call::Call;
-use crate::e2e::image;
+use crate::e2e::image::{self, Pushed};
 use crate::e2e::world::{HOST, PASSWORD, World};
 use crate::failure::Result;
 use crate::images::BUSYBOX;
@@ -90,6 +91,17 @@ pub(super) const BREAKS: &[Break] = &[
         mends: no_pod,
     },
     Break {
+        id: "pull-failed",
+        what: "a layer that the disk has damaged",
+        breaks: |world| {
+            login(world, HOST, PASSWORD)?;
+            let pushed = image::push_fresh(world, world.node(0)?, "kreg")?;
+            damage(world, &pushed)?;
+            pod(world, &pushed.reference, Some(SECRET))
+        },
+        mends: no_pod,
+    },
+    Break {
         id: "secret-wrong-host",
         what: "a pull secret of the service account for another registry",
         breaks: |world| {
@@ -160,6 +172,21 @@ fn account(world: &World, secrets: Value) -> Result<()> {
         &change,
     ];
     world.kubectl(words).good().map(drop)
+}
+
+/// Other bytes in the place of its last layer, as many as there were: the registry does not look at what it serves.
+fn damage(world: &World, pushed: &Pushed) -> Result<()> {
+    let manifest = pushed.digest.trim_start_matches("sha256:");
+    on_volume(
+        world,
+        &format!(
+            "blob() {{ echo \"$dir/docker/registry/v2/blobs/sha256/${{1:0:2}}/$1/data\"; }}\n\
+             layer=$(grep -o 'sha256:[0-9a-f]*' \"$(blob {manifest})\" | tail -n 1)\n\
+             file=$(blob \"${{layer#sha256:}}\"); size=$(stat -c %s \"$file\")\n\
+             head -c \"$size\" /dev/urandom > /run/kreg-doctor.layer\n\
+             cat /run/kreg-doctor.layer > \"$file\"; rm /run/kreg-doctor.layer"
+        ),
+    )
 }
 
 /// An image of this machine's kind whose program is an ELF file of 64-bit SPARC.

@@ -36,6 +36,22 @@ pub(super) const BREAKS: &[Break] = &[
         },
     },
     Break {
+        id: "upload-refused",
+        what: "a storage with a file where the registry makes a directory",
+        breaks: |world| {
+            on_volume(
+                world,
+                &format!("{REPOSITORIES}; mv kreg kreg-away; touch kreg"),
+            )
+        },
+        mends: |world| {
+            on_volume(
+                world,
+                &format!("{REPOSITORIES}; rm kreg; mv kreg-away kreg"),
+            )
+        },
+    },
+    Break {
         id: "default-class-trap",
         what: "a claim that got the default class, and so not the volume meant for it",
         breaks: |world| {
@@ -88,6 +104,10 @@ pub(super) const BREAKS: &[Break] = &[
         },
     },
 ];
+
+/// Into the directory of the repositories; that of the one in which doctor begins uploads may not be there yet.
+const REPOSITORIES: &str =
+    "cd \"$dir/docker/registry/v2/repositories\"; [ -e kreg ] || install -d -o 1000 -g 1000 kreg";
 
 /// Whatever a break that failed half way may have left.
 pub(super) fn put_back(world: &World) -> Result<()> {
@@ -168,7 +188,7 @@ fn replicas(world: &World, number: u32) -> Result<()> {
 }
 
 /// A script on the node that holds the volume, with the volume's directory in `$dir`.
-fn on_volume(world: &World, script: &str) -> Result<()> {
+pub(super) fn on_volume(world: &World, script: &str) -> Result<()> {
     let claim = world.get(["persistentvolumeclaim", CLAIM, "--namespace", NAMESPACE])?;
     let name = claim["spec"]["volumeName"].as_str().unwrap_or_default();
     let volume = world.get(["persistentvolume", name])?;

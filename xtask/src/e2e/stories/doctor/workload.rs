@@ -10,6 +10,7 @@ use crate::e2e::world::World;
 use crate::failure::{Failure, Result};
 
 const DEPLOYMENT: &str = "deployment/docker-registry";
+const QUOTA: &str = "kreg-doctor";
 const CONFIG: &str = "docker-registry-config";
 
 pub(super) const BREAKS: &[Break] = &[
@@ -74,6 +75,25 @@ pub(super) const BREAKS: &[Break] = &[
         },
     },
     Break {
+        id: "registry-not-ready",
+        what: "a quota that lets no Pod be made",
+        breaks: |world| {
+            world.create(&json!({
+                "apiVersion": "v1", "kind": "ResourceQuota",
+                "metadata": { "name": QUOTA, "namespace": super::NAMESPACE },
+                "spec": { "hard": { "pods": "0" } },
+            }))?;
+            restart(world)
+        },
+        mends: |world| {
+            no_quota(world)?;
+            // Its controller would try again in ever longer intervals.
+            merge(world, DEPLOYMENT, &json!({ "spec": { "replicas": 0 } }))?;
+            merge(world, DEPLOYMENT, &json!({ "spec": { "replicas": 1 } }))?;
+            ready(world)
+        },
+    },
+    Break {
         id: "unschedulable",
         what: "a Pod that no node takes",
         breaks: |world| pod_spec(world, json!({ "nodeSelector": { "no-such": "node" } })),
@@ -113,6 +133,20 @@ pub(super) const BREAKS: &[Break] = &[
         mends: by_up,
     },
 ];
+
+/// Whatever a break that failed half way may have left.
+pub(super) fn put_back(world: &World) -> Result<()> {
+    no_quota(world)
+}
+
+fn no_quota(world: &World) -> Result<()> {
+    let words = ["delete", "resourcequota", QUOTA, "--ignore-not-found"];
+    world
+        .kubectl(words)
+        .args(["--namespace", super::NAMESPACE])
+        .good()
+        .map(drop)
+}
 
 /// Changes config.yml as it was kept, and starts a Pod with it.
 fn config(world: &World, change: fn(&str) -> String) -> Result<()> {
