@@ -299,6 +299,9 @@ pub(crate) struct UpArgs {
     pub(crate) skip_verify: bool,
 
     #[command(flatten)]
+    pub(crate) taint: crate::startup_taint::TaintArgs,
+
+    #[command(flatten)]
     pub(crate) spec: SpecArgs,
 }
 
@@ -324,6 +327,8 @@ pub(crate) enum NodesCommand {
     Untrust(crate::commands::nodes::WorkArgs),
     /// What every node holds, and what is missing
     Status(NodesArgs),
+    /// Take the startup taint off nodes that prove their pull; with --watch of those that join later, too
+    Admit(crate::commands::admit::AdmitArgs),
     /// Print the program that would run as root on a node, to be read first, or piped to `sh` there
     Script(crate::commands::script::ScriptArgs),
 }

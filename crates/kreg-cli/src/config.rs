@@ -80,6 +80,8 @@ pub(crate) struct Nodes {
     pub(crate) backend: Option<Backend>,
     pub(crate) skip: Vec<String>,
     pub(crate) parallel: Option<usize>,
+    /// Key of a taint; see [`crate::startup_taint`].
+    pub(crate) startup_taint: Option<String>,
     pub(crate) ssh: Ssh,
 }
 

@@ -19,6 +19,7 @@ mod s3;
 mod session;
 mod settings;
 mod spec;
+mod startup_taint;
 mod witness;
 
 fn main() -> std::process::ExitCode {

@@ -71,6 +71,7 @@ pub mod secret;
 mod spec;
 mod state;
 mod storage;
+pub mod taint;
 pub mod wait;
 
 pub use apply::{Applied, Progress, Watcher};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use kreg_k8s::rights::{self, Right};
-use kreg_k8s::{ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, RegistrySpec};
+use kreg_k8s::{ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, RegistrySpec, taint};
 use serde::Serialize;
 
 use crate::app::App;
@@ -59,6 +59,9 @@ pub(crate) struct RbacArgs {
     pub(crate) all_namespaces: bool,
 
     #[command(flatten)]
+    taint: crate::startup_taint::TaintArgs,
+
+    #[command(flatten)]
     pub(crate) target: TargetArgs,
 }
 
@@ -108,6 +111,9 @@ fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
     let mut needed: Vec<Right> = commands.flat_map(|one| one.rights(&spec)).collect();
     let named = (!args.all_namespaces).then_some(args.namespaces.as_slice());
     needed.extend(rights::needed_to_share(&spec, named));
+    if args.taint.taint(&app.config)?.is_some() {
+        needed.extend(taint::needed_to_lift());
+    }
     for object in rights::manifests(&spec, &args.service_account, &needed) {
         documents.push(serde_saphyr::to_string(&object).tried("cannot write the rights as YAML")?);
     }

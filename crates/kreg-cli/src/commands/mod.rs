@@ -1,5 +1,6 @@
 //! One file a command; this one only sends to them.
 
+pub(crate) mod admit;
 pub(crate) mod cert;
 pub(crate) mod docs;
 pub(crate) mod doctor;

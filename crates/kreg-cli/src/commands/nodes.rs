@@ -1,4 +1,4 @@
-//! `kreg nodes trust|untrust|status|script`.
+//! `kreg nodes trust|untrust|status|admit|script`.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -114,6 +114,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             let ending = finish(app, receipts, "could not be looked at", found)?;
             Ok(if drift { Ending::Pending } else { ending })
         }
+        NodesCommand::Admit(args) => super::admit::run(app, args).await,
         NodesCommand::Script(args) => script::run(app, args).await,
     }
 }

@@ -21,6 +21,7 @@ use crate::output;
 use crate::progress::Step;
 use crate::proof::{self, Proof};
 use crate::session::{Session, count};
+use crate::startup_taint::{Lifting, Waiting};
 
 /// What `up` did, as `-o json` prints it.
 #[derive(Debug, Serialize)]
@@ -35,6 +36,8 @@ struct Outcome {
     nodes: Vec<Receipt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    startup_taint: Option<Lifting>,
 }
 
 pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
@@ -48,6 +51,8 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     rights::check(&session.cluster, &spec)
         .await
         .tried("this user may not do all that is needed; nothing was changed")?;
+    let taint = args.taint.taint(&app.config)?.filter(|_| !args.skip_verify);
+    let waiting = Waiting::read(&session, taint).await?;
     let state = session.state().await?;
     intent.check_storage(&session, &spec, &state).await?;
     let nodes = if args.skip_nodes {
@@ -69,6 +74,10 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     } else {
         Some(prove(app, &session, &up, &receipts).await?)
     };
+    let startup_taint = match (&waiting, &proof) {
+        (Some(waiting), Some(proof)) => Some(waiting.lift(app, &session, proof.report()).await?),
+        _ => None,
+    };
 
     let outcome = Outcome {
         registry: up.spec.registry_name(),
@@ -81,6 +90,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
         objects: up.changes,
         nodes: receipts,
         proof: proof.as_ref().map(Proof::to_json).transpose()?,
+        startup_taint,
     };
     output::print(app.global.output, "Up", &outcome, |outcome| {
         text(outcome, proof.as_ref())

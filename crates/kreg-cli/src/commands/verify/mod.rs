@@ -18,7 +18,9 @@ use crate::error::{Ending, Error};
 use crate::output;
 use crate::proof::{self, Keys, Wanted};
 use crate::session::Session;
+use crate::startup_taint::{TaintArgs, Waiting};
 use report::ReportFile;
+pub(crate) use watch::told_to_end;
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -47,6 +49,9 @@ pub(crate) struct VerifyArgs {
     node_files: bool,
 
     #[command(flatten)]
+    taint: TaintArgs,
+
+    #[command(flatten)]
     watch: WatchArgs,
 
     #[command(flatten)]
@@ -57,7 +62,7 @@ pub(crate) struct VerifyArgs {
 #[command(next_help_heading = "Watch")]
 struct WatchArgs {
     /// Keep pulling a fresh image on every node, and count; ends on Ctrl-C, with 4 if a pull failed
-    #[arg(long, conflicts_with_all = ["only", "skip", "reports", "users", "node_files"])]
+    #[arg(long, conflicts_with_all = ["only", "skip", "reports", "users", "node_files", "startup_taint"])]
     watch: bool,
 
     /// Time between two pulls on a node, at least 1s; each costs the registry about four
@@ -97,6 +102,7 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
         bundle_pem,
         credentials: &credentials,
     };
+    let taint = args.taint.taint(&app.config)?;
     if args.watch.watch {
         return watch::run(app, &session, &keys, &args.nodes, &args.watch).await;
     }
@@ -112,7 +118,11 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
         users,
         node_trust,
     };
+    let waiting = Waiting::read(&session, taint).await?;
     let proof = proof::prove_as(app, &session, &session.spec, &keys, wanted).await?;
+    if let Some(waiting) = &waiting {
+        waiting.lift(app, &session, proof.report()).await?;
+    }
     for report in &args.reports {
         let step = app.progress.step("report");
         report.write(proof.report())?;

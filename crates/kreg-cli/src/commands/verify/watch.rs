@@ -81,7 +81,7 @@ async fn ended(length: Option<Duration>) {
 }
 
 /// Without a signal handler it goes on until it is killed; its Pods then end by themselves.
-async fn told_to_end() {
+pub(crate) async fn told_to_end() {
     #[cfg(unix)]
     if let Ok(mut terminate) =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
