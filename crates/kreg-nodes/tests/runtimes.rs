@@ -13,7 +13,7 @@ mod machine;
 
 use kreg_nodes::containerd::with_config_path;
 use kreg_nodes::{Fleet, State};
-use machine::{IMAGE, Machine, Registry};
+use machine::{IMAGE, MISSING, Machine, Registry};
 use rstest::rstest;
 
 /// By crictl, which asks over the CRI as the kubelet does.
@@ -52,6 +52,11 @@ fn proves(machine: &Machine, registry: &Registry, pull: &str, remove: &str, writ
         .collect();
     assert_eq!(files, written);
     machine.until(&format!("{pull} {IMAGE}"));
+    // What is not there is told as that, and not as a name or a certificate that is wrong.
+    machine.sees(&format!("{pull} {MISSING}"), "missing", &|good, told| {
+        let known = ["not found", "manifest unknown"];
+        !good && known.iter().any(|word| told.contains(word))
+    });
     let receipt = &fleet.trust(&nodes, &trust, &|_| {})[0];
     assert_eq!(receipt.state, State::Unchanged, "{receipt}");
     machine.exec(&format!("{remove} {IMAGE}"));

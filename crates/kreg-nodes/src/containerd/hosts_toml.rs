@@ -10,13 +10,14 @@ const CA: &str = "ca.crt";
 /// The `hosts.toml` for `trust`, in the one form that containerd 1.6 to 2.x all take.
 ///
 /// The `[host]` table carries the redirect: without any, 1.6 refuses the file (containerd
-/// issue 10027). `ca` stands at the root too, else the implicit last endpoint, which has no
-/// CA, hides the real cause of an error behind an x509 one. A relative `ca` is relative to
-/// this file.
+/// issue 10027). After a 404 there containerd goes on to `server` and tells of that alone, so
+/// it is the same endpoint, with the same `ca`: a name that the node does not know, or an
+/// x509 error, would hide that the image is not there. A relative `ca` is relative to this
+/// file.
 #[must_use]
 pub fn hosts_toml(trust: &Trust) -> String {
     let mut doc = DocumentMut::new();
-    doc.insert("server", value(trust.host().url()));
+    doc.insert("server", value(trust.endpoint_url()));
     doc.insert("ca", value(CA));
     let mut host = Table::new();
     host.insert(
@@ -55,7 +56,7 @@ mod tests {
         assert_eq!(
             text,
             "# Written by kreg for instance docker-registry.\n\
-             server = \"https://docker-registry:5000\"\n\
+             server = \"https://10.96.0.50:5000\"\n\
              ca = \"ca.crt\"\n\
              \n\
              [host.\"https://10.96.0.50:5000\"]\n\
@@ -69,12 +70,11 @@ mod tests {
         fn reads_back(name in "[a-z]([a-z0-9-]{0,20}[a-z0-9])?\\.[a-z]{2,5}", port in 1u16.., ip: IpAddr) {
             let trust = trust(&format!("{name}:{port}")).with_endpoint(ip);
             let read: toml::Table = toml::from_str(&hosts_toml(&trust)).unwrap();
-            let server = format!("https://{name}:{port}");
-            prop_assert_eq!(read["server"].as_str(), Some(server.as_str()));
             prop_assert_eq!(read["ca"].as_str(), Some("ca.crt"));
             let hosts = read["host"].as_table().unwrap();
             prop_assert_eq!(hosts.len(), 1);
             let (url, host) = hosts.iter().next().unwrap();
+            prop_assert_eq!(read["server"].as_str(), Some(url.as_str()));
             let authority = url.strip_prefix("https://").unwrap();
             let socket: std::net::SocketAddr = authority.parse().unwrap();
             prop_assert_eq!(socket, std::net::SocketAddr::new(ip, port));

@@ -19,6 +19,7 @@ use testcontainers::runners::SyncRunner;
 use testcontainers::{Container, GenericImage, ImageExt};
 
 pub const IMAGE: &str = "docker-registry:5000/app:v1";
+pub const MISSING: &str = "docker-registry:5000/app:none";
 const ADDRESS: &str = "10.96.0.50";
 const USER: &str = "myuser";
 const PASSWORD: &str = "mypasswd";
