@@ -266,7 +266,8 @@ pub(crate) struct SpecArgs {
     #[arg(long)]
     pub(crate) no_local_hosting: bool,
 
-    /// Take over objects of the same name that kreg did not make
+    /// Take over objects and files on nodes that are where kreg's own belong; what was in such a file comes
+    /// back on `kreg down`
     #[arg(long)]
     pub(crate) adopt: bool,
 
@@ -322,7 +323,7 @@ pub(crate) struct DownArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum NodesCommand {
     /// Make every node trust the registry that is up
-    Trust(crate::commands::nodes::WorkArgs),
+    Trust(crate::commands::nodes::TrustArgs),
     /// Put every node back as it was
     Untrust(crate::commands::nodes::WorkArgs),
     /// What every node holds, and what is missing

@@ -27,6 +27,17 @@ pub(crate) struct WorkArgs {
     target: NodesArgs,
 }
 
+/// Arguments of `trust`.
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// Replace files that kreg did not write; they are kept, and come back with `kreg nodes untrust` and `kreg down`
+    #[arg(long)]
+    adopt: bool,
+
+    #[command(flatten)]
+    work: WorkArgs,
+}
+
 #[derive(Debug, Serialize)]
 struct Outcome {
     nodes: Vec<Receipt>,
@@ -80,9 +91,9 @@ fn failed(file: &Path) -> Result<Vec<String>, Error> {
 pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Error> {
     match command {
         NodesCommand::Trust(args) => {
-            let (session, nodes) = open(app, &args.narrowed()?).await?;
+            let (session, nodes) = open(app, &args.work.narrowed()?).await?;
             nodes.must_be_all()?;
-            let trust = held_trust(&session).await?;
+            let trust = held_trust(&session).await?.with_adopt(args.adopt);
             let step = app.progress.step("trust on the nodes");
             nodes.enter().await?;
             let receipts = nodes.trust(&trust);

@@ -64,7 +64,8 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
             &spec,
             address,
             &decision.material.ca_bundle_pem,
-        )?;
+        )?
+        .with_adopt(intent.adopt());
         let way = Nodes::of(&session, &session.facts, &spec, &[])?;
         let step = app.progress.step(format!("nodes by {}", way.way()));
         let outcomes = match way.are_out_of_reach() {

@@ -58,14 +58,14 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     let nodes = if args.skip_nodes {
         None
     } else {
-        Some(preflight(app, &session, &spec, &state).await?)
+        Some(preflight(app, &session, &spec, &intent, &state).await?)
     };
 
     let up = cluster(app, &session, spec, &intent, &state).await?;
     let receipts = match &nodes {
         Some(nodes) => {
             agents_of_before(&session).await?;
-            trust(app, &session, nodes, &up)?
+            trust(app, &session, nodes, &intent, &up)?
         }
         None => Vec::new(),
     };
@@ -113,12 +113,13 @@ async fn preflight(
     app: &App,
     session: &Session,
     spec: &RegistrySpec,
+    intent: &Intent,
     state: &RegistryState,
 ) -> Result<Nodes, Error> {
     let nodes = Nodes::of(session, &session.facts, spec, &[])?;
     let step = app.progress.step(format!("nodes by {}", nodes.way()));
     nodes.enter().await?;
-    let trust = intent::provisional_trust(session, state)?;
+    let trust = intent::provisional_trust(session, state)?.with_adopt(intent.adopt());
     let refusals: Vec<Receipt> = nodes
         .plan(&trust)
         .into_iter()
@@ -273,13 +274,20 @@ fn changed(changes: &[Change]) -> String {
     }
 }
 
-fn trust(app: &App, session: &Session, nodes: &Nodes, up: &Running) -> Result<Vec<Receipt>, Error> {
+fn trust(
+    app: &App,
+    session: &Session,
+    nodes: &Nodes,
+    intent: &Intent,
+    up: &Running,
+) -> Result<Vec<Receipt>, Error> {
     let trust = fleet::trust(
         &session.settings,
         &up.spec,
         up.address,
         &up.decision.material.ca_bundle_pem,
-    )?;
+    )?
+    .with_adopt(intent.adopt());
     let step = app.progress.step("trust on the nodes");
     let receipts = nodes.trust(&trust);
     let number = |state| {

@@ -174,6 +174,6 @@ fn foreign_file(path: &str) -> Refusal {
     Refusal::new(
         RefusalKind::Foreign,
         format!("{path} exists and was not written by kreg"),
-        "move it away, or let kreg replace it (--adopt; it is kept and comes back on undo)",
+        "move it away, or let kreg replace it (--adopt of `kreg up` or `kreg nodes trust`; it is kept and comes back on undo)",
     )
 }

@@ -81,7 +81,9 @@ fn remedy(state: State, program: &str, reason: &str) -> &'static str {
         (State::Dirty, "undo") => {
             "look at what others changed; once it is as kreg left it, or gone, undo again"
         }
-        (State::Dirty, _) => "move it away, or let kreg replace it (--adopt)",
+        (State::Dirty, _) => {
+            "move it away, or let kreg replace it (--adopt of `kreg up` or `kreg nodes trust`)"
+        }
         (State::Failed, "restart") => {
             "see `journalctl -u containerd` on the node; without --allow-runtime-restart kreg says \
              what to set by hand"
