@@ -46,11 +46,24 @@ check() {
     printf '%s\n' "$answer" >"$state/answer.new" && mv -f "$state/answer.new" "$state/answer"
     printf '%s\n' "$answer" 2>/dev/null >"${KREG_MESSAGE-/dev/termination-log}"
   fi
+  [ -n "$good" ] || still_there
   if [ -n "$good" ]; then
     [ -f "$state/ready" ] || : >"$state/ready"
   else
     rm -f "$state/ready"
   fi
+}
+
+# Another registry's undo removes an empty directory of journals, and this mount leads nowhere then.
+# Whoever starts this anew mounts the new one.
+still_there() {
+  case $(stat -L -c %h "$root/var/lib/kreg" 2>/dev/null) in
+    0) ;;
+    *) return 0 ;;
+  esac
+  rm -f "$state/ready"
+  echo "$root/var/lib/kreg was removed under this agent: it ends, to be started anew" >&2
+  exit 1
 }
 
 # A check is the last one only if nothing was touched since the one before it: times are in seconds.
