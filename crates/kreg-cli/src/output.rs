@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -64,6 +65,28 @@ pub(crate) fn line(text: &str) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// The marks at the beginnings of lines in colour, and the way out where lines say it; who writes it out takes that
+/// off where it is not wanted.
+pub(crate) fn coloured(text: &str) -> String {
+    let styles = [
+        ("✓", AnsiColor::Green.on_default()),
+        ("✗", AnsiColor::Red.on_default().bold()),
+        ("! ", AnsiColor::Yellow.on_default().bold()),
+        ("-  ", AnsiColor::Yellow.on_default()),
+        ("    fix:", AnsiColor::Green.on_default()),
+        ("    hence:", Style::new().dimmed()),
+        ("    seen:", Style::new().dimmed()),
+    ];
+    let colour = |line: &str| {
+        let found = styles.iter().find_map(|(mark, style)| {
+            let rest = line.strip_prefix(mark)?;
+            Some(format!("{style}{mark}{style:#}{rest}"))
+        });
+        found.unwrap_or_else(|| line.to_owned())
+    };
+    text.lines().map(colour).collect::<Vec<_>>().join("\n")
 }
 
 /// Columns as kubectl prints them: no frame, upper-case heads.

@@ -1,6 +1,5 @@
 //! The proof: what is asked of kreg-verify, and how its report is shown and judged.
 
-use anstyle::AnsiColor;
 use kreg_auth::{Credentials, ExposeSecret as _, PullSecret};
 use kreg_k8s::{Names, RegistrySpec, RegistryState};
 use kreg_verify::{
@@ -177,7 +176,7 @@ impl Proof {
         for failure in self.report.failures() {
             text.push_str(&format!("\n\n{}", detail(failure)));
         }
-        coloured(&text)
+        output::coloured(&text)
     }
 
     /// After the result was printed.
@@ -195,36 +194,21 @@ impl Proof {
             Ending::ProofFailed,
             format!("the proof does not hold:\n{}", lines.join("\n")),
         )
+        .help("`kreg doctor` names the cause and the way out")
         .told())
     }
 }
 
-/// The marks at the beginnings of lines in colour; who writes it out takes that off where it is not wanted.
-fn coloured(text: &str) -> String {
-    let colour = |line: &str| {
-        let styles = [
-            ("✓", AnsiColor::Green.on_default()),
-            ("✗", AnsiColor::Red.on_default()),
-            ("-  ", AnsiColor::Yellow.on_default()),
-        ];
-        styles
-            .iter()
-            .find_map(|(mark, style)| {
-                let rest = line.strip_prefix(mark)?;
-                Some(format!("{style}{mark}{style:#}{rest}"))
-            })
-            .unwrap_or_else(|| line.to_owned())
-    };
-    text.lines().map(colour).collect::<Vec<_>>().join("\n")
-}
-
-/// What was found, on the rest of one line; a failure stands below in whole.
+/// What was found, on the rest of one line; a failure stands below in whole, all of it in reports.
 fn short(check: &CheckReport) -> String {
-    const ROOM: usize = 80;
     let line = check.message.lines().next().unwrap_or_default();
-    match (check.status, line.char_indices().nth(ROOM)) {
-        (Status::Fail, Some((end, _))) => format!("{}…", line[..end].trim_end()),
-        _ => line.to_owned(),
+    let room = match check.status {
+        Status::Fail => 80,
+        _ => 110,
+    };
+    match line.char_indices().nth(room) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line.to_owned(),
     }
 }
 

@@ -141,7 +141,7 @@ async fn list(context: &Context) -> Result<Outcome, RegistryError> {
         )));
     }
     Ok(Outcome::pass(format!(
-        "{repository}:{tag} among {} repositories",
+        "{repository}:{tag}, repositories in all: {}",
         repositories.len()
     )))
 }

@@ -12,7 +12,8 @@ use crate::check::{Check, Context, Outcome};
 /// One node knows where the registry is and gets an answer there, whatever the answer is.
 ///
 /// Nobody but the node can show that, and without a shell on it only by its kubelet: it is judged by
-/// the same Pod as [`NodePull`]. A certificate or a password that is refused was reached.
+/// the same Pod as [`NodePull`]. A registry that refuses the password was reached; of one whose certificate the node
+/// refuses, its kubelet does not know who it is.
 #[derive(Clone, Debug)]
 pub struct NodeRoute {
     attempt: Arc<Attempt>,
@@ -78,6 +79,12 @@ fn judge(seen: &Seen) -> Outcome {
         PullFailure::NoSuchHost | PullFailure::Unreachable => {
             Outcome::fail(format!("{}; {}", root_cause(words), kind.advice()))
         }
+        // A stranger at a wrong address answers so, too.
+        PullFailure::Certificate | PullFailure::HttpForHttps => Outcome::skipped(format!(
+            "something answers, and this node does not believe that it is the registry; see {}: {}",
+            NodePull::NAME,
+            root_cause(words)
+        )),
         PullFailure::Other => Outcome::skipped(format!(
             "its kubelet does not say; see {}: {}",
             NodePull::NAME,

@@ -215,5 +215,5 @@ fn text(outcome: &Outcome) -> String {
             .map(|line| format!("\n- {line}"));
         parts.push(format!("not looked at:{}", lines.collect::<String>()));
     }
-    parts.join("\n\n")
+    output::coloured(&parts.join("\n\n"))
 }
