@@ -12,19 +12,24 @@ made=''
 
 # --- Answering: one line of JSON, whatever happens ----------------------------------------
 
-# $1 as a JSON string; what is not printable ASCII is dropped.
+# Sets $quoted to $1 as a JSON string; what is not printable ASCII is dropped. A printed one would
+# cost a process for each.
 json() {
+  quoted=$1
   case $1 in
     *[!A-Za-z0-9_./:@=,+\ -]*)
-      printf '"%s"' "$(printf '%s' "$1" | tr '\n\t' '  ' | tr -cd '\040-\176' | sed 's/[\\"]/\\&/g')"
+      quoted=$(printf '%s' "$1" | tr '\n\t' '  ' | tr -cd '\040-\176' | sed 's/[\\"]/\\&/g')
       ;;
-    *) printf '"%s"' "$1" ;;
   esac
+  quoted=\"$quoted\"
 }
 
 # report PATH STATUS DETAIL
 report() {
-  results="$results${results:+,}{\"path\":$(json "$1"),\"status\":\"$2\",\"detail\":$(json "$3")}"
+  json "$1"
+  results="$results${results:+,}{\"path\":$quoted,\"status\":\"$2\",\"detail\":"
+  json "$3"
+  results="$results$quoted}"
   case $2 in
     changed | restored) [ "$state" != unchanged ] || state=changed ;;
     dirty) [ "$state" = failed ] || state=dirty ;;
