@@ -315,7 +315,8 @@ pub fn manifests(spec: &RegistrySpec, account: &str, rights: &[Right]) -> Vec<Va
     {
         objects.push(
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NODE_AGENTS,
-            "labels": { "pod-security.kubernetes.io/enforce": "privileged" } } }),
+            // As kreg labels it itself, so that `kreg down` leaves it as it was.
+            "labels": { "app.kubernetes.io/managed-by": "kreg", "pod-security.kubernetes.io/enforce": "privileged" } } }),
         );
     }
     objects.push(json!({ "apiVersion": "v1", "kind": "ServiceAccount",

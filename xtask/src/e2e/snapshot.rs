@@ -7,6 +7,7 @@ mod objects;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::cluster::Node;
 use crate::e2e::world::{World, await_that};
 use crate::failure::{Failure, Result};
 
@@ -48,9 +49,14 @@ impl Snapshot {
     pub(crate) fn of_files(world: &World) -> Result<Self> {
         let mut all = BTreeMap::new();
         for node in &world.cluster.nodes {
-            all.extend(files::of(world, node, files::Detail::Times)?);
+            all.extend(Self::of_files_on(world, node)?.0);
         }
         Ok(Self(all))
+    }
+
+    /// The same of one node.
+    pub(crate) fn of_files_on(world: &World, node: &Node) -> Result<Self> {
+        files::of(world, node, files::Detail::Times).map(Self)
     }
 
     /// Waits until the cluster is as in this snapshot; the failure lists every difference.

@@ -347,7 +347,7 @@ pub(super) fn same(one: &str, other: &str) -> Result<()> {
 }
 
 /// One certificate in every trust file, and no Secret of a rotation.
-fn one_ca_everywhere(world: &World) -> Result<()> {
+pub(super) fn one_ca_everywhere(world: &World) -> Result<()> {
     let get = ["get", "secrets", "--namespace", "kreg-system", "-o", "name"];
     let secrets = world.kubectl(get).read()?;
     if secrets.contains("rotation") {

@@ -1,5 +1,8 @@
 //! Agents in the place of ssh: what they put on the nodes, keep there, cost, and take away.
 
+mod lifecycle;
+mod taint;
+
 use std::thread;
 use std::time::Duration;
 
@@ -43,6 +46,8 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         on_all(world, "systemctl stop ssh")
     })?;
 
+    let (node, other) = (scene.world.node(1)?, scene.world.node(2)?);
+    lifecycle::skipped(scene, other)?;
     let up = scene.check("kreg up --nodes-by daemonset ends with 0", |world| {
         let words = ["up", "--nodes-by", "daemonset", "--output", "json"];
         world.kreg(words).good()
@@ -75,7 +80,6 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             |world| restored(world, node, &format!("rm {HOSTS_TOML}")),
         )?;
     }
-    let node = scene.world.node(1)?;
     scene.check(
         &format!("a file changed on {} is mended in time", node.name),
         |world| restored(world, node, &format!("echo '# theirs' >>{HOSTS_TOML}")),
@@ -86,6 +90,8 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     )?;
     late(scene, node)?;
     refused(scene, node)?;
+    taint::run(scene, node, other)?;
+    lifecycle::rotated(scene)?;
     for node in &scene.world.cluster.nodes {
         let cost = scene.check(
             &format!(
@@ -194,7 +200,7 @@ fn late<'w>(scene: &mut Scene<'w>, node: &'w Node) -> Result<()> {
                  for _ in $(seq 100); do\n  \
                  ctr --namespace k8s.io tasks ls | grep '^{container}.*RUNNING' || break\n  sleep 0.1\ndone\n\
                  above=$(dirname {DIRECTORY})\n\
-                 made=$(grep -lx $above /var/lib/kreg/docker-registry/*/entry)\n\
+                 made=$(grep -lx $above /var/lib/kreg/docker-registry/*/entry || :)\n\
                  rm -r {DIRECTORY} /var/lib/kreg/docker-registry\n\
                  [ -z \"$made\" ] || rmdir --ignore-fail-on-non-empty $above"
             );

@@ -12,6 +12,8 @@ use crate::e2e::world::World;
 use crate::failure::{Failure, Result};
 
 const NAMESPACE: &str = "kreg-system";
+/// Where agents live.
+const AGENTS: &str = "kreg-nodes";
 const ROLE: &str = "kreg-docker-registry";
 /// Where others work.
 const TEAM: &str = "kreg-e2e-team";
@@ -105,6 +107,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         // A volume's own deletion is its provisioner's and comes later.
         whole.await_return(world)
     })?;
+    agents(scene, &kreg)?;
     scene.check("two of the rights are taken away", |world| {
         let mut role = world.get(["role", ROLE, "--namespace", NAMESPACE])?;
         if let Some(rules) = role["rules"].as_array_mut() {
@@ -201,6 +204,53 @@ fn cared_for(scene: &mut Scene<'_>, carer: &str, limited: &str) -> Result<()> {
             },
         )
         .map(drop)
+}
+
+/// With agents on the nodes the exported rights have theirs, and are enough for the startup taint.
+fn agents(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Result<()> {
+    scene.check(
+        "without the rights of agents kreg up --nodes-by daemonset names them",
+        |world| {
+            kreg(world, &["up", "--nodes-by", "daemonset"])
+                .ends_with(1)?
+                .says(&[
+                    "create daemonsets.apps in namespace kreg-nodes",
+                    "create pods/exec in namespace kreg-nodes",
+                ])
+        },
+    )?;
+    scene.check(
+        "kreg export rbac --nodes-by daemonset --startup-taint has them",
+        |world| {
+            let words = ["export", "rbac", "--nodes-by", "daemonset"];
+            let rbac = world.kreg_bare(words).args(["--startup-taint"]).read()?;
+            let file = world.write(RBAC, &rbac)?.display().to_string();
+            world.kubectl(["apply", "-f", &file]).good()?;
+            namespace_complete(world, AGENTS)
+        },
+    )?;
+    let whole = scene.check("every file and object is noted", Snapshot::take)?;
+    scene.check("with them it trusts, proves and lifts", |world| {
+        let node = world.node(1)?;
+        let taint = [
+            "taint",
+            "node",
+            &node.name,
+            "kreg.dev/untrusted=:NoSchedule",
+        ];
+        world.kubectl(taint).good()?;
+        let up = ["up", "--nodes-by", "daemonset", "--startup-taint"];
+        let up = kreg(world, &up).args(["--output", "json"]).good()?;
+        report::proves_every_node(&up, world)?;
+        match up.json()?["startupTaint"]["lifted"] == json!([node.name]) {
+            true => Ok(()),
+            false => Err(up.wrong("see the taint lifted", &up.json()?["startupTaint"])),
+        }
+    })?;
+    scene.check("kreg down ends with 0, and all is as before", |world| {
+        kreg(world, &["down", "--delete-data", "--yes"]).good()?;
+        whole.await_return(world)
+    })
 }
 
 /// The cluster's own, with a token of a service account instead of the administrator.
