@@ -18,7 +18,6 @@ pub(crate) const TEST: &[Tool] = &[
     tool("dash", "dash"),
     tool("go", "golang-go"),
     tool("htpasswd", "apache2-utils"),
-    tool("jq", "jq"),
     tool("openssl", "openssl"),
     tool("qemu-aarch64-static", "qemu-user-static"),
     tool("shellcheck", "shellcheck"),

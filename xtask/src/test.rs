@@ -38,12 +38,35 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         packages::ensure(needs::BUILD)?;
         packages::ensure(needs::TEST)
     })?;
-    alone(&mut stages);
-    match options.fast {
-        true => say(
+    if options.fast {
+        alone(&mut stages);
+        say(
             "LEFT OUT by --fast: tests with real programs and containers, the cluster, the stories",
-        ),
-        false => together(&mut stages, options),
+        );
+    } else {
+        let first = std::thread::scope(|scope| {
+            // Both build and wait; together they wait less.
+            let made = scope.spawn(first_cluster);
+            alone(&mut stages);
+            let mut first = None;
+            stages.try_stage(
+                "images for tests and the first cluster, begun before",
+                || {
+                    first = Some(made.join().unwrap_or_else(|_| {
+                        Err(Failure::new("make a cluster", "what makes it panicked"))
+                    })?);
+                    Ok(())
+                },
+            );
+            first
+        });
+        match first {
+            Some(first) => together(&mut stages, options, first),
+            None if options.keep_cluster => {}
+            None => {
+                stages.try_stage("cluster down", || cluster::down(CLUSTERS[0], false));
+            }
+        }
     }
     e2e::print(&stages.table());
     match stages.failed().as_slice() {
@@ -70,26 +93,32 @@ fn alone(stages: &mut Stages) {
     });
 }
 
-/// What needs Docker and the cluster. Each stage stands on the one before it.
-fn together(stages: &mut Stages, options: &Options) {
-    if !stages.try_stage("images for tests", images::build_all) {
-        return;
-    }
-    let before = what_docker_has();
-    let clusters = CLUSTERS.map(|name| cluster::Options {
-        name: name.to_owned(),
+/// A cluster, and what Docker had before it.
+struct First {
+    cluster: ClusterHandle,
+    before: BTreeSet<String>,
+}
+
+fn first_cluster() -> Result<First> {
+    images::build_all()?;
+    let before = what_docker_has()?;
+    let cluster = cluster::up(&named(CLUSTERS[0]))?;
+    Ok(First { cluster, before })
+}
+
+fn named(cluster: &str) -> cluster::Options {
+    cluster::Options {
+        name: cluster.to_owned(),
         ..cluster::Options::default()
-    });
-    let mut first = None;
-    stages.try_stage("cluster", || {
-        first = Some(cluster::up(&clusters[0])?);
-        Ok(())
-    });
-    if let Some(first) = first {
-        stages.try_stage("tests with real parts, beside the stories", || {
-            side_by_side(first, &clusters[1..])
-        });
     }
+}
+
+/// What needs Docker and the cluster.
+fn together(stages: &mut Stages, options: &Options, first: First) {
+    let others = CLUSTERS[1..].iter().copied().map(named).collect::<Vec<_>>();
+    stages.try_stage("tests with real parts, beside the stories", || {
+        side_by_side(first.cluster, &others)
+    });
     if options.keep_cluster {
         say("the clusters stay up: --keep-cluster was given");
         return;
@@ -100,12 +129,12 @@ fn together(stages: &mut Stages, options: &Options) {
             cluster::down(name, false)?;
             left.extend(cluster::leftovers(name)?);
         }
-        nothing_left(&before?, &left)
+        nothing_left(&first.before, &left)
     });
 }
 
 /// All but the first are for stories alone: much of a story is waiting.
-const CLUSTERS: [&str; 3] = ["kreg", "kreg-stories-1", "kreg-stories-2"];
+const CLUSTERS: [&str; 4] = ["kreg", "kreg-stories-1", "kreg-stories-2", "kreg-stories-3"];
 
 /// The tests of the crates on the first cluster while the others are made and stories are told
 /// there; then all share what stories are left.

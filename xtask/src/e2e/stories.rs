@@ -63,6 +63,11 @@ pub(crate) const ALL: &[Story] = &[
         run: daemonset::run,
     },
     Story {
+        name: "daemonset-later",
+        proves: "agents bring in nodes that come with a startup taint, and a new CA",
+        run: daemonset::later,
+    },
+    Story {
         name: "api-gone",
         proves: "an API server that goes away half way is named, and `up` goes on from there",
         run: api_gone::run,

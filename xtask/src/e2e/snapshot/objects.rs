@@ -27,9 +27,7 @@ const EXCLUDED: &[(&str, &str)] = &[
 
 /// Identity and wish of every object: all of it but what controllers report.
 pub(super) fn all(world: &World) -> Result<BTreeMap<String, String>> {
-    let kinds = world
-        .kubectl(["api-resources", "--verbs=list", "-o", "name"])
-        .read()?;
+    let kinds = world.listed_kinds()?;
     let kinds: Vec<&str> = kinds
         .lines()
         .filter(|kind| !EXCLUDED.iter().any(|(left_out, _)| left_out == kind))

@@ -90,16 +90,11 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     )?;
     late(scene, node)?;
     refused(scene, node)?;
-    taint::run(scene, node, other)?;
-    lifecycle::rotated(scene)?;
-    for node in &scene.world.cluster.nodes {
-        let cost = scene.check(
-            &format!(
-                "the agent on {} costs at most {MILLICORES} millicores and {MEGABYTES} MB",
-                node.name
-            ),
-            |world| idle(world, node),
-        )?;
+    let costs = scene.check(
+        &format!("every agent costs at most {MILLICORES} millicores and {MEGABYTES} MB"),
+        on_each(idle),
+    )?;
+    for cost in costs {
         scene.line(&format!("         {cost}"));
     }
 
@@ -108,6 +103,36 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         "files and objects are as before the first up, byte for byte",
         |world| before.await_return(world),
     )
+}
+
+/// What agents do later on: they bring tainted nodes in, and a new CA.
+pub(super) fn later(scene: &mut Scene<'_>) -> Result<()> {
+    scene.afterwards("kreg down", down);
+    scene.check("kreg up --nodes-by daemonset ends with 0", |world| {
+        let words = ["up", "--nodes-by", "daemonset", "--skip-verify"];
+        world.kreg(words).good()
+    })?;
+    let (node, other) = (scene.world.node(1)?, scene.world.node(2)?);
+    taint::run(scene, node, other)?;
+    lifecycle::rotated(scene)
+}
+
+/// Asks of all nodes at once.
+fn on_each<T: Send>(
+    ask: impl Fn(&World, &Node) -> Result<T> + Sync,
+) -> impl FnOnce(&World) -> Result<Vec<T>> {
+    move |world| {
+        thread::scope(|scope| {
+            let asked: Vec<_> = (world.cluster.nodes.iter())
+                .map(|node| scope.spawn(|| ask(world, node)))
+                .collect();
+            let told = asked.into_iter().map(|one| {
+                one.join()
+                    .unwrap_or_else(|_| Err(Failure::new("ask a node", "it panicked")))
+            });
+            told.collect()
+        })
+    }
 }
 
 fn on_all(world: &World, script: &str) -> Result<()> {
@@ -312,7 +337,10 @@ fn idle(world: &World, node: &Node) -> Result<String> {
         };
         let millicores = microseconds / 1000.0 / IDLE.as_secs_f64();
         let megabytes = bytes / 1e6;
-        seen.push(format!("{millicores:.2} millicores, {megabytes:.1} MB"));
+        seen.push(format!(
+            "{}: {millicores:.2} millicores, {megabytes:.1} MB",
+            node.name
+        ));
         if millicores <= MILLICORES && megabytes <= MEGABYTES {
             return Ok(seen.pop().unwrap_or_default());
         }
