@@ -29,9 +29,11 @@ mod usage;
 mod user;
 mod watch;
 
+use std::time::Duration;
+
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::{Scene, Story};
-use crate::e2e::world::World;
+use crate::e2e::world::{World, await_that};
 use crate::failure::Result;
 
 /// Every story.
@@ -230,12 +232,22 @@ pub(crate) fn on_this_machine(story: &Story) -> bool {
 
 /// Waits for what controllers put into every new namespace: a ConfigMap and a service account.
 fn namespace_complete(world: &World, namespace: &str) -> Result<()> {
-    world
-        .kubectl(["wait", "--for=create", "--timeout=30s"])
-        .args(["--namespace", namespace])
-        .args(["serviceaccount/default", "configmap/kube-root-ca.crt"])
-        .good()
-        .map(drop)
+    let what = format!("namespace {namespace} is complete");
+    let words = [
+        "get",
+        "serviceaccount/default",
+        "configmap/kube-root-ca.crt",
+    ];
+    await_that(&what, Duration::from_secs(30), || {
+        let ran = world
+            .kubectl(words)
+            .args(["--namespace", namespace])
+            .ran()?;
+        Ok(match ran.code {
+            Some(0) => Ok(()),
+            _ => Err(ran.stderr),
+        })
+    })
 }
 
 /// The registry, its data and what is on the nodes go.

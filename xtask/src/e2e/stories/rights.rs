@@ -255,11 +255,27 @@ fn agents(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Resu
 
 /// The cluster's own, with a token of a service account instead of the administrator.
 fn kubeconfig(world: &World, account: &str) -> Result<PathBuf> {
-    let token = world
-        .kubectl(["create", "token", account, "--namespace", NAMESPACE])
-        .read()?;
+    let token = token(world, account)?;
     let view = ["config", "view", "--minify", "--raw", "-o", "json"];
     let mut config: Value = world.kubectl(view).good()?.json()?;
     config["users"][0]["user"] = json!({ "token": token });
     world.write(&format!("{account}.json"), &config.to_string())
+}
+
+fn token(world: &World, account: &str) -> Result<String> {
+    let place = ["--namespace", NAMESPACE];
+    let account = world.get(["serviceaccount", account].iter().chain(&place))?;
+    // Until 1.24 Kubernetes made a Secret with a token for each account; since 1.24 kubectl asks for one.
+    match account["secrets"][0]["name"].as_str() {
+        Some(secret) => {
+            let token = "--output=go-template={{.data.token | base64decode}}";
+            let words = ["get", "secret", secret, token];
+            world.kubectl(words.iter().chain(&place)).read()
+        }
+        None => {
+            let account = account["metadata"]["name"].as_str().unwrap_or_default();
+            let words = ["create", "token", account];
+            world.kubectl(words.iter().chain(&place)).read()
+        }
+    }
 }
