@@ -205,6 +205,16 @@ fn stuck_container(status: &Value) -> Option<PodState> {
     let waiting = status.get("state")?.get("waiting")?;
     let reason = field(waiting, "reason");
     let ran = reason == "CrashLoopBackOff";
+    // The kubelet's watch of a Secret or ConfigMap is late; it asks again by itself (Kubernetes,
+    // pkg/kubelet/util/manager, `failed to sync %s cache`).
+    if reason == "CreateContainerConfigError"
+        && field(waiting, "message").contains("failed to sync")
+    {
+        return Some(PodState::Delayed {
+            reason: reason.to_owned(),
+            message: field(waiting, "message").to_owned(),
+        });
+    }
     let hopeless = matches!(
         reason,
         // ErrImagePull alone may be one lost packet; the kubelet backs off only after the second failure.
@@ -311,6 +321,20 @@ mod tests {
             waiting("ContainerCreating"),
             PodState::Coming("ContainerCreating".into())
         );
+    }
+
+    #[test]
+    fn a_secret_that_the_kubelet_has_not_seen_yet_is_a_delay_and_a_missing_one_is_not() {
+        let waiting = |message: &str| {
+            pod_state(&pod(
+                json!({"phase": "Pending", "containerStatuses": [{"name": "registry",
+                "state": {"waiting": {"reason": "CreateContainerConfigError", "message": message}}}]}),
+            ))
+        };
+        let late = waiting("failed to sync secret cache: timed out waiting for the condition");
+        assert!(matches!(late, PodState::Delayed { .. }), "{late:?}");
+        let missing = waiting("secret \"docker-registry-http\" not found");
+        assert!(matches!(missing, PodState::Stuck { .. }), "{missing:?}");
     }
 
     #[test]

@@ -55,6 +55,10 @@ impl Progress {
                         message,
                     }
                 }
+                // The kubelet has not seen an object yet, and asks again by itself.
+                "CreateContainerConfigError" if message.contains("failed to sync") => {
+                    Progress::Waiting(words(&reason, Some(&message)))
+                }
                 "CreateContainerConfigError"
                 | "CreateContainerError"
                 | "ErrImageNeverPull"
