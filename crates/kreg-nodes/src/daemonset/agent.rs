@@ -300,11 +300,15 @@ impl NodeAgent {
             },
             "volumeMounts": mounts,
         });
-        if self.trust.is_some() {
-            // A probe costs more than the agent itself, so the one that stays asks seldom.
-            container["startupProbe"] = probe("[ -s /run/kreg/answer ]", 1, 300);
-            container["readinessProbe"] = probe("[ -f /run/kreg/ready ]", 30, 1);
-        }
+        // Without a trust nothing is to be waited for. The probes stay all the same: Kubernetes 1.20
+        // keeps the defaults of one that an applier takes out, and refuses what is left.
+        let (started, ready) = match self.trust.is_some() {
+            true => ("[ -s /run/kreg/answer ]", "[ -f /run/kreg/ready ]"),
+            false => ("true", "true"),
+        };
+        // A probe costs more than the agent itself, so the one that stays asks seldom.
+        container["startupProbe"] = probe(started, 1, 300);
+        container["readinessProbe"] = probe(ready, 30, 1);
         container
     }
 }
