@@ -44,6 +44,16 @@ pub(super) fn all(world: &World) -> Result<BTreeMap<String, String>> {
             // Both also move with the status.
             metadata.remove("resourceVersion");
             metadata.remove("managedFields");
+            if let Some(notes) = metadata
+                .get_mut("annotations")
+                .and_then(Value::as_object_mut)
+            {
+                // When the endpoints controller last looked at it.
+                notes.remove("endpoints.kubernetes.io/last-change-trigger-time");
+                if notes.is_empty() {
+                    metadata.remove("annotations");
+                }
+            }
         }
         wish.to_string()
     })
