@@ -41,8 +41,7 @@ pub(super) fn all(world: &World) -> Result<BTreeMap<String, String>> {
             all.remove("status");
         }
         if let Some(metadata) = wish["metadata"].as_object_mut() {
-            // Both also move with the status.
-            metadata.remove("resourceVersion");
+            // Moves with the status, too, as versions do.
             metadata.remove("managedFields");
             if let Some(notes) = metadata
                 .get_mut("annotations")
@@ -55,8 +54,21 @@ pub(super) fn all(world: &World) -> Result<BTreeMap<String, String>> {
                 }
             }
         }
+        without_versions(&mut wish);
         wish.to_string()
     })
+}
+
+/// Its own, and those of other objects that it tells of, as endpoints of Kubernetes 1.20 do of Pods.
+fn without_versions(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("resourceVersion");
+            fields.values_mut().for_each(without_versions);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_versions),
+        _ => {}
+    }
 }
 
 /// Version of every object that kreg manages: moves with any write, be it without effect.
