@@ -67,7 +67,7 @@ fn a_local_root_passes_with_nothing_but_busybox() {
 #[ignore = "needs Docker with image kreg.test/sshd:12: run by cargo xtask test"]
 fn ssh_passes_as_root() {
     let sshd = Sshd::start();
-    let broken = conformance::check(&sshd.ssh(), &sshd.node(), &sshd);
+    let broken = conformance::check(&sshd.ssh(), &sshd.node(), &sshd.entered);
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
@@ -77,6 +77,6 @@ fn ssh_passes_as_root() {
 fn ssh_passes_by_sudo() {
     let sshd = Sshd::start();
     let ssh = Ssh::new(sshd.config("admin"));
-    let broken = conformance::check(&ssh, &sshd.node(), &sshd);
+    let broken = conformance::check(&ssh, &sshd.node(), &sshd.entered);
     assert!(broken.is_empty(), "{broken:#?}");
 }

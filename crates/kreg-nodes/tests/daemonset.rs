@@ -10,14 +10,12 @@
 
 mod common;
 
-use std::collections::HashMap;
-use std::io::{self, Write as _};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::entered::Entered;
 use common::{CA, trust};
 use k8s_openapi::api::core::v1::{Node as ApiNode, Pod};
-use kreg_nodes::conformance::{self, NodeFiles, Seen, SeenKind, Tree};
+use kreg_nodes::conformance::{self, NodeFiles as _};
 use kreg_nodes::daemonset::{AgentPods, NAMESPACE, NodeAgent};
 use kreg_nodes::{InstanceId, Node};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
@@ -74,11 +72,10 @@ impl Bed {
             client,
             node,
         };
-        bed.files().exec("rm -rf \"$tree\"");
+        bed.files().run("rm -rf \"$root\"");
         // Every node gets a Pod, and that needs its directories.
         for node in bed.nodes() {
-            let files = Docker { node };
-            files.exec("mkdir -p \"$tree/etc\" \"$tree/var/lib\"");
+            on(&node).run("mkdir -p \"$root/etc\" \"$root/var/lib\"");
         }
         bed
     }
@@ -92,10 +89,8 @@ impl Bed {
         found.items.iter().map(|node| node.name_any()).collect()
     }
 
-    fn files(&self) -> Docker {
-        Docker {
-            node: self.node.clone(),
-        }
+    fn files(&self) -> Entered {
+        on(&self.node)
     }
 
     fn roll(&self, agent: &NodeAgent) {
@@ -155,9 +150,9 @@ impl Bed {
         good: impl Fn(&Option<Vec<u8>>) -> bool,
         limit: Duration,
     ) -> Option<Vec<u8>> {
-        let begun = Instant::now();
+        let (files, begun) = (self.files(), Instant::now());
         loop {
-            let now = self.files().read(HOSTS_TOML).unwrap();
+            let now = files.read(HOSTS_TOML).unwrap();
             if good(&now) {
                 return now;
             }
@@ -181,87 +176,12 @@ impl Drop for Bed {
             }
         });
         for node in self.nodes() {
-            Docker { node }.exec("rm -rf \"$tree\"");
+            on(&node).run("rm -rf \"$root\"");
         }
     }
 }
 
-/// The tree on the node, by `docker exec`.
-struct Docker {
-    node: String,
-}
-
-impl Docker {
-    fn exec(&self, script: &str) -> Vec<u8> {
-        self.feed(script, &[])
-    }
-
-    fn feed(&self, script: &str, input: &[u8]) -> Vec<u8> {
-        let mut child = Command::new("docker")
-            .args(["exec", "-i", &self.node, "sh", "-c"])
-            .arg(format!("tree={TREE}\n{script}"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("docker runs");
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        let ran = child.wait_with_output().unwrap();
-        assert!(ran.status.success(), "{script}: {ran:?}");
-        ran.stdout
-    }
-}
-
-impl NodeFiles for Docker {
-    fn tree(&self, top: &str) -> io::Result<Tree> {
-        let told = self.exec(&format!(
-            "cd \"$tree\"; [ -e '.{top}' ] || exit 0\nfind '.{top}' -printf '%y %m %T@ %p\\n'\necho =\n\
-             find '.{top}' -type f -exec sha256sum '{{}}' +"
-        ));
-        let told = String::from_utf8(told).unwrap();
-        let Some((seen, sums)) = told.split_once("=\n") else {
-            return Ok(Tree::new());
-        };
-        let sums: HashMap<&str, &str> = sums
-            .lines()
-            .filter_map(|line| line.split_once("  "))
-            .map(|(sum, path)| (path, sum))
-            .collect();
-        let entry = |line: &str| {
-            let fields: Vec<&str> = line.splitn(4, ' ').collect();
-            let seen = Seen {
-                kind: match fields[0] {
-                    "f" => SeenKind::File,
-                    "d" => SeenKind::Directory,
-                    _ => SeenKind::Other,
-                },
-                mode: u32::from_str_radix(fields[1], 8).unwrap(),
-                modified: fields[2].to_owned(),
-                sha256: sums.get(fields[3]).copied().unwrap_or_default().to_owned(),
-            };
-            (fields[3].trim_start_matches('.').to_owned(), seen)
-        };
-        Ok(seen.lines().map(entry).collect())
-    }
-
-    fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
-        let mut told = self.exec(&format!(
-            "[ ! -f \"$tree{path}\" ] || {{ echo =; cat \"$tree{path}\"; }}"
-        ));
-        Ok((!told.is_empty()).then(|| told.split_off(2)))
-    }
-
-    fn write(&self, path: &str, content: &[u8]) -> io::Result<()> {
-        let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
-        self.feed(
-            &format!("mkdir -p \"$tree{folder}\"; cat >\"$tree{path}\""),
-            content,
-        );
-        Ok(())
-    }
-
-    fn remove(&self, path: &str) -> io::Result<()> {
-        self.exec(&format!("rm -rf \"$tree{path}\""));
-        Ok(())
-    }
+/// The tree on a node, past Kubernetes.
+fn on(node: &str) -> Entered {
+    Entered::of(node).below(TREE)
 }

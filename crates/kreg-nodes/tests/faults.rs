@@ -62,14 +62,18 @@ impl Small {
     /// Every file below /etc, its mode and its hash; what kreg writes beside its targets is left
     /// out where it may be.
     fn etc(&self) -> Vec<(String, SeenKind, u32, String)> {
-        let seen = self.sshd.tree("/node/etc").unwrap();
+        let seen = self.sshd.entered.tree("/node/etc").unwrap();
         seen.into_iter()
             .map(|(path, seen)| (path, seen.kind, seen.mode, seen.sha256))
             .collect()
     }
 
     fn journal_is_gone(&self) -> bool {
-        self.sshd.tree("/node/var/lib/kreg").unwrap().is_empty()
+        self.sshd
+            .entered
+            .tree("/node/var/lib/kreg")
+            .unwrap()
+            .is_empty()
     }
 
     fn fleet(&self) -> Fleet<'_, Ssh> {

@@ -8,6 +8,8 @@
     reason = "helpers of tests may panic"
 )]
 
+#[path = "common/entered.rs"]
+mod entered;
 #[path = "common/machine.rs"]
 mod machine;
 

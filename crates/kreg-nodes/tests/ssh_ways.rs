@@ -379,13 +379,13 @@ fn bad_nodes_are_named_and_good_ones_done() {
 #[ignore = "needs Docker with image kreg.test/sshd:12: run by cargo xtask test"]
 fn what_a_person_is_told_undoes_it() {
     let sshd = Sshd::start();
-    let before = sshd.tree("/etc").unwrap();
+    let before = sshd.entered.tree("/etc").unwrap();
     for user in ["root", "admin"] {
         let config = sshd.config(user);
         let ssh = Ssh::new(config.clone());
         let receipts = Fleet::new(&ssh).trust(&[sshd.node()], &trust(CA), &|_| {});
         assert_eq!(receipts[0].state, State::Changed, "{receipts:#?}");
-        assert_ne!(sshd.tree("/etc").unwrap(), before);
+        assert_ne!(sshd.entered.tree("/etc").unwrap(), before);
         let command = config.command_line(&sshd.node()).unwrap();
         let shell = if config.needs_sudo(&sshd.node()).unwrap() {
             "sudo sh"
@@ -407,6 +407,10 @@ fn what_a_person_is_told_undoes_it() {
                 .map(|(path, seen)| (path.clone(), seen.mode, seen.sha256.clone()));
             seen.collect::<Vec<_>>()
         };
-        assert_eq!(kinds(&sshd.tree("/etc").unwrap()), kinds(&before), "{line}");
+        assert_eq!(
+            kinds(&sshd.entered.tree("/etc").unwrap()),
+            kinds(&before),
+            "{line}"
+        );
     }
 }

@@ -18,6 +18,8 @@ use testcontainers::core::{CgroupnsMode, IntoContainerPort, Mount, WaitFor};
 use testcontainers::runners::SyncRunner;
 use testcontainers::{Container, GenericImage, ImageExt};
 
+use super::entered::Entered;
+
 pub const IMAGE: &str = "docker-registry:5000/app:v1";
 pub const MISSING: &str = "docker-registry:5000/app:none";
 const ADDRESS: &str = "10.96.0.50";
@@ -88,6 +90,7 @@ impl Registry {
 /// A machine; the container goes when this does.
 pub struct Machine {
     container: Container<GenericImage>,
+    entered: Entered,
 }
 
 impl Machine {
@@ -123,7 +126,8 @@ impl Machine {
         let container = request
             .start()
             .unwrap_or_else(|e| panic!("Docker with image kreg.test/runtimes:{release}: {e}"));
-        let machine = Machine { container };
+        let entered = Entered::of(container.id());
+        let machine = Machine { container, entered };
         // Nobody answers there, at once; the names of others are of no use here.
         machine.exec("echo nameserver 127.0.0.1 >/etc/resolv.conf");
         machine
@@ -151,7 +155,8 @@ impl Machine {
 
     /// Runs a script: whether it succeeded, and all that it printed.
     pub fn try_exec(&self, script: &str) -> (bool, String) {
-        let ran = self.command(&["sh", "-c", script]).output().unwrap();
+        let mut command = self.entered.command(["sh", "-c", script]);
+        let ran = command.stdin(Stdio::null()).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (ran.status.success(), text(&ran.stdout) + &text(&ran.stderr))
     }
@@ -175,9 +180,14 @@ impl Machine {
         }
     }
 
-    /// Starts a program that goes on.
+    /// Starts a program that goes on, by `docker exec`: in the container's cgroup, too.
     pub fn spawn(&self, command: &str) {
-        self.exec(&format!("setsid {command} >/tmp/log 2>&1 </dev/null &"));
+        let script = format!("setsid {command} >/tmp/log 2>&1 </dev/null &");
+        let ran = Command::new("docker")
+            .args(["exec", self.container.id(), "sh", "-c", &script])
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{command}: {ran:?}");
     }
 
     pub fn read(&self, path: &str) -> String {
@@ -195,26 +205,18 @@ impl Machine {
             .map(|(path, what)| (path.to_owned(), what.to_owned()))
             .collect()
     }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command
-            .args(["exec", "-i", self.container.id()])
-            .args(words);
-        command.stdin(Stdio::null());
-        command
-    }
 }
 
-/// `docker exec`, as root.
+/// As root.
 impl NodeTransport for Machine {
     fn run(&self, node: &Node, script: &str, _: Duration) -> Result<Output, TransportError> {
         let start = |detail: String| {
-            let program = "docker".to_owned();
+            let program = "nsenter".to_owned();
             TransportError::new(node, TransportErrorKind::Start { program, detail })
         };
         let mut child = self
-            .command(&["sh", "-s"])
+            .entered
+            .command(["sh", "-s"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,6 +1,8 @@
 //! Nodes to try things on: a directory tree, and a container with a real sshd.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
+#[cfg(any(feature = "ssh", feature = "daemonset"))]
+pub mod entered;
 #[cfg(feature = "ssh")]
 pub mod sshd;
 

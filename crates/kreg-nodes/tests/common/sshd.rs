@@ -1,19 +1,18 @@
 //! A container with a real sshd, made by the test harness as `kreg.test/sshd:12`.
 
-use std::collections::HashMap;
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use kreg_nodes::Node;
-use kreg_nodes::conformance::{NodeFiles, Seen, SeenKind, Tree};
 use kreg_nodes::ssh::{Ssh, SshConfig};
 use tempfile::TempDir;
-use testcontainers::core::{ExecCommand, IntoContainerPort, WaitFor};
+use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::SyncRunner;
 use testcontainers::{Container, ContainerRequest, GenericImage, ImageExt};
+
+use super::entered::Entered;
 
 const IMAGE: (&str, &str) = ("kreg.test/sshd", "12");
 
@@ -22,6 +21,8 @@ const IMAGE: (&str, &str) = ("kreg.test/sshd", "12");
 pub struct Sshd {
     pub container: Container<GenericImage>,
     pub port: u16,
+    /// The same node, past SSH.
+    pub entered: Entered,
     folder: TempDir,
 }
 
@@ -46,6 +47,7 @@ impl Sshd {
             .expect("a node starts: Docker runs and has the image kreg.test/sshd:12");
         let port = container.get_host_port_ipv4(22).unwrap();
         let sshd = Sshd {
+            entered: Entered::of(container.id()),
             container,
             port,
             folder,
@@ -89,69 +91,7 @@ impl Sshd {
 
     /// Runs a script in the container, past SSH, and gives what it printed. It must succeed.
     pub fn exec(&self, script: &str) -> String {
-        String::from_utf8(self.exec_bytes(script)).unwrap()
-    }
-
-    pub fn exec_bytes(&self, script: &str) -> Vec<u8> {
-        let command = ExecCommand::new(["sh", "-c", script]);
-        let mut ran = self.container.exec(command).unwrap();
-        let out = ran.stdout_to_vec().unwrap();
-        let err = ran.stderr_to_vec().unwrap();
-        let status = ran.exit_code().unwrap();
-        let err = String::from_utf8_lossy(&err);
-        assert_eq!(status, Some(0), "{script}: {err}");
-        out
-    }
-}
-
-/// Looked at by `docker exec`, past SSH.
-impl NodeFiles for Sshd {
-    fn tree(&self, top: &str) -> io::Result<Tree> {
-        let told = self.exec(&format!(
-            "[ -e '{top}' ] || exit 0\nfind '{top}' -printf '%y %m %T@ %p\\n'\necho =\n\
-             find '{top}' -type f -exec sha256sum '{{}}' +"
-        ));
-        let Some((seen, sums)) = told.split_once("=\n") else {
-            return Ok(Tree::new());
-        };
-        let sums: HashMap<&str, &str> = sums
-            .lines()
-            .filter_map(|line| line.split_once("  "))
-            .map(|(sum, path)| (path, sum))
-            .collect();
-        let entry = |line: &str| {
-            let fields: Vec<&str> = line.splitn(4, ' ').collect();
-            let seen = Seen {
-                kind: match fields[0] {
-                    "f" => SeenKind::File,
-                    "d" => SeenKind::Directory,
-                    _ => SeenKind::Other,
-                },
-                mode: u32::from_str_radix(fields[1], 8).unwrap(),
-                modified: fields[2].to_owned(),
-                sha256: sums.get(fields[3]).copied().unwrap_or_default().to_owned(),
-            };
-            (fields[3].to_owned(), seen)
-        };
-        Ok(seen.lines().map(entry).collect())
-    }
-
-    fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
-        let mut told =
-            self.exec_bytes(&format!("[ ! -f '{path}' ] || {{ echo =; cat '{path}'; }}"));
-        Ok((!told.is_empty()).then(|| told.split_off(2)))
-    }
-
-    fn write(&self, path: &str, content: &[u8]) -> io::Result<()> {
-        let octal: String = content.iter().map(|b| format!("\\{b:03o}")).collect();
-        let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
-        self.exec(&format!("mkdir -p '{folder}/'\nprintf '{octal}' >'{path}'"));
-        Ok(())
-    }
-
-    fn remove(&self, path: &str) -> io::Result<()> {
-        self.exec(&format!("rm -rf '{path}'"));
-        Ok(())
+        String::from_utf8(self.entered.run(script)).unwrap()
     }
 }
 
