@@ -297,8 +297,14 @@ fn matches_wish(options: &Options, facts: &[Facts]) -> Result<()> {
     .next("take it down first (cargo xtask cluster down), or give another --name"))
 }
 
-/// CNI configuration and routes of one node.
+/// Routes and CNI configuration of one node; with the latter its first Pods start.
 fn connect(node: &Node, all: &[Node]) -> Result<()> {
+    let routes: String = plan::routes(node, all)
+        .iter()
+        .map(|(block, hop)| format!("route replace {block} via {hop}\n"))
+        .collect();
+    node.feed(&routes, ["ip", "-batch", "-"])?;
+    node.feed(plan::MASQUERADE, ["sh", "-s"])?;
     node.feed(
         &plan::cni(&node.pods),
         [
@@ -306,12 +312,8 @@ fn connect(node: &Node, all: &[Node]) -> Result<()> {
             "-c",
             "cat >/etc/cni/net.d/.kreg && mv /etc/cni/net.d/.kreg /etc/cni/net.d/10-kreg.conflist",
         ],
-    )?;
-    let routes: String = plan::routes(node, all)
-        .iter()
-        .map(|(block, hop)| format!("route replace {block} via {hop}\n"))
-        .collect();
-    node.feed(&routes, ["ip", "-batch", "-"]).map(drop)
+    )
+    .map(drop)
 }
 
 /// The kubectl of this very version, for whoever works with the cluster from outside.
