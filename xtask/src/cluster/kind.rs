@@ -304,7 +304,7 @@ fn connect(node: &Node, all: &[Node]) -> Result<()> {
         .map(|(block, hop)| format!("route replace {block} via {hop}\n"))
         .collect();
     node.feed(&routes, ["ip", "-batch", "-"])?;
-    node.feed(plan::MASQUERADE, ["sh", "-s"])?;
+    node.feed(&plan::masquerade(), ["sh", "-s"])?;
     node.feed(
         &plan::cni(&node.pods),
         [

@@ -7,6 +7,9 @@ use serde_json::json;
 use super::options::Node;
 use crate::parts::Generation;
 
+/// Where Pods get addresses from.
+const POD_NETWORK: &str = "10.244.0.0/16";
+
 /// kind's configuration. Pod and Service networks are kind's usual ones, said aloud.
 pub(super) fn kind(nodes: usize, kubernetes: Generation) -> String {
     let mut text = String::from(
@@ -14,9 +17,12 @@ pub(super) fn kind(nodes: usize, kubernetes: Generation) -> String {
          apiVersion: kind.x-k8s.io/v1alpha4\n\
          networking:\n\
          \x20 # Its CNI is an image of its own; a file on each node does the same here.\n\
-         \x20 disableDefaultCNI: true\n\
-         \x20 podSubnet: 10.244.0.0/16\n\
-         \x20 serviceSubnet: 10.96.0.0/16\n\
+         \x20 disableDefaultCNI: true\n",
+    );
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  podSubnet: {POD_NETWORK}");
+    text.push_str(
+        "\x20 serviceSubnet: 10.96.0.0/16\n\
          kubeadmConfigPatches:\n\
          - |\n\
          \x20 kind: ClusterConfiguration\n\
@@ -64,10 +70,12 @@ pub(super) fn cni(pods: &str) -> String {
 }
 
 /// Pods appear outside the cluster as their node; said again it changes nothing.
-pub(super) const MASQUERADE: &str = "\
-rule='POSTROUTING -s 10.244.0.0/16 ! -d 10.244.0.0/16 -j MASQUERADE'
-iptables -w -t nat -C $rule 2>/dev/null || iptables -w -t nat -A $rule
-";
+pub(super) fn masquerade() -> String {
+    format!(
+        "rule='POSTROUTING -s {POD_NETWORK} ! -d {POD_NETWORK} -j MASQUERADE'\n\
+         iptables -w -t nat -C $rule 2>/dev/null || iptables -w -t nat -A $rule\n"
+    )
+}
 
 /// What one node must know to reach the Pods of every other: `(block, next hop)`.
 pub(super) fn routes<'a>(node: &Node, all: &'a [Node]) -> Vec<(&'a str, &'a str)> {
