@@ -126,11 +126,24 @@ fn ignored_tests(program: &TestProgram, cluster: &ClusterHandle) -> Result<()> {
     }
     match status.success() {
         true => Ok(()),
-        false => {
-            Err(Failure::new(why(), status)
-                .next(format!("look for `failures:` above, below `{name}`")))
+        false => Err(Failure::new(why(), format!("{status}{}", panics(&told)))
+            .next(format!("look for `failures:` above, below `{name}`"))),
+    }
+}
+
+/// Where a program of tests panicked, with the first of its words, a line each.
+fn panics(told: &str) -> String {
+    let mut lines = told.lines();
+    let mut all = String::new();
+    while let Some(line) = lines.next() {
+        let head = line.strip_prefix("thread '");
+        if let Some((_, place)) = head.and_then(|head| head.split_once(" panicked at ")) {
+            let words = lines.next().unwrap_or_default().chars().take(300);
+            all.extend(["\n        ", place, " "]);
+            all.extend(words);
         }
     }
+    all
 }
 
 pub(crate) fn cargo_program() -> OsString {
@@ -152,5 +165,16 @@ not JSON"#;
         let names: Vec<_> = found.iter().map(TestProgram::name).collect();
         assert_eq!(names, ["kreg-nodes kill"]);
         assert_eq!(found[0].folder, Path::new("/w/crates/kreg-nodes"));
+    }
+
+    #[test]
+    fn of_a_panic_its_place_and_first_words_are_told() {
+        let told = "running 1 test\n\nthread 'pulls' (7) panicked at tests/a.rs:3:5:\nnot pulled\nmore\n\
+                    thread 'x' panicked at tests/b.rs:1:1:\n";
+        assert_eq!(
+            panics(told),
+            "\n        tests/a.rs:3:5: not pulled\n        tests/b.rs:1:1: "
+        );
+        assert_eq!(panics("test result: ok"), "");
     }
 }

@@ -117,12 +117,15 @@ impl Telling {
         while let Some((story, machine)) = self.next() {
             let machine = machine
                 .or_else(|| stories::on_this_machine(story).then(|| locked(&self.this_machine)));
-            let tally = self.tell(&world, story, &before);
+            let Tally { passed, failed } = self.tell(&world, story, &before);
             drop(machine);
+            let stop = self.keep && !failed.is_empty();
             let mut sum = locked(&self.tally);
-            *sum = *sum + tally;
+            sum.passed += passed;
+            let named = failed.iter().map(|what| format!("{}: {what}", story.name));
+            sum.failed.extend(named);
             drop(sum);
-            if self.keep && tally.failed > 0 {
+            if stop {
                 line("kept as it is: --keep was given");
                 break;
             }
@@ -132,25 +135,19 @@ impl Telling {
 
     /// The sum. Stories that nobody told count as failed.
     pub(crate) fn end(self) -> Result<()> {
-        let Tally { passed, failed } = *locked(&self.tally);
-        line(&format!("{passed} passed, {failed} failed"));
-        let untold: Vec<_> = locked(&self.waiting)
+        let Tally { passed, failed } = locked(&self.tally).clone();
+        line(&format!("{passed} passed, {} failed", failed.len()));
+        let untold = locked(&self.waiting)
             .iter()
-            .map(|story| story.name)
-            .collect();
-        let next = "look at the lines that begin with FAIL; --story NAME --keep stops there";
-        match (failed, untold.as_slice()) {
-            (0, []) => Ok(()),
-            (failed, []) => Err(Failure::new(
-                "tell every story to its end",
-                format!("{failed} checks failed"),
-            )
-            .next(next)),
-            (failed, untold) => Err(Failure::new(
-                "tell every story",
-                format!("{failed} checks failed; not told: {}", untold.join(", ")),
-            )
-            .next(next)),
+            .map(|story| format!("{}: not told", story.name))
+            .collect::<Vec<_>>();
+        match [failed, untold].concat().as_slice() {
+            [] => Ok(()),
+            wrong => Err(
+                Failure::new("tell every story to its end", wrong.join("\n        ")).next(
+                    "look at the lines that begin with FAIL; --story NAME --keep stops there",
+                ),
+            ),
         }
     }
 
@@ -174,11 +171,11 @@ impl Telling {
         scene.line(&format!("{}: {}", story.name, story.proves));
         // A failed check has been counted and shown; anything else that stops a story counts too.
         if let Err(failure) = (story.run)(&mut scene)
-            && scene.tally.failed == 0
+            && scene.tally.failed.is_empty()
         {
             let _ = scene.check("the story goes on", |_| Err::<(), _>(failure));
         }
-        if self.keep && scene.tally.failed > 0 {
+        if self.keep && !scene.tally.failed.is_empty() {
             return scene.end();
         }
         scene.clean_up();
@@ -190,7 +187,7 @@ impl Telling {
         {
             say(format!("{failure}"));
         }
-        let Tally { passed, failed } = scene.tally;
+        let (passed, failed) = (scene.tally.passed, scene.tally.failed.len());
         let seconds = start.elapsed().as_secs_f64();
         scene.line(&format!(
             "  {}: {passed} passed, {failed} failed in {seconds:.1} s, on cluster {}\n",

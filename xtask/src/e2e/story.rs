@@ -33,22 +33,11 @@ pub(crate) enum Voice {
     Kept(String),
 }
 
-/// Checks that held and checks that did not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Checks that held, counted, and those that did not, by name and cause.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: usize,
-    pub(crate) failed: usize,
-}
-
-impl std::ops::Add for Tally {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            passed: self.passed + other.passed,
-            failed: self.failed + other.failed,
-        }
-    }
+    pub(crate) failed: Vec<String>,
 }
 
 impl<'w> Scene<'w> {
@@ -76,9 +65,8 @@ impl<'w> Scene<'w> {
                 self.line(&format!("  ok   {seconds:6.1} s  {what}"));
             }
             Err(failure) => {
-                self.tally.failed += 1;
                 self.line(&format!("  FAIL {seconds:6.1} s  {what}"));
-                self.detail(failure);
+                self.failed(what, failure);
             }
         }
         result
@@ -94,9 +82,8 @@ impl<'w> Scene<'w> {
     pub(crate) fn clean_up(&mut self) {
         while let Some((what, undo)) = self.undo.pop() {
             if let Err(failure) = undo(self.world) {
-                self.tally.failed += 1;
                 self.line(&format!("  FAIL           afterwards: {what}"));
-                self.detail(&failure);
+                self.failed(&what, &failure);
             }
         }
     }
@@ -112,10 +99,13 @@ impl<'w> Scene<'w> {
         }
     }
 
-    fn detail(&mut self, failure: &Failure) {
-        for text in failure.to_string().lines() {
+    fn failed(&mut self, what: &str, failure: &Failure) {
+        let told = failure.to_string();
+        for text in told.lines() {
             self.line(&format!("         {text}"));
         }
+        let cause = told.lines().next().unwrap_or_default();
+        self.tally.failed.push(format!("{what}: {cause}"));
     }
 
     /// Tells what was kept.
