@@ -7,10 +7,6 @@ set -eu
 
 runc=${KREG_RUNC:-/usr/sbin/runc}
 
-# Bit 24 of the bounding set. Where it is held there is nothing to take away.
-held=$(sed -n 's/^CapBnd:[[:space:]]*//p' "${KREG_STATUS:-/proc/self/status}")
-[ $((0x${held:-0} >> 24 & 1)) -eq 0 ] || exec "$runc" "$@"
-
 command=
 bundle=.
 process=
@@ -34,8 +30,14 @@ exec) file=$process ;;
 *) file= ;;
 esac
 
+# Bit 24 of the bounding set. Where it is held there is nothing to take away.
+is_held() {
+    held=$(sed -n 's/^CapBnd:[[:space:]]*//p' "${KREG_STATUS:-/proc/self/status}")
+    [ $((0x${held:-0} >> 24 & 1)) -ne 0 ]
+}
+
 # Whole tokens of JSON: inside a string their quotes would stand behind a backslash.
-if [ -n "$file" ] && grep -Eqs '"CAP_SYS_RESOURCE"|"oomScoreAdj": *-' "$file"; then
+if [ -n "$file" ] && grep -Eqs '"CAP_SYS_RESOURCE"|"oomScoreAdj": *-' "$file" && ! is_held; then
     sed -E -e 's/"CAP_SYS_RESOURCE" *, *//g; s/, *"CAP_SYS_RESOURCE"//g; s/"CAP_SYS_RESOURCE"//g' \
         -e 's/("oomScoreAdj": *)-[0-9]+/\10/g' "$file" >"$file.kreg"
     mv "$file.kreg" "$file"

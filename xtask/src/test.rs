@@ -134,7 +134,7 @@ fn together(stages: &mut Stages, options: &Options, first: First) {
 }
 
 /// All but the first are for stories alone: much of a story is waiting.
-const CLUSTERS: [&str; 4] = ["kreg", "kreg-stories-1", "kreg-stories-2", "kreg-stories-3"];
+const CLUSTERS: [&str; 3] = ["kreg", "kreg-stories-1", "kreg-stories-2"];
 
 /// The tests of the crates on the first cluster while the others are made and stories are told
 /// there; then all share what stories are left.
