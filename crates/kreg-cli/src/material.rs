@@ -111,10 +111,14 @@ fn signed(request: &Request<'_>, held: &Held, made: &mut Vec<String>) -> Result<
     };
     let leaf_held = held_leaf(held)?;
     let authority = match (&held.ca_bundle_pem, key) {
-        (Some(ca), Some(key)) => Some(
-            Authority::from_pem(ca, key.expose_secret())
-                .tried("the CA that the cluster holds cannot be used")?,
-        ),
+        (Some(ca), Some(key)) => {
+            let authority = Authority::from_pem(ca, key.expose_secret())
+                .tried("the CA that the cluster holds cannot be used");
+            Some(match request.ca_key {
+                CaKey::InCluster => authority?,
+                CaKey::Outside(_) => authority.map_err(|error| error.help(ANOTHER_KEY))?,
+            })
+        }
         (Some(_), None) => None,
         (None, Some(_)) => {
             return Err(Error::failed("there is a CA key, but the cluster holds no certificate for it").help(
@@ -158,6 +162,10 @@ fn signed(request: &Request<'_>, held: &Held, made: &mut Vec<String>) -> Result<
         },
     })
 }
+
+/// Several `kreg up` that are all the first keep one CA, but each has written a key.
+const ANOTHER_KEY: &str = "if the file of --ca-key holds the key of another CA, move it away and name the one that \
+                           holds this CA's; whoever first ran `kreg up` here has it";
 
 fn new_authority(request: &Request<'_>) -> Result<Authority, Error> {
     let mut ca = AuthorityRequest::new(request.instance).issued_at(request.now);

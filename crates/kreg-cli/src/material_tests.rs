@@ -102,6 +102,11 @@ fn a_leaf_near_its_end_is_renewed_and_the_ca_is_not() {
     }
 }
 
+fn helps_with_the_key(error: &Error) -> bool {
+    let help = error.help_text();
+    help.is_some_and(|help| help.contains("--ca-key"))
+}
+
 #[test]
 fn a_key_outside_is_handed_out_once_and_never_stored() {
     let host = host();
@@ -132,11 +137,16 @@ fn a_key_outside_is_handed_out_once_and_never_stored() {
     wider.ca_key = CaKey::Outside(None);
     wider.sans.push("more".parse().expect("san"));
     let error = decide(wider, &held(&first)).expect_err("no key to sign with");
-    assert!(
-        error
-            .help_text()
-            .is_some_and(|help| help.contains("--ca-key"))
-    );
+    assert!(helps_with_the_key(&error));
+
+    // Two were the first at once: one CA is kept, and the other's key fits nothing.
+    let mut outside = request(&host, ProfileArg::Default);
+    outside.ca_key = CaKey::Outside(None);
+    let lost = decide(outside, &Held::default()).expect("a CA of its own");
+    let mut theirs = request(&host, ProfileArg::Default);
+    theirs.ca_key = CaKey::Outside(lost.new_ca_key);
+    let error = decide(theirs, &held(&first)).expect_err("a key of another CA");
+    assert!(helps_with_the_key(&error));
 }
 
 #[test]
