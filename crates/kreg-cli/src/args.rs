@@ -272,6 +272,9 @@ pub(crate) struct SpecArgs {
     pub(crate) adopt: bool,
 
     #[command(flatten)]
+    pub(crate) taint: crate::startup_taint::TaintArgs,
+
+    #[command(flatten)]
     pub(crate) target: TargetArgs,
 }
 
@@ -298,9 +301,6 @@ pub(crate) struct UpArgs {
     /// Leave the proof out
     #[arg(long)]
     pub(crate) skip_verify: bool,
-
-    #[command(flatten)]
-    pub(crate) taint: crate::startup_taint::TaintArgs,
 
     #[command(flatten)]
     pub(crate) spec: SpecArgs,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use kreg_auth::{Cost, ExposeSecret as _, PasswordSource as Source, SecretString};
+use kreg_k8s::taint::StartupTaint;
 use kreg_k8s::{RegistrySpec, RegistryState, S3Keys};
 use kreg_nodes::Trust;
 use kreg_pki::{Authority, AuthorityRequest};
@@ -83,6 +84,10 @@ impl Intent {
         kreg_k8s::claim::check(&session.cluster, spec)
             .await
             .tried("the registry cannot store its images there; nothing was changed")
+    }
+
+    pub(crate) fn startup_taint(&self) -> Option<&StartupTaint> {
+        self.wanted.startup_taint.as_ref()
     }
 
     pub(crate) fn adopt(&self) -> bool {

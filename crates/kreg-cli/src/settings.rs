@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kreg_auth::{Cost, RegistryHost};
+use kreg_k8s::taint::StartupTaint;
 use kreg_pki::San;
 
 use crate::args::{Global, ProfileArg, SpecArgs, TargetArgs};
@@ -46,6 +47,7 @@ pub(crate) struct Wanted {
     pub(crate) ca_days: Option<u32>,
     pub(crate) network_policy: bool,
     pub(crate) local_hosting: bool,
+    pub(crate) startup_taint: Option<StartupTaint>,
     pub(crate) adopt: bool,
 }
 
@@ -216,6 +218,7 @@ impl Wanted {
             local_hosting: profile == ProfileArg::Default
                 && !args.no_local_hosting
                 && config.registry.local_hosting.unwrap_or(true),
+            startup_taint: args.taint.taint(config)?,
             adopt: args.adopt,
         })
     }

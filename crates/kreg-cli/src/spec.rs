@@ -26,6 +26,7 @@ pub(crate) fn wanted(settings: &Settings, wanted: &Wanted) -> Result<RegistrySpe
             .with_replicas(wanted.replicas)?
             .with_network_policy(wanted.network_policy)
             .with_local_hosting(wanted.local_hosting)
+            .with_startup_taint(wanted.startup_taint.clone())
             .with_cluster_ip(wanted.cluster_ip))
     };
     apply().map_err(|cause| invalid(&cause))

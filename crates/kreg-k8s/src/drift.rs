@@ -16,6 +16,7 @@ use crate::{
     plan::{Action, ApplyOptions, plan},
     spec::RegistrySpec,
     state::RegistryState,
+    taint::StartupTaint,
 };
 
 /// Who wrote a field last, from `metadata.managedFields`.
@@ -70,6 +71,7 @@ impl RegistrySpec {
             return Ok(None);
         };
         let recalled = || -> Result<Self, crate::SpecError> {
+            let startup_taint = noted.startup_taint.as_deref().map(StartupTaint::new);
             self.with_service(&noted.service)?
                 .with_port(inventory.port.unwrap_or(5000))?
                 .with_image(&noted.image)?
@@ -79,6 +81,7 @@ impl RegistrySpec {
                 .with_network_policy(noted.network_policy)
                 .with_local_hosting(noted.local_hosting)
                 .with_node_agent(noted.node_agent)
+                .with_startup_taint(startup_taint.transpose()?)
                 .with_cluster_domain(&noted.cluster_domain)
         };
         recalled().map(Some).map_err(|error| Error::Malformed {

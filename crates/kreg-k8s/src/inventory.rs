@@ -84,6 +84,9 @@ pub struct Declared {
     /// Whether an agent on each node keeps its trust.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub node_agent: bool,
+    /// Key of the startup taint that the registry tolerates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup_taint: Option<String>,
 }
 
 fn one() -> u32 {
@@ -102,6 +105,7 @@ impl From<&RegistrySpec> for Declared {
             network_policy: spec.network_policy(),
             local_hosting: spec.local_hosting(),
             node_agent: spec.node_agent(),
+            startup_taint: spec.startup_taint().map(|taint| taint.key().to_owned()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::{
     rules::{self, SpecError},
     storage::Storage,
+    taint::StartupTaint,
 };
 
 /// Which set of objects to make.
@@ -71,6 +72,7 @@ pub struct RegistrySpec {
     network_policy: bool,
     local_hosting: bool,
     node_agent: bool,
+    startup_taint: Option<StartupTaint>,
 }
 
 impl RegistrySpec {
@@ -115,6 +117,7 @@ impl RegistrySpec {
             network_policy: false,
             local_hosting: false,
             node_agent: false,
+            startup_taint: None,
         }
     }
 
@@ -250,6 +253,20 @@ impl RegistrySpec {
     pub fn with_node_agent(mut self, wanted: bool) -> Self {
         self.node_agent = wanted;
         self
+    }
+
+    /// Lets the registry run on nodes that have this taint still: were every node to join with it, none could prove its
+    /// pull before the registry runs somewhere. The tutorial's Pod stays as the tutorial has it.
+    #[must_use]
+    pub fn with_startup_taint(mut self, taint: Option<StartupTaint>) -> Self {
+        self.startup_taint = taint;
+        self
+    }
+
+    /// The taint that the registry tolerates.
+    #[must_use]
+    pub fn startup_taint(&self) -> Option<&StartupTaint> {
+        self.startup_taint.as_ref()
     }
 
     /// Whether an agent on each node keeps its trust.

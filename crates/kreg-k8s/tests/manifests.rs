@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, networking::v1 as networking};
+use kreg_k8s::taint::StartupTaint;
 use kreg_k8s::{
     Kind, Manifests, Material, Names, Object, Profile, RegistrySpec, Resources, S3Bucket, S3Keys,
     Stage, Storage,
@@ -57,6 +58,7 @@ fn three_on_s3() -> RegistrySpec {
         .and_then(|spec| spec.with_replicas(3))
         .unwrap()
         .with_network_policy(true)
+        .with_startup_taint(Some(StartupTaint::default()))
 }
 
 /// Secrets in clear, so that the snapshot shows what the API server gets.

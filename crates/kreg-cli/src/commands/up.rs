@@ -51,8 +51,8 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     rights::check(&session.cluster, &spec)
         .await
         .tried("this user may not do all that is needed; nothing was changed")?;
-    let taint = args.taint.taint(&app.config)?.filter(|_| !args.skip_verify);
-    let waiting = Waiting::read(&session, taint).await?;
+    let taint = intent.startup_taint().filter(|_| !args.skip_verify);
+    let waiting = Waiting::read(&session, taint.cloned()).await?;
     let state = session.state().await?;
     intent.check_storage(&session, &spec, &state).await?;
     let nodes = if args.skip_nodes {

@@ -159,6 +159,9 @@ fn pod_spec(spec: &RegistrySpec, names: &Names) -> Value {
         "containers": [container(spec, names)],
         "volumes": volumes,
     });
+    if let Some(taint) = spec.startup_taint() {
+        pod["tolerations"] = json!([{ "key": taint.key(), "operator": "Exists" }]);
+    }
     if spec.replicas() > 1 {
         // Spread if it can be; on a cluster of one node all the same.
         pod["topologySpreadConstraints"] = json!([{

@@ -1,5 +1,6 @@
 //! The least rights that `kreg export rbac` prints are enough; what lacks is told at once, in full.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -233,23 +234,27 @@ fn agents(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Resu
         },
     )?;
     let whole = scene.check("every file and object is noted", Snapshot::take)?;
-    scene.check("with them it trusts, proves and lifts", |world| {
-        let node = world.node(1)?;
-        let taint = [
-            "taint",
-            "node",
-            &node.name,
-            "kreg.dev/untrusted=:NoSchedule",
-        ];
-        world.kubectl(taint).good()?;
-        let up = ["up", "--nodes-by", "daemonset", "--startup-taint"];
-        let up = kreg(world, &up).args(["--output", "json"]).good()?;
-        report::proves_every_node(&up, world)?;
-        match up.json()?["startupTaint"]["lifted"] == json!([node.name]) {
-            true => Ok(()),
-            false => Err(up.wrong("see the taint lifted", &up.json()?["startupTaint"])),
-        }
-    })?;
+    scene.afterwards("the taint", |world| {
+        // Where it is off already this ends with 1.
+        let off = ["taint", "node", "--all", "kreg.dev/untrusted-"];
+        world.kubectl(off).ran().map(drop)
+    });
+    scene.check(
+        "with them, on nodes that all have the taint, it trusts, proves and lifts",
+        |world| {
+            let taint = ["taint", "node", "--all", "kreg.dev/untrusted=:NoSchedule"];
+            world.kubectl(taint).good()?;
+            let up = ["up", "--nodes-by", "daemonset", "--startup-taint"];
+            let up = kreg(world, &up).args(["--output", "json"]).good()?;
+            report::proves_every_node(&up, world)?;
+            let nodes = world.cluster.nodes.iter();
+            let all: BTreeSet<&str> = nodes.map(|node| node.name.as_str()).collect();
+            match up.json()?["startupTaint"]["lifted"] == json!(all) {
+                true => Ok(()),
+                false => Err(up.wrong("see the taint lifted", &up.json()?["startupTaint"])),
+            }
+        },
+    )?;
     scene.check("kreg down ends with 0, and all is as before", |world| {
         kreg(world, &["down", "--delete-data", "--yes"]).good()?;
         whole.await_return(world)
