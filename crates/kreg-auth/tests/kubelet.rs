@@ -31,7 +31,9 @@ struct Question {
 fn ask_the_kubelet(questions: &[Question]) -> Vec<Value> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kubelet-keyring");
     let built = Command::new("go")
-        .args(["build", "-o"])
+        // As Kubernetes itself is built for the test cluster: what is compiled is compiled once.
+        .env("CGO_ENABLED", "0")
+        .args(["build", "-trimpath", "-o"])
         .arg(&program)
         .arg(".")
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kubelet"))

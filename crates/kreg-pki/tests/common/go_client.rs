@@ -9,7 +9,9 @@ use super::case::Case;
 pub(crate) fn verdicts(cases: &[Case], scratch: &Path) -> Vec<Option<String>> {
     let program = scratch.join("go-judge");
     let built = Command::new("go")
-        .args(["build", "-o"])
+        // As the programs of the test cluster are built: Go's own packages are compiled once.
+        .env("CGO_ENABLED", "0")
+        .args(["build", "-trimpath", "-o"])
         .arg(&program)
         .arg(".")
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/go"))
