@@ -147,7 +147,9 @@ fn create(options: &Options, state: &State) -> Result<()> {
     let kind = parts::kind()?.program;
     prepare_host()?;
     state.make()?;
-    state.write("kind.yaml", &plan::kind(options.nodes, options.kubernetes))?;
+    let own_image = options.node_image.is_none();
+    let config = plan::kind(options.nodes, options.kubernetes, own_image);
+    state.write("kind.yaml", &config)?;
     let log = cache::log(&format!("cluster-{}", options.name))?;
     let _ = fs::remove_file(&log);
     say(format!(

@@ -18,6 +18,7 @@ mod status;
 
 pub(crate) use leftovers::leftovers;
 pub(crate) use options::{ClusterHandle, Node, Options, Provider};
+pub(crate) use plan::CONTROL_PLANE_PATCHES;
 pub(crate) use status::status;
 
 use crate::cache;

@@ -10,8 +10,12 @@ use crate::parts::Generation;
 /// Where Pods get addresses from.
 const POD_NETWORK: &str = "10.244.0.0/16";
 
-/// kind's configuration. Pod and Service networks are kind's usual ones, said aloud.
-pub(super) fn kind(nodes: usize, kubernetes: Generation) -> String {
+/// What the node image holds for kubeadm to change its static Pods by.
+pub(crate) const CONTROL_PLANE_PATCHES: &str = "/kind/patches";
+
+/// kind's configuration. Pod and Service networks are kind's usual ones, said aloud. Only an image of
+/// our own holds patches.
+pub(super) fn kind(nodes: usize, kubernetes: Generation, own_image: bool) -> String {
     let mut text = String::from(
         "kind: Cluster\n\
          apiVersion: kind.x-k8s.io/v1alpha4\n\
@@ -35,8 +39,15 @@ pub(super) fn kind(nodes: usize, kubernetes: Generation) -> String {
          \x20 kind: KubeletConfiguration\n\
          \x20 oomScoreAdj: 0\n",
     );
-    if kubernetes == Generation::V1_20 {
-        text.push_str("  cgroupRoot: /\n");
+    match kubernetes {
+        Generation::V1_20 => text.push_str("  cgroupRoot: /\n"),
+        Generation::V1_34 if own_image => {
+            let _ = write!(
+                text,
+                "- |\n  kind: InitConfiguration\n  patches: {{ directory: {CONTROL_PLANE_PATCHES} }}\n"
+            );
+        }
+        Generation::V1_34 => {}
     }
     text.push_str("nodes:\n- role: control-plane\n");
     for _ in 1..nodes {
@@ -113,12 +124,13 @@ mod tests {
 
     #[test]
     fn kind_is_asked_for_one_control_plane_and_the_rest_workers() {
-        let text = kind(3, Generation::V1_34);
+        let text = kind(3, Generation::V1_34, true);
         assert_eq!(text.matches("role: control-plane").count(), 1);
         assert_eq!(text.matches("role: worker").count(), 2);
-        assert!(!text.contains("cgroupRoot"));
-        assert!(kind(1, Generation::V1_20).contains("  oomScoreAdj: 0\n  cgroupRoot: /\n"));
-        assert_eq!(kind(1, Generation::V1_20).matches("role:").count(), 1);
+        assert!(!text.contains("cgroupRoot") && text.contains("directory: /kind/patches"));
+        assert!(!kind(3, Generation::V1_34, false).contains("patches"));
+        assert!(kind(1, Generation::V1_20, true).contains("  oomScoreAdj: 0\n  cgroupRoot: /\n"));
+        assert_eq!(kind(1, Generation::V1_20, true).matches("role:").count(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cluster::CONTROL_PLANE_PATCHES;
 use crate::engine::RUNC_WRAPPER;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::images::{self, BUSYBOX, NGINX, REGISTRY, Recipe, Source};
@@ -46,6 +47,12 @@ pub(super) fn node(generation: Generation, kubernetes: &KubernetesParts) -> Resu
     )
     .text("ours/kind/manifests/default-storage.yaml", storage())
     .text("ours/kind/version", kubernetes.version);
+    for component in ["kube-apiserver", "kube-scheduler", "etcd"] {
+        node = node.text(
+            format!("ours{CONTROL_PLANE_PATCHES}/{component}+strategic.yaml"),
+            seldom_asked(component),
+        );
+    }
     for program in ["kubeadm", "kubelet", "kubectl"] {
         node = node.file(
             format!("bin/{program}"),
@@ -108,6 +115,14 @@ fn dockerfile(program: &str, base: Base) -> String {
         }
         _ => format!("{start}COPY {program} /usr/local/bin/{program}\n"),
     }
+}
+
+/// kubeadm has each asked every second whether it is ready; with TLS that is a good part of what an idle
+/// control plane costs.
+fn seldom_asked(component: &str) -> String {
+    format!(
+        "spec:\n  containers:\n  - name: {component}\n    readinessProbe: {{ periodSeconds: 10 }}\n"
+    )
 }
 
 fn file_name(program: &Path) -> Result<&str> {
