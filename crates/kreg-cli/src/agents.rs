@@ -80,6 +80,10 @@ const STUCK: [&str; 6] = [
     "CreateContainerError",
     "CrashLoopBackOff",
 ];
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The Pod Security level of a namespace.
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+
 /// How long such a state may last: a pull may be tried again.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -125,6 +129,9 @@ impl Agents {
         };
         for value in agent.objects() {
             let object = Object::from_value(value).tried("cannot make the node agents")?;
+            if self.is_theirs(&object).await? {
+                continue;
+            }
             self.cluster
                 .apply(&object, mode)
                 .await
@@ -139,6 +146,28 @@ impl Agents {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is there and somebody else's. Of such things only a namespace that lets agents in is of use.
+    async fn is_theirs(&self, object: &Object) -> Result<bool, Error> {
+        let name = object.reference();
+        let live = self.cluster.get(name).await;
+        let live = live.tried(format!("cannot see whether {name} is there already"))?;
+        let Some(theirs) = live.filter(|live| live.label(MANAGED_BY) != Some("kreg")) else {
+            return Ok(false);
+        };
+        let advice = match (name.kind(), theirs.label(ENFORCE)) {
+            (Kind::Namespace, Some("privileged")) => return Ok(true),
+            (Kind::Namespace, _) => format!(
+                "agents mount directories of their node, which this namespace must allow: \
+                 `kubectl label namespace {NAMESPACE} {ENFORCE}=privileged`; or remove it, and kreg makes its own"
+            ),
+            _ => "remove it, or give it another name".to_owned(),
+        };
+        Err(Error::failed(format!(
+            "{name}, which the node agents need, is there and is not kreg's; it was left alone"
+        ))
+        .help(advice))
     }
 
     /// Waits until every node that is ready has its new Pod, and that has looked once; a node whose
@@ -199,7 +228,7 @@ pub(crate) async fn remove(
     let Some(live) = live.tried("cannot read the namespace of the node agents")? else {
         return Ok(());
     };
-    if live.label("app.kubernetes.io/managed-by") != Some("kreg") || in_use(cluster).await? {
+    if live.label(MANAGED_BY) != Some("kreg") || in_use(cluster).await? {
         return Ok(());
     }
     delete(cluster, &live).await?;

@@ -30,6 +30,8 @@ const PASSPHRASE_VARIABLE: &str = "KREG_SSH_PASSPHRASE";
 /// The nodes that kreg is to work on, and the way to them.
 pub(crate) struct Nodes {
     nodes: Vec<Node>,
+    /// Names of those that `nodes.skip` leaves out.
+    skipped: Vec<String>,
     /// Whether these are all that there are.
     all: bool,
     way: Way,
@@ -89,10 +91,13 @@ impl Nodes {
                     .help(format!("its nodes are {}", known.join(", "))),
             );
         }
-        let mut nodes = Vec::new();
+        let (mut nodes, mut skipped) = (Vec::new(), Vec::new());
         for fact in &facts.nodes {
-            let skipped = settings.nodes.skip.contains(&fact.name);
-            if skipped || !(only.is_empty() || only.contains(&fact.name)) {
+            if !(only.is_empty() || only.contains(&fact.name)) {
+                continue;
+            }
+            if settings.nodes.skip.contains(&fact.name) {
+                skipped.push(fact.name.clone());
                 continue;
             }
             nodes.push(match backend {
@@ -106,6 +111,7 @@ impl Nodes {
         };
         Ok(Self {
             nodes,
+            skipped,
             all: only.is_empty(),
             way,
             parallel: settings.nodes.parallel,
@@ -115,6 +121,11 @@ impl Nodes {
 
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// Names of those that were asked for and are left out: `nodes.skip` says so.
+    pub(crate) fn skipped(&self) -> &[String] {
+        &self.skipped
     }
 
     /// What the way to the nodes is called.
@@ -288,8 +299,20 @@ impl Nodes {
 
     /// For each node that could not be entered: what a person can run to put it back by hand.
     pub(crate) fn by_hand(&self, receipts: &[Receipt], instance: &InstanceId) -> Option<String> {
+        let script = format!("kreg nodes script untrust --name {instance}");
         let Way::Ssh(ssh) = &self.way else {
-            return None;
+            // Its agent does not answer, and who else gets there is not known here.
+            let lost = receipts.iter().filter(|one| {
+                one.state == State::Unreachable || one.step.as_deref() == Some("agent")
+            });
+            let lost: Vec<&str> = lost.map(|one| one.node.as_str()).collect();
+            return (!lost.is_empty()).then(|| {
+                format!(
+                    "once their agents answer, run the same command again; or run as root, on each of {}, the \
+                     program that `{script}` prints",
+                    lost.join(", ")
+                )
+            });
         };
         let config = &ssh.config;
         let lost = receipts
@@ -299,7 +322,6 @@ impl Nodes {
             .filter_map(|one| {
                 let node = self.nodes.iter().find(|node| node.name == one.node)?;
                 let ssh = config.command_line(node).ok()?;
-                let script = format!("kreg nodes script untrust --name {instance}");
                 // A sudo that asks for a password needs a terminal, so the program goes first.
                 Some(match (config.needs_sudo(node).ok()?, one.step.as_deref()) {
                     (false, _) => format!("{script} | {ssh} sh"),

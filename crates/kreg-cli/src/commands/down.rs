@@ -20,6 +20,9 @@ use crate::session::{Session, count};
 #[derive(Debug, Serialize)]
 struct Outcome {
     nodes: Vec<Receipt>,
+    /// Nodes that were left out: what kreg may have put there is there still.
+    #[serde(rename = "notLookedAt", skip_serializing_if = "Vec::is_empty")]
+    not_looked_at: Vec<String>,
     #[serde(flatten)]
     objects: Removal,
 }
@@ -60,8 +63,18 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
 
     let objects = objects.done();
     agents(app, &session, nodes.as_ref(), &receipts).await?;
+    let not_looked_at = match &nodes {
+        Some(nodes) => nodes.skipped().to_vec(),
+        None => session
+            .facts
+            .nodes
+            .iter()
+            .map(|node| node.name.clone())
+            .collect(),
+    };
     let outcome = Outcome {
         nodes: receipts,
+        not_looked_at,
         objects,
     };
     output::print(app.global.output, "Down", &outcome, text)?;
@@ -255,6 +268,13 @@ fn text(outcome: &Outcome) -> String {
     }
     if let Some(bucket) = &outcome.objects.bucket_left {
         lines.push(format!("stays: the images in {bucket}"));
+    }
+    if !outcome.not_looked_at.is_empty() {
+        lines.push(format!(
+            "not looked at, as was asked for: {}; `kreg nodes untrust`, which needs no registry and goes by nodes.skip \
+             too, takes away what is there",
+            outcome.not_looked_at.join(", ")
+        ));
     }
     if lines.is_empty() {
         lines.push("nothing is left".to_owned());

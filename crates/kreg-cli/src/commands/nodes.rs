@@ -11,6 +11,7 @@ use super::script;
 
 use crate::app::App;
 use crate::args::{NodesArgs, NodesCommand};
+use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
 use crate::output;
@@ -50,13 +51,40 @@ struct Earlier {
 }
 
 impl WorkArgs {
-    /// The same, with the nodes named that are still to be done.
-    fn narrowed(&self) -> Result<NodesArgs, Error> {
-        let mut target = self.target.clone();
-        if let Some(file) = &self.only_failed {
-            target.nodes = failed(file)?;
-        }
-        Ok(target)
+    /// The nodes that are to be done.
+    async fn open(&self, app: &App) -> Result<(Session, Nodes), Error> {
+        let Some(file) = &self.only_failed else {
+            return open(app, &self.target).await;
+        };
+        let failed = failed(file)?;
+        let session = Session::open(app, &self.target.target, true).await?;
+        let only = match session.settings.nodes.backend {
+            Backend::Ssh => still_there(app, &session, failed)?,
+            // One program is every agent's, and does nothing where all is well.
+            Backend::DaemonSet => Vec::new(),
+        };
+        let nodes = Nodes::new(&session, &session.facts, &only)?;
+        Ok((session, nodes))
+    }
+}
+
+/// Nodes may have left the cluster since they failed.
+fn still_there(app: &App, session: &Session, names: Vec<String>) -> Result<Vec<String>, Error> {
+    let nodes = &session.facts.nodes;
+    let (there, gone): (Vec<_>, Vec<_>) = names
+        .into_iter()
+        .partition(|name| nodes.iter().any(|node| node.name == *name));
+    for name in &gone {
+        app.progress
+            .note(format!("{name} is no node of this cluster any more"));
+    }
+    match there.is_empty() {
+        true => Err(Error::usage(format!(
+            "of the nodes that failed none is in this cluster any more: {}",
+            gone.join(", ")
+        ))
+        .help("there is nothing to do again")),
+        false => Ok(there),
     }
 }
 
@@ -91,7 +119,7 @@ fn failed(file: &Path) -> Result<Vec<String>, Error> {
 pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Error> {
     match command {
         NodesCommand::Trust(args) => {
-            let (session, nodes) = open(app, &args.work.narrowed()?).await?;
+            let (session, nodes) = args.work.open(app).await?;
             nodes.must_be_all()?;
             let trust = held_trust(&session).await?.with_adopt(args.adopt);
             let step = app.progress.step("trust on the nodes");
@@ -101,7 +129,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             finish(app, receipts, "not done", done)
         }
         NodesCommand::Untrust(args) => {
-            let (session, nodes) = open(app, &args.narrowed()?).await?;
+            let (session, nodes) = args.open(app).await?;
             nodes.must_be_all()?;
             let instance = fleet::instance(&session.spec)?;
             let step = app.progress.step("trust on the nodes");
@@ -110,6 +138,11 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
                 nodes.leave().await?;
             }
             step.done("");
+            for name in nodes.skipped() {
+                app.progress.note(format!(
+                    "{name} was not looked at: nodes.skip leaves it out"
+                ));
+            }
             let by_hand = nodes.by_hand(&receipts, &instance);
             finish(app, receipts, "not put back as it was", done).map_err(|e| e.help_if(by_hand))
         }
