@@ -8,6 +8,9 @@ use crate::e2e::story::Scene;
 use crate::failure::Result;
 
 const NAMESPACE: &str = "kreg-system";
+/// Where agents live.
+const AGENTS: &str = "kreg-nodes";
+const LETS_AGENTS_IN: &str = "pod-security.kubernetes.io/enforce";
 const DIR: &str = "/etc/containerd/certs.d/docker-registry:5000";
 /// Says that the directory above it was not there before.
 const MADE: &str = "/run/kreg-e2e-made";
@@ -110,5 +113,53 @@ fn on_a_node(scene: &mut Scene<'_>) -> Result<()> {
     scene.check("kreg down brings the file back, byte for byte", |world| {
         down(world)?;
         before.await_return(world)
-    })
+    })?;
+    where_agents_live(scene)
+}
+
+/// Somebody's own namespace of that name: refused, used once it lets agents in, and left.
+fn where_agents_live(scene: &mut Scene<'_>) -> Result<()> {
+    const UP: [&str; 4] = ["up", "--nodes-by", "daemonset", "--skip-verify"];
+    scene.afterwards("the foreign namespace of agents", |world| {
+        let words = [
+            "delete",
+            "namespace",
+            AGENTS,
+            "--ignore-not-found",
+            "--wait",
+        ];
+        world.kubectl(words).good().map(drop)
+    });
+    scene.check(
+        "the file goes; somebody's namespace kreg-nodes is there",
+        |world| {
+            world.on(world.node(1)?, &format!("rm {FILE}")).good()?;
+            world.kubectl(["create", "namespace", AGENTS]).good()?;
+            namespace_complete(world, AGENTS)
+        },
+    )?;
+    let before = scene.check("every file and object is noted", Snapshot::take)?;
+    scene.check(
+        "kreg up --nodes-by daemonset ends with 1, changes nothing and names the way out",
+        |world| {
+            let label = format!("{LETS_AGENTS_IN}=privileged");
+            world.kreg(UP).ends_with(1)?.says(&[AGENTS, &label])?;
+            before.same(&Snapshot::take(world)?)
+        },
+    )?;
+    let before = scene.check("labelled so, it is noted again", |world| {
+        let label = format!("{LETS_AGENTS_IN}=privileged");
+        world
+            .kubectl(["label", "namespace", AGENTS, &label])
+            .good()?;
+        Snapshot::take(world)
+    })?;
+    scene.check(
+        "kreg up puts its agents there, kreg down takes them",
+        |world| {
+            world.kreg(UP).good()?;
+            down(world)?;
+            before.await_return(world)
+        },
+    )
 }
