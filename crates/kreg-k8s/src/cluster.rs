@@ -144,6 +144,18 @@ pub trait Cluster: Send + Sync {
         uid: &'a str,
     ) -> BoxFuture<'a, Result<Deleted, Error>>;
 
+    /// What lies in a namespace of kinds that kreg does not know ([`Kind::ALL`]), as `cronjobs.batch/nightly`. Left out
+    /// is what controllers make: events, endpoints, and whatever has an owner. For backends that hold no other kinds
+    /// there is none.
+    ///
+    /// # Errors
+    /// If not all of it may be seen: [`Error::Denied`] naming the first that may not be listed, or what else the backend
+    /// says.
+    fn strangers<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        let _ = namespace;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// The last lines a container of a Pod wrote, of its previous run if `previous`; empty where there are none.
     ///
     /// # Errors

@@ -134,7 +134,8 @@ pub async fn plan_down(
                 reason,
             }),
             None => {
-                if let Some(reason) = in_use_by_others(cluster, spec, &live, &removal).await? {
+                let others = in_use_by_others(cluster, spec, live.reference(), &removal).await?;
+                if let Some(reason) = others {
                     removal.keep.push(Kept {
                         object: live.reference().clone(),
                         reason,
@@ -167,6 +168,14 @@ pub async fn down(
     }
     let mut deleted = Vec::new();
     for (object, uid) in removal.delete.iter().zip(&removal.uids) {
+        // Somebody may have come while the rest went.
+        if let Some(reason) = in_use_by_others(cluster, spec, object, &removal).await? {
+            removal.keep.push(Kept {
+                object: object.clone(),
+                reason,
+            });
+            continue;
+        }
         match cluster.delete(object, uid).await? {
             Deleted::OtherUid => {
                 removal.keep.push(Kept {
@@ -270,10 +279,10 @@ fn keep_reason(
 async fn in_use_by_others(
     cluster: &dyn Cluster,
     spec: &RegistrySpec,
-    live: &Object,
+    object: &ObjectRef,
     removal: &Removal,
 ) -> Result<Option<String>, Error> {
-    if live.reference().kind() != Kind::Namespace {
+    if object.kind() != Kind::Namespace {
         return Ok(None);
     }
     let mut others = Vec::new();
@@ -298,22 +307,33 @@ async fn in_use_by_others(
         );
     }
     let images = |object: &ObjectRef| removal.keep.iter().any(|kept| &kept.object == object);
-    Ok(match others.as_slice() {
-        [] => None,
-        all if all.iter().all(images) => Some("what is kept lies in it".to_owned()),
+    match others.as_slice() {
+        [] => strangers(cluster, spec.namespace()).await,
+        all if all.iter().all(images) => Ok(Some("what is kept lies in it".to_owned())),
         all => {
-            let named: Vec<_> = all
-                .iter()
-                .filter(|object| !images(object))
-                .take(5)
-                .map(ObjectRef::to_string)
-                .collect();
-            Some(format!(
-                "it holds objects that are not kreg's: {}",
-                named.join(", ")
-            ))
+            let named = all.iter().filter(|object| !images(object));
+            Ok(Some(held_by(named.map(ObjectRef::to_string))))
         }
-    })
+    }
+}
+
+/// Objects of kinds that kreg does not know. Where they cannot be seen, they may be there.
+async fn strangers(cluster: &dyn Cluster, namespace: &str) -> Result<Option<String>, Error> {
+    match cluster.strangers(namespace).await {
+        Ok(found) => Ok((!found.is_empty()).then(|| held_by(found.into_iter()))),
+        Err(error) => {
+            // A server that answers nothing at all is no reason to end well.
+            if matches!(error, Error::Unreachable { .. }) {
+                cluster.server_version().await?;
+            }
+            Ok(Some(format!("not all that is in it may be seen: {error}")))
+        }
+    }
+}
+
+fn held_by(others: impl Iterator<Item = String>) -> String {
+    let named: Vec<_> = others.take(5).collect();
+    format!("it holds objects that are not kreg's: {}", named.join(", "))
 }
 
 /// Source: Kubernetes `pkg/controller/certificates/rootcacertpublisher`, `pkg/controller/serviceaccount`.

@@ -1,5 +1,7 @@
 //! The live backend: a Kubernetes API server, by way of kube.
 
+mod strangers;
+
 use std::{path::PathBuf, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
@@ -136,21 +138,34 @@ impl LiveCluster {
             Err(status) => Err(classify(action, &name, kube::Error::Api(status))),
         }
     }
+}
 
-    async fn list_pages(&self, query: &Query) -> Result<Vec<DynamicObject>, kube::Error> {
-        let api = self.api(query.kind, query.namespace.as_deref());
-        let mut parameters = ListParams::default()
-            .labels(&query.labels)
-            .fields(&query.fields)
-            .limit(500);
-        let mut found = Vec::new();
-        loop {
-            let page = api.list(&parameters).await?;
-            found.extend(page.items);
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => parameters = parameters.continue_token(&token),
-                None => return Ok(found),
+/// All pages of a list.
+async fn pages(
+    api: &Api<DynamicObject>,
+    parameters: &ListParams,
+) -> Result<Vec<DynamicObject>, kube::Error> {
+    const ANEW: u32 = 3;
+    let mut parameters = parameters.clone().limit(500);
+    let mut found = Vec::new();
+    let mut expired = 0;
+    loop {
+        let page = match api.list(&parameters).await {
+            // What the token speaks of is forgotten by now (etcd keeps it for five minutes): the list begins anew.
+            Err(kube::Error::Api(status))
+                if status.code == 410 && parameters.continue_token.is_some() && expired < ANEW =>
+            {
+                expired += 1;
+                found.clear();
+                parameters.continue_token = None;
+                continue;
             }
+            page => page?,
+        };
+        found.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => return Ok(found),
         }
     }
 }
@@ -176,9 +191,13 @@ impl Cluster for LiveCluster {
                 Some(namespace) => format!("{} objects in namespace {namespace}", query.kind),
                 None => format!("{} objects", query.kind),
             };
+            let api = self.api(query.kind, query.namespace.as_deref());
+            let parameters = ListParams::default()
+                .labels(&query.labels)
+                .fields(&query.fields);
             match self
                 .retry
-                .run(&self.client, "list", &what, || self.list_pages(query))
+                .run(&self.client, "list", &what, || pages(&api, &parameters))
                 .await
             {
                 Ok(found) => found
@@ -348,6 +367,10 @@ impl Cluster for LiveCluster {
                 .await
         }
         .boxed()
+    }
+
+    fn strangers<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        strangers::list(self, namespace).boxed()
     }
 
     fn pod_log<'a>(

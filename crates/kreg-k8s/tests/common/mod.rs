@@ -255,6 +255,10 @@ impl Cluster for Mortal<'_> {
         self.inner.list(query)
     }
 
+    fn strangers<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        self.inner.strangers(namespace)
+    }
+
     fn apply<'a>(
         &'a self,
         object: &'a Object,
