@@ -290,6 +290,32 @@ async fn lists_are_read_to_their_last_page_and_an_unknown_kind_has_no_objects() 
 }
 
 #[tokio::test]
+async fn a_list_whose_token_has_expired_begins_anew() {
+    let page = |name: &str, token: &str| {
+        let metadata = json!({"continue": token, "resourceVersion": "1"});
+        let items = json!([{"metadata": {"name": name, "namespace": "images"}}]);
+        (
+            200,
+            json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": metadata, "items": items}),
+        )
+    };
+    let expired = refusal(410, "Expired", "The provided continue parameter is too old");
+    let (cluster, server) = mocked(vec![
+        page("one", "more"),
+        expired,
+        page("one", "again"),
+        page("two", ""),
+    ]);
+    let query = Query::all(Kind::ConfigMap).within("images");
+    let found = cluster.list(&query).await.unwrap();
+    let names: Vec<_> = found.iter().map(|one| one.reference().name()).collect();
+    assert_eq!(names, ["one", "two"]);
+    let requests = server.await.unwrap();
+    assert!(!requests[2].contains("continue="), "{requests:?}");
+    assert!(requests[3].contains("continue=again"), "{requests:?}");
+}
+
+#[tokio::test]
 async fn a_server_that_is_gone_is_named_by_what_was_asked_of_it() {
     // A port that was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0")

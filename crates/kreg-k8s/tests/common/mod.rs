@@ -225,6 +225,7 @@ pub async fn write_as(
 pub struct Mortal<'a> {
     inner: &'a dyn Cluster,
     writes_left: AtomicI64,
+    blind: bool,
 }
 
 impl<'a> Mortal<'a> {
@@ -232,7 +233,14 @@ impl<'a> Mortal<'a> {
         Mortal {
             inner,
             writes_left: AtomicI64::new(writes),
+            blind: false,
         }
+    }
+
+    /// It may not list what it does not know.
+    pub fn blind(mut self) -> Self {
+        self.blind = true;
+        self
     }
 
     fn spend(&self) -> Result<(), Error> {
@@ -256,7 +264,16 @@ impl Cluster for Mortal<'_> {
     }
 
     fn strangers<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        self.inner.strangers(namespace)
+        match self.blind {
+            false => self.inner.strangers(namespace),
+            true => Box::pin(async {
+                Err(Error::Denied {
+                    action: "list",
+                    object: "widgets".into(),
+                    message: "for this test".into(),
+                })
+            }),
+        }
     }
 
     fn apply<'a>(
