@@ -20,10 +20,13 @@ use crate::{
 /// First line of every file; a file without it is somebody else's and is left alone.
 const HEADER: &str = "# Written by kreg export.";
 
+const ENDING: &str = ".yaml";
+const SECRET_ENDING: &str = ".yaml.example";
+
 /// A [`Cluster`] that is a folder of YAML files.
 ///
-/// Of a Secret only the keys are kept, with empty values, in a file that ends in `.example.yaml`: it says what has to be
-/// there and is not meant to be applied. A uid is made of kind and name, a resourceVersion of the content.
+/// Of a Secret only the keys are kept, with empty values, in a file that ends in `.yaml.example`: it says what has to be
+/// there, and `kubectl apply -f` of the folder passes it over (it takes `.yaml`, `.yml` and `.json`). A uid is made of kind and name, a resourceVersion of the content.
 #[derive(Debug, Clone)]
 pub struct FolderCluster {
     directory: PathBuf,
@@ -48,11 +51,11 @@ impl FolderCluster {
             .namespace()
             .map_or(String::new(), |namespace| format!("{namespace}-"));
         let ending = match object.kind() {
-            Kind::Secret => "example.yaml",
-            _ => "yaml",
+            Kind::Secret => SECRET_ENDING,
+            _ => ENDING,
         };
         self.directory
-            .join(format!("{kind}-{place}{}.{ending}", object.name()))
+            .join(format!("{kind}-{place}{}{ending}", object.name()))
     }
 
     /// Writes a text of ours (`kustomization.yaml`, notes) beside the objects.
@@ -140,11 +143,18 @@ impl Cluster for FolderCluster {
                 .and_then(Iterator::collect::<io::Result<Vec<_>>>)
                 .map_err(|error| unfit("read", &self.directory, &error))?;
             let prefix = format!("{}-", query.kind.name().to_lowercase());
+            let is_one = |entry: &&fs::DirEntry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                name.starts_with(&prefix)
+                    && [ENDING, SECRET_ENDING]
+                        .iter()
+                        .any(|end| name.ends_with(end))
+            };
             let mut paths: Vec<PathBuf> = entries
                 .iter()
-                .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+                .filter(is_one)
                 .map(fs::DirEntry::path)
-                .filter(|path| path.extension().is_some_and(|ending| ending == "yaml"))
                 .collect();
             paths.sort();
             let mut found = Vec::new();

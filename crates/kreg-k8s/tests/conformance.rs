@@ -57,12 +57,15 @@ async fn no_secret_of_a_registry_reaches_a_file_and_foreign_files_are_left_alone
     };
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let path = entry.unwrap().path();
-        assert!(
-            !secret(&std::fs::read_to_string(&path).unwrap()),
-            "{}",
-            path.display()
-        );
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!secret(&text), "{}", path.display());
+        // `kubectl apply -f` of the folder would empty the Secrets of a registry that is up.
+        let ending = path.extension().unwrap().to_str().unwrap();
+        let applied = ["yaml", "yml", "json"].contains(&ending);
+        assert_ne!(applied, text.contains("kind: Secret"), "{}", path.display());
     }
+    let secrets = kreg_k8s::Query::all(kreg_k8s::Kind::Secret);
+    assert_eq!(folder.list(&secrets).await.unwrap().len(), 5);
     let first = &manifests.objects()[0];
     std::fs::write(
         folder.file(first.reference()),

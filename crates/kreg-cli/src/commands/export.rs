@@ -189,8 +189,9 @@ async fn folder(app: &App, args: &FolderArgs, kustomize: bool) -> Result<Ending,
 }
 
 const NOTES: &str = "
-The registry needs the Secrets below, and no file here holds what is in them. The `.example.yaml` files say which keys
-each has; do not apply them. Secrets that are in the cluster already are left alone by what is exported here.
+The registry needs the Secrets below, and no file here holds what is in them. The `.yaml.example` files say which keys
+each has; `kubectl apply -f` of this folder passes them over. Secrets that are in the cluster already are left alone by
+what is exported here.
 
 To keep them in Git, seal each (sealed-secrets, below), or let external-secrets fill a Secret of the same name, type and
 keys from your vault. A new `tls.crt` takes effect only when the Pods restart: change the annotation

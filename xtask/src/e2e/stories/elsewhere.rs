@@ -205,18 +205,19 @@ fn exported(scene: &mut Scene<'_>) -> Result<()> {
         Ok(())
     })?;
     let made = scene.check("what up made is noted", wishes)?;
-    let secrets = scene.check("the Secrets are kept, as a vault would", |world| {
-        let mut secrets = world.get(["secrets", "--namespace", NAMESPACE])?;
-        if let Some(secrets) = secrets["items"].as_array_mut() {
-            // Kubernetes made these by itself until 1.24.
-            secrets.retain(|secret| secret["type"] != "kubernetes.io/service-account-token");
-        }
-        for secret in secrets["items"].as_array_mut().into_iter().flatten() {
-            let name = secret["metadata"]["name"].clone();
-            secret["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
-        }
-        Ok(secrets)
-    })?;
+    let secrets = scene.check("the Secrets are kept, as a vault would", kept)?;
+    scene.check(
+        "kubectl apply -f of a plain export leaves the Secrets of a registry that is up alone",
+        |world| {
+            let folder = world.file("plain").display().to_string();
+            world.kreg(["export", "plain", &folder]).good()?;
+            world.kubectl(["apply", "-f", &folder]).good()?;
+            match secrets == kept(world)? {
+                true => Ok(()),
+                false => Err(Failure::new("see the Secrets as before", "they differ")),
+            }
+        },
+    )?;
     scene.check("kreg down ends with 0", down)?;
     scene.afterwards("what was applied by kubectl", |world| {
         let folder = world.file("gitops").display().to_string();
@@ -235,6 +236,20 @@ fn exported(scene: &mut Scene<'_>) -> Result<()> {
     scene.check("every object is as up had made it", |world| {
         same("the objects", &made, &wishes(world)?)
     })
+}
+
+/// The Secrets of the registry's namespace, bare of what the server notes.
+fn kept(world: &World) -> Result<Value> {
+    let mut secrets = world.get(["secrets", "--namespace", NAMESPACE])?;
+    if let Some(secrets) = secrets["items"].as_array_mut() {
+        // Kubernetes made these by itself until 1.24.
+        secrets.retain(|secret| secret["type"] != "kubernetes.io/service-account-token");
+    }
+    for secret in secrets["items"].as_array_mut().into_iter().flatten() {
+        let name = secret["metadata"]["name"].clone();
+        secret["metadata"] = json!({ "name": name, "namespace": NAMESPACE });
+    }
+    Ok(secrets)
 }
 
 fn account(world: &World) -> Result<Value> {
