@@ -226,6 +226,11 @@ pub(crate) struct SpecArgs {
     #[arg(long)]
     pub(crate) storage: Option<String>,
 
+    /// Let a registry that is up go on at another --storage; nothing is copied, so it begins without
+    /// images
+    #[arg(long)]
+    pub(crate) change_storage: bool,
+
     /// Size of the claim, e.g. 20Gi [default: 10Gi; tutorial profile: 1Gi]
     #[arg(long)]
     pub(crate) size: Option<String>,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kreg_auth::{Cost, ExposeSecret as _, PasswordSource as Source, SecretString};
 use kreg_k8s::taint::StartupTaint;
-use kreg_k8s::{RegistrySpec, RegistryState, S3Keys};
+use kreg_k8s::{RegistrySpec, RegistryState, S3Keys, WorkloadState};
 use kreg_nodes::Trust;
 use kreg_pki::{Authority, AuthorityRequest};
 use time::OffsetDateTime;
@@ -27,6 +27,7 @@ pub(crate) struct Intent {
     password: Option<SecretString>,
     cost: Cost,
     s3: Option<S3Keys>,
+    change_storage: bool,
 }
 
 impl Intent {
@@ -68,6 +69,7 @@ impl Intent {
             password,
             cost,
             s3,
+            change_storage: args.change_storage,
         })
     }
 
@@ -78,12 +80,36 @@ impl Intent {
         spec: &RegistrySpec,
         state: &RegistryState,
     ) -> Result<(), Error> {
+        self.check_place(spec, state)?;
         if spec.storage().bucket().is_some() && self.s3.is_none() && state.s3.is_none() {
             return Err(s3::missing());
         }
         kreg_k8s::claim::check(&session.cluster, spec)
             .await
             .tried("the registry cannot store its images there; nothing was changed")
+    }
+
+    /// Nobody is to find the registry empty for want of a flag that was given last time.
+    fn check_place(&self, spec: &RegistrySpec, state: &RegistryState) -> Result<(), Error> {
+        let before = state
+            .inventory
+            .as_ref()
+            .and_then(|known| known.declared.as_ref());
+        let Some(before) = before.map(|declared| &declared.storage) else {
+            return Ok(());
+        };
+        let wanted = spec.storage();
+        // One whose storage never came up stores nothing yet, and another is its remedy.
+        let has_run = state.tls_chain_pem.is_some() || state.workload != WorkloadState::Absent;
+        if self.change_storage || !has_run || before.is_same_place(wanted) {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "the registry keeps its images at `{before}`; at `{wanted}` it would have none of them; nothing was changed"
+        ))
+        .help(format!(
+            "give its --storage again, or in kreg.toml; to begin without images at `{wanted}` say --change-storage"
+        )))
     }
 
     pub(crate) fn startup_taint(&self) -> Option<&StartupTaint> {

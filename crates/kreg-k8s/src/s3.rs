@@ -44,6 +44,15 @@ impl S3Bucket {
         }
     }
 
+    pub(crate) fn is_same_place(&self, other: &S3Bucket) -> bool {
+        let place = |one: &S3Bucket| {
+            let endpoint = one.endpoint.as_deref();
+            let endpoint = endpoint.map(|text| text.trim_end_matches('/').to_owned());
+            (one.bucket.clone(), one.prefix.clone(), endpoint)
+        };
+        place(self) == place(other)
+    }
+
     /// The endpoint's port, which a NetworkPolicy has to let the registry out to.
     #[must_use]
     pub fn port(&self) -> u16 {

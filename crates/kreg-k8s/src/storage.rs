@@ -93,6 +93,29 @@ impl Storage {
         }
     }
 
+    /// Whether what is stored in the one is seen in the other: the same claim, directory or bucket. Size and class are
+    /// kreg's own claim's, and that is one.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Storage) -> bool {
+        match (self, other) {
+            (Storage::StorageClass { .. }, Storage::StorageClass { .. })
+            | (Storage::EmptyDir, Storage::EmptyDir) => true,
+            (
+                Storage::HostPath { path, node, .. },
+                Storage::HostPath {
+                    path: other_path,
+                    node: other_node,
+                    ..
+                },
+            ) => path == other_path && node == other_node,
+            (Storage::ExistingClaim { name }, Storage::ExistingClaim { name: other }) => {
+                name == other
+            }
+            (Storage::S3(bucket), Storage::S3(other)) => bucket.is_same_place(other),
+            _ => false,
+        }
+    }
+
     /// The bucket, if it is one.
     #[must_use]
     pub fn bucket(&self) -> Option<&S3Bucket> {
@@ -115,6 +138,29 @@ impl Storage {
     }
 }
 
+/// As `--storage` has it, with the whole of a bucket's place.
+impl std::fmt::Display for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Storage::StorageClass { name: None, .. } => write!(f, "class"),
+            Storage::StorageClass {
+                name: Some(name), ..
+            } => write!(f, "class:{name}"),
+            Storage::HostPath {
+                path, node: None, ..
+            } => write!(f, "hostpath:{path}"),
+            Storage::HostPath {
+                path,
+                node: Some(node),
+                ..
+            } => write!(f, "hostpath:{path}@{node}"),
+            Storage::ExistingClaim { name } => write!(f, "claim:{name}"),
+            Storage::EmptyDir => write!(f, "emptydir"),
+            Storage::S3(bucket) => write!(f, "{bucket}"),
+        }
+    }
+}
+
 /// A directory that has to be on a node before the registry can start.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct HostDirectory {
@@ -128,4 +174,70 @@ pub struct HostDirectory {
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_where_images_lie_whatever_its_size() {
+        let class = |name: Option<&str>, size: &str| Storage::StorageClass {
+            name: name.map(str::to_owned),
+            size: size.to_owned(),
+        };
+        let directory = |path: &str, node: &str, size: &str| Storage::HostPath {
+            path: path.to_owned(),
+            node: Some(node.to_owned()),
+            size: size.to_owned(),
+        };
+        let claim = |name: &str| Storage::ExistingClaim {
+            name: name.to_owned(),
+        };
+        let bucket = |endpoint: &str, bucket: &str, prefix: Option<&str>, region: &str| {
+            Storage::S3(S3Bucket {
+                bucket: bucket.to_owned(),
+                region: region.to_owned(),
+                endpoint: Some(endpoint.to_owned()),
+                prefix: prefix.map(str::to_owned),
+                ca_pem: None,
+            })
+        };
+        // Each row is one place.
+        let places = [
+            vec![
+                class(None, "1Gi"),
+                class(None, "2Gi"),
+                class(Some("fast"), "1Gi"),
+            ],
+            vec![directory("/a", "n1", "1Gi"), directory("/a", "n1", "5Gi")],
+            vec![directory("/b", "n1", "1Gi")],
+            vec![directory("/a", "n2", "1Gi")],
+            vec![claim("one")],
+            vec![claim("two")],
+            vec![Storage::EmptyDir],
+            vec![
+                bucket("https://s3:9000", "x", None, "a"),
+                bucket("https://s3:9000/", "x", None, "b"),
+            ],
+            vec![bucket("https://s3:9000", "y", None, "a")],
+            vec![bucket("https://s3:9000", "x", Some("/p"), "a")],
+            vec![bucket("https://s4:9000", "x", None, "a")],
+        ];
+        for (row, one) in places
+            .iter()
+            .enumerate()
+            .flat_map(|(row, all)| all.iter().map(move |one| (row, one)))
+        {
+            for (other_row, all) in places.iter().enumerate() {
+                for other in all {
+                    assert_eq!(
+                        one.is_same_place(other),
+                        row == other_row,
+                        "{one} and {other}"
+                    );
+                }
+            }
+        }
+    }
 }

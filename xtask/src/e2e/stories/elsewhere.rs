@@ -21,9 +21,35 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             .kreg(["up", "--network-policy", "--skip-verify"])
             .good()
     })?;
+    stored_elsewhere(scene)?;
     pulled(scene)?;
     edited(scene)?;
     exported(scene)
+}
+
+/// Other storage is not taken by mistake.
+fn stored_elsewhere(scene: &mut Scene<'_>) -> Result<()> {
+    scene
+        .check(
+            "up and plan with other storage end with 2 and name both places and the flag",
+            |world| {
+                let words = [
+                    "`class`",
+                    "`emptydir`",
+                    "--change-storage",
+                    "nothing was changed",
+                ];
+                for command in ["up", "plan"] {
+                    let other = [command, "--network-policy", "--storage", "emptydir"];
+                    world.kreg(other).ends_with(2)?.says(&words)?;
+                }
+                let told = ["plan", "--network-policy", "--storage", "emptydir"];
+                let more = ["--change-storage", "--skip-nodes", "--exit-code"];
+                let plan = world.kreg(told).args(more);
+                plan.ends_with(5)?.shows(&["Deployment", "emptyDir"])
+            },
+        )
+        .map(drop)
 }
 
 /// A Pod of another namespace that names no pull secret.
