@@ -239,25 +239,68 @@ pub(crate) async fn copies(
     cluster: &dyn Cluster,
     spec: &RegistrySpec,
 ) -> Result<Vec<Object>, Error> {
-    let query = Query::all(Kind::Secret).labelled(format!(
-        "{},{LABEL_COMPONENT}={COMPONENT}",
-        selector(spec.instance())
-    ));
-    match cluster.list(&query).await {
+    match cluster.list(&labelled(spec)).await {
         Err(Error::Denied { .. }) => {}
         other => return other,
     }
-    let inventory = inventory(cluster, spec).await?;
     let mut found = Vec::new();
-    for entry in inventory.iter().flat_map(|(known, _)| &known.entries) {
-        if is_copy(&entry.object, spec)
-            && let Some(live) = cluster.get(&entry.object).await?
+    for copy in noted(cluster, spec).await? {
+        if let Some(live) = cluster.get(&copy).await?
             && is_ours(&live, spec.instance())
         {
             found.push(live);
         }
     }
     Ok(found)
+}
+
+/// Copies as the inventory has them, but for those that went with their namespace: whoever has rights in that namespace
+/// alone lost them with it.
+async fn noted(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<ObjectRef>, Error> {
+    let inventory = inventory(cluster, spec).await?;
+    let mut found = Vec::new();
+    for entry in inventory.iter().flat_map(|(known, _)| &known.entries) {
+        let namespace = entry.object.namespace().unwrap_or_default();
+        if is_copy(&entry.object, spec) && !is_gone(cluster, namespace).await? {
+            found.push(entry.object.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a namespace is not there (any more). One that may not be looked at may be.
+async fn is_gone(cluster: &dyn Cluster, namespace: &str) -> Result<bool, Error> {
+    let reference = ObjectRef::new(Kind::Namespace, "", namespace);
+    match cluster.get(&reference).await {
+        Ok(live) => Ok(live.is_none()),
+        Err(Error::Denied { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The namespaces whose copies [`refresh`] will write, as far as it may be seen by now.
+pub(crate) async fn places(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+) -> Result<Vec<String>, Error> {
+    let copies = match cluster.list(&labelled(spec)).await {
+        Ok(copies) => copies.iter().map(|copy| copy.reference().clone()).collect(),
+        Err(Error::Denied { .. }) => match noted(cluster, spec).await {
+            // The right to read the inventory is among those that are asked about.
+            Err(Error::Denied { .. }) => Vec::new(),
+            noted => noted?,
+        },
+        Err(error) => return Err(error),
+    };
+    let namespaces = copies.iter().filter_map(ObjectRef::namespace);
+    Ok(namespaces.map(str::to_owned).collect())
+}
+
+fn labelled(spec: &RegistrySpec) -> Query {
+    Query::all(Kind::Secret).labelled(format!(
+        "{},{LABEL_COMPONENT}={COMPONENT}",
+        selector(spec.instance())
+    ))
 }
 
 /// Service accounts that kreg added its entry to.

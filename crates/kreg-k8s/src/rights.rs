@@ -10,6 +10,7 @@ use crate::{
     manifests::Manifests,
     names::{NODE_AGENTS, Names},
     object::ObjectRef,
+    pull,
     spec::RegistrySpec,
 };
 
@@ -226,12 +227,50 @@ pub fn needed_to_share(spec: &RegistrySpec, namespaces: Option<&[String]>) -> Ve
     rights.0
 }
 
-/// Those rights of [`needed`] that the server says are missing, and `create namespaces` if there is no namespace yet.
+/// What renewing the copies of the pull secret in these namespaces needs ([`crate::pull::refresh`]).
+fn needed_to_refresh(spec: &RegistrySpec, namespaces: &[String]) -> Vec<Right> {
+    let secret = Names::of(spec).pull_secret;
+    let mut rights = Rights::default();
+    for namespace in namespaces {
+        let (name, verbs) = (Some(secret.name()), &["get", "patch"]);
+        rights.add(Some(namespace), Kind::Secret, "", name, verbs);
+    }
+    rights.0
+}
+
+/// Fails with every right at once that [`crate::pull::attach`] lacks in these namespaces, for these service accounts.
+///
+/// # Errors
+/// [`Error::Rights`] naming them; otherwise what the server says.
+pub async fn check_to_share(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    namespaces: &[String],
+    accounts: &[String],
+) -> Result<(), Error> {
+    let needed = |namespaces| {
+        let mut rights = needed_to_share(spec, namespaces);
+        let of_account = Kind::ServiceAccount.plural();
+        rights.retain(|right| !accounts.is_empty() || right.resource != of_account);
+        rights
+    };
+    // Whoever may do it anywhere need not be asked about each.
+    let anywhere = lacking(cluster, needed(None)).await?;
+    match anywhere.is_empty() {
+        true => Ok(()),
+        false => require(cluster, needed(Some(namespaces))).await,
+    }
+}
+
+/// Those rights of [`needed`] that the server says are missing, of those to renew copies of the pull secret, and
+/// `create namespaces` if there is no namespace yet.
 ///
 /// # Errors
 /// If the server cannot be asked.
 pub async fn missing(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Right>, Error> {
     let mut rights = needed(spec);
+    let copies = pull::places(cluster, spec).await?;
+    rights.extend(needed_to_refresh(spec, &copies));
     let agents = spec.node_agent().then_some(NODE_AGENTS);
     let mut absent = false;
     for name in [spec.namespace()].into_iter().chain(agents) {

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use kreg_k8s::pull::{self, Outcome, Selection, State};
+use kreg_k8s::rights;
 use serde::Serialize;
 
 use crate::app::App;
@@ -81,6 +82,9 @@ pub(crate) async fn run(app: &App, command: &SecretCommand) -> Result<Ending, Er
                 true => &[],
                 false => args.accounts.as_slice(),
             };
+            rights::check_to_share(&session.cluster, &session.spec, &namespaces, accounts)
+                .await
+                .tried("this user may not do this in all of them; nothing was changed")?;
             pull::attach(&session.cluster, &session.spec, &namespaces, accounts)
                 .await
                 .tried("cannot give the pull secret to these namespaces")?
@@ -102,6 +106,16 @@ pub(crate) async fn run(app: &App, command: &SecretCommand) -> Result<Ending, Er
 }
 
 async fn chosen(session: &Session, place: &WhereArgs) -> Result<Vec<String>, Error> {
+    if place
+        .selector
+        .as_ref()
+        .is_some_and(|labels| labels.trim().is_empty())
+    {
+        return Err(Error::usage(
+            "an empty --selector would mean every namespace; nothing was changed",
+        )
+        .help("name labels, or say --all-namespaces"));
+    }
     let selection = match (&place.selector, place.all_namespaces) {
         (Some(labels), _) => Selection::Labelled(labels.clone()),
         (None, true) => Selection::Labelled(String::new()),

@@ -105,6 +105,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             .ends_with(1)?
             .says(&["kube-public", "forbidden"])
     })?;
+    not_renewed(scene, &kreg)?;
     cared_for(scene, &carer, &limited)?;
     scene.check("kreg down ends with 0, and all is as before", |world| {
         kreg(world, &["down", "--delete-data", "--yes"]).good()?;
@@ -113,17 +114,9 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     })?;
     agents(scene, &kreg)?;
     scene.check("two of the rights are taken away", |world| {
-        let mut role = world.get(["role", ROLE, "--namespace", NAMESPACE])?;
-        if let Some(rules) = role["rules"].as_array_mut() {
-            rules.retain(|rule| {
-                let resource = &rule["resources"][0];
-                resource != "deployments" && resource != "pods/portforward"
-            });
-        }
-        world
-            .kubectl(["replace", "-f", "-"])
-            .input(role.to_string())
-            .good()
+        without(world, NAMESPACE, |resource| {
+            ["deployments", "pods/portforward"].contains(&resource)
+        })
     })?;
     let before = scene.check("they are noted, too", Snapshot::take)?;
     scene.check(
@@ -139,6 +132,47 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     scene.check("nothing was changed", |world| {
         before.same(&Snapshot::take(world)?)
     })
+}
+
+/// Whoever may not renew a copy of the pull secret is told before anything is changed.
+fn not_renewed(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Result<()> {
+    scene.check("the rights to the team's copy are taken away", |world| {
+        without(world, TEAM, |resource| resource == "secrets")
+    })?;
+    let before = scene.check("all is noted", Snapshot::take)?;
+    scene.check(
+        "kreg up and secret apply end with 1 and name them",
+        |world| {
+            let renew = "patch secrets docker-registry-pull in namespace kreg-e2e-team";
+            let up = ["up", "--network-policy", "--skip-verify"];
+            let words = [renew, "nothing was changed", "kreg export rbac"];
+            kreg(world, &up).ends_with(1)?.says(&words)?;
+            let apply = ["secret", "apply", "--namespaces", TEAM];
+            let create = "create secrets in namespace kreg-e2e-team";
+            let words = [renew, create, "nothing was changed"];
+            kreg(world, &apply).ends_with(1)?.says(&words)
+        },
+    )?;
+    scene.check("nothing was changed", |world| {
+        before.same(&Snapshot::take(world)?)
+    })?;
+    scene.check("the rights are back", |world| {
+        let file = world.file(RBAC).display().to_string();
+        world.kubectl(["apply", "-f", &file]).good().map(drop)
+    })
+}
+
+/// Takes the rules for these resources out of kreg's role there.
+fn without(world: &World, namespace: &str, resource: impl Fn(&str) -> bool) -> Result<()> {
+    let mut role = world.get(["role", ROLE, "--namespace", namespace])?;
+    if let Some(rules) = role["rules"].as_array_mut() {
+        rules.retain(|rule| !rule["resources"][0].as_str().is_some_and(&resource));
+    }
+    world
+        .kubectl(["replace", "-f", "-"])
+        .input(role.to_string())
+        .good()
+        .map(drop)
 }
 
 /// gc and doctor with their own rights, and with those of `up`.
