@@ -73,7 +73,8 @@ pub enum Error {
 
     /// Server-side apply found fields that another manager owns.
     #[error(
-        "{object} is also managed by {}; let one of the two give up these fields, or take them with --force",
+        "{object} is also managed by {}, which declares these fields, too; take them out of what that manager \
+         applies, or this object out of its reach, and run this again",
         list(conflicts)
     )]
     Conflict {

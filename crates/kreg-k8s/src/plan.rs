@@ -21,7 +21,8 @@ use crate::{
 /// What an apply may do beyond the plain case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ApplyOptions {
-    /// Take over objects of the right names that somebody else made. `down` will leave them.
+    /// Take over objects of the right names that somebody else made, with all fields that kreg declares. `down` will
+    /// leave them.
     pub adopt: bool,
     /// Take fields from other tools that declare them too (field managers that use server-side apply).
     pub force: bool,
@@ -121,8 +122,9 @@ impl Plan {
 /// admission and conflicts decide what counts as a difference.
 ///
 /// # Errors
-/// [`Error::Foreign`] with every object in the way, [`Error::Conflict`], [`Error::Immutable`], [`Error::Overtaken`] (see
-/// [`Manifests::decided_on`]), or what the server says.
+/// [`Error::Foreign`] with every object in the way, [`Error::Conflict`], [`Error::Immutable`], [`Error::Unfit`] where an
+/// adopted object would have to be replaced, [`Error::Overtaken`] (see [`Manifests::decided_on`]), or what the server
+/// says.
 pub async fn plan(
     cluster: &dyn Cluster,
     manifests: &Manifests,
@@ -223,9 +225,16 @@ async fn step(
     blind: bool,
 ) -> Result<Step, Error> {
     let mut desired = desired.clone();
-    let adopted = live.as_ref().is_some_and(|live| {
-        !is_ours(live, instance) || live.annotation(ANNOTATION_ADOPTED).is_some()
-    });
+    let foreign = live.as_ref().is_some_and(|live| !is_ours(live, instance));
+    let adopted = foreign
+        || live
+            .as_ref()
+            .is_some_and(|live| live.annotation(ANNOTATION_ADOPTED).is_some());
+    // What is kreg's already has been taken over, or was never another's.
+    let options = ApplyOptions {
+        force: options.force || (options.adopt && foreign),
+        ..options
+    };
     if adopted {
         desired.value_mut()["metadata"]["annotations"][ANNOTATION_ADOPTED] = "true".into();
     }
@@ -323,7 +332,6 @@ async fn compare(
     let mut outcome = dry_run(cluster, desired, false).await;
     if let Err(Error::Conflict { object, conflicts }) = outcome {
         if !(options.force
-            || options.adopt
             || conflicts
                 .iter()
                 .all(|held| held.manager == CREATE_MANAGER || is_hand_edit(live, &held.manager)))
@@ -384,19 +392,40 @@ async fn compare(
         Err(Error::Refused {
             message, code: 422, ..
         }) if says_immutable(&message) => {
-            return Err(Error::Immutable {
-                object: live.reference().clone(),
-                message,
-            });
+            return Err(immutable(live.reference(), message));
         }
         Err(error) => return Err(error),
     };
+    if let (Action::Replace { reason, .. }, true) = (&action, adopted) {
+        let object = live.reference();
+        return Err(Error::Unfit {
+            what: format!(
+                "{object} was there before kreg, and would have to be deleted and made anew ({reason})"
+            ),
+            advice: "kreg deletes nothing of others: delete it yourself, if nobody needs it, and run this again, or \
+                     choose another --name"
+                .to_owned(),
+        });
+    }
     Ok(Compared {
         action,
         taken_from,
         force,
         additions,
     })
+}
+
+fn immutable(object: &ObjectRef, message: String) -> Error {
+    let object = object.clone();
+    match object.kind() {
+        Kind::Service => Error::Unfit {
+            what: format!("{object} cannot be changed in place ({message})"),
+            advice: "leave its address as it is (no --cluster-ip, or the present one), or run `kreg down` and then \
+                     `kreg up` with the new one: images stay where they are"
+                .to_owned(),
+        },
+        _ => Error::Immutable { object, message },
+    }
 }
 
 /// What goes with the fields that somebody added by hand, as the server sees it: it may have set the same by itself.

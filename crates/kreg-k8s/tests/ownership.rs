@@ -166,9 +166,16 @@ async fn a_hand_edit_is_mended_and_another_tool_is_a_conflict_by_name() {
     let text = error.to_string();
     assert!(matches!(error, Error::Conflict { .. }), "{text}");
     assert!(
-        text.contains("other-operator") && text.contains("config.yml") && text.contains("--force"),
+        text.contains("other-operator") && text.contains("config.yml"),
         "{text}"
     );
+    // It is kreg's already: there is nothing to adopt.
+    let adopt = ApplyOptions {
+        adopt: true,
+        ..ApplyOptions::default()
+    };
+    let error = plan(&cluster, &full, adopt).await.unwrap_err();
+    assert!(matches!(error, Error::Conflict { .. }), "{error}");
     let force = ApplyOptions {
         force: true,
         ..ApplyOptions::default()
@@ -179,6 +186,78 @@ async fn a_hand_edit_is_mended_and_another_tool_is_a_conflict_by_name() {
             .unwrap()
             .has_changes()
     );
+    down_with_data(&cluster, &spec).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
+async fn what_is_adopted_is_taken_over_by_force_and_never_replaced() {
+    let cluster = cluster().await;
+    let spec = spec("adopted");
+    let names = Names::of(&spec);
+    let namespace = spec.namespace().to_owned();
+    let theirs = async |kind, name: &str, body| {
+        write_as(&cluster, "gitops", kind, &namespace, name, body, true).await;
+    };
+    theirs(Kind::Namespace, &namespace, json!({})).await;
+    let config = names.config.clone().unwrap();
+    let body = json!({"data": {"config.yml": "theirs"}});
+    theirs(Kind::ConfigMap, config.name(), body).await;
+    let adopt = ApplyOptions {
+        adopt: true,
+        ..ApplyOptions::default()
+    };
+    let full = Manifests::full(&spec, &dummy_material());
+    // A Secret's type is for life.
+    let secret = names.pull_secret.clone();
+    let body = json!({"type": "Opaque", "stringData": {"theirs": "x"}});
+    theirs(Kind::Secret, secret.name(), body).await;
+    let before = contents(&cluster, &namespace).await;
+    let error = apply::apply(&cluster, &full, adopt, &quiet)
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    for part in [&secret.to_string(), "before kreg", "delete it yourself"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(contents(&cluster, &namespace).await, before);
+
+    let live = cluster.get(&secret).await.unwrap().unwrap();
+    cluster.delete(&secret, live.uid().unwrap()).await.unwrap();
+    let applied = apply::apply(&cluster, &full, adopt, &quiet).await.unwrap();
+    let change = applied
+        .changes
+        .iter()
+        .find(|change| change.object == config);
+    assert_eq!(change.unwrap().taken_from[0].manager, "gitops");
+    down_with_data(&cluster, &spec).await;
+    delete_namespace(&cluster, &namespace).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
+async fn a_service_that_is_to_have_another_address_is_told_of_in_its_own_words() {
+    let cluster = cluster().await;
+    let spec = spec("readdress");
+    let (pinned, _) = up(&cluster, &spec).await.unwrap();
+    let std::net::IpAddr::V4(address) = pinned.cluster_ip().unwrap() else {
+        panic!("the test clusters are IPv4")
+    };
+    let next = std::net::Ipv4Addr::from(u32::from(address) ^ 1);
+    let other = spec.clone().with_cluster_ip(Some(next.into()));
+    let error = plan(
+        &cluster,
+        &Manifests::foundation(&other),
+        ApplyOptions::default(),
+    )
+    .await
+    .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("--cluster-ip") && text.contains("images stay"),
+        "{text}"
+    );
+    assert!(!text.contains("--delete-data"), "{text}");
     down_with_data(&cluster, &spec).await;
 }
 
