@@ -57,6 +57,8 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
     .await
     .tried("cannot find out what would change in the cluster")?;
 
+    let mut made = decision.made;
+    let mut agents = false;
     let mut nodes = Vec::new();
     if !args.skip_nodes {
         let trust = fleet::trust(
@@ -68,12 +70,13 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         .with_adopt(intent.adopt());
         let way = Nodes::of(&session, &session.facts, &spec, &[])?;
         let step = app.progress.step(format!("nodes by {}", way.way()));
-        let outcomes = match way.are_out_of_reach() {
+        agents = way.are_out_of_reach();
+        let outcomes = match agents {
             true => Vec::new(),
             false => way.plan(&trust),
         };
-        if way.are_out_of_reach() {
-            app.progress.note("what would change on the nodes is not shown: their agents come with the first `kreg up`");
+        if agents {
+            made.push("agents on the nodes; what they then change there is not shown".to_owned());
         }
         for outcome in outcomes {
             nodes.push(match outcome.result {
@@ -104,10 +107,10 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         .iter()
         .any(|node| matches!(node, NodeOutcome::Plan { plan, .. } if !plan.is_unchanged()));
     let outcome = Outcome {
-        changes: plan.has_changes() || node_changes,
+        changes: plan.has_changes() || node_changes || agents,
         objects: plan.changes().cloned().collect(),
         nodes,
-        made: decision.made,
+        made,
     };
     output::print(app.global.output, "Plan", &outcome, text)?;
     if !refused.is_empty() {

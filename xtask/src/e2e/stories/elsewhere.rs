@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::down;
 use crate::e2e::image;
+use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
 use crate::failure::{Failure, Result, Tried as _};
@@ -16,6 +17,7 @@ const EXPORTED: &str =
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     scene.afterwards("kreg down", down);
+    planned(scene)?;
     scene.check("kreg up --network-policy ends with 0", |world| {
         world
             .kreg(["up", "--network-policy", "--skip-verify"])
@@ -27,8 +29,40 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     exported(scene)
 }
 
+/// What `up` will do the first time, objects and files; nothing is written.
+fn planned(scene: &mut Scene<'_>) -> Result<()> {
+    let before = scene.check("every file and object is noted", Snapshot::take)?;
+    scene.check(
+        "kreg plan --exit-code ends with 5, shows objects and files",
+        |world| {
+            let words = [
+                "+ Namespace kreg-system",
+                "+ Deployment kreg-system/docker-registry",
+                "hosts.toml",
+                world.node(1)?.name.as_str(),
+            ];
+            let plan = ["plan", "--network-policy", "--exit-code"];
+            world.kreg(plan).ends_with(5)?.shows(&words)
+        },
+    )?;
+    scene.check("and with agents, which come with kreg up", |world| {
+        let plan = ["plan", "--nodes-by", "daemonset", "--exit-code"];
+        let words = ["+ Namespace kreg-system", "+ agents on the nodes"];
+        world.kreg(plan).ends_with(5)?.shows(&words)
+    })?;
+    scene.check("nothing was written", |world| {
+        before.same(&Snapshot::take(world)?)
+    })
+}
+
 /// Other storage is not taken by mistake.
 fn stored_elsewhere(scene: &mut Scene<'_>) -> Result<()> {
+    scene.check("agents that are to come are a change", |world| {
+        let plan = ["plan", "--network-policy", "--exit-code"];
+        world.kreg(plan).good()?;
+        let agents = world.kreg(plan).args(["--nodes-by", "daemonset"]);
+        agents.ends_with(5)?.shows(&["+ agents on the nodes"])
+    })?;
     scene
         .check(
             "up and plan with other storage end with 2 and name both places and the flag",
