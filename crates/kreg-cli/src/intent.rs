@@ -84,9 +84,23 @@ impl Intent {
         if spec.storage().bucket().is_some() && self.s3.is_none() && state.s3.is_none() {
             return Err(s3::missing());
         }
-        kreg_k8s::claim::check(&session.cluster, spec)
+        kreg_k8s::claim::check(&session.cluster, spec, &session.facts)
             .await
             .tried("the registry cannot store its images there; nothing was changed")
+    }
+
+    /// The registry as it is asked for, at the address it has or had, if that is not another's by now.
+    pub(crate) async fn at_its_address(
+        session: &Session,
+        spec: RegistrySpec,
+        state: &RegistryState,
+    ) -> Result<RegistrySpec, Error> {
+        let pinned = spec.cluster_ip().or(state.cluster_ip);
+        let spec = spec.with_cluster_ip(pinned);
+        kreg_k8s::address::check(&session.cluster, &spec)
+            .await
+            .tried("the registry cannot have its address; nothing was changed")?;
+        Ok(spec)
     }
 
     /// Nobody is to find the registry empty for want of a flag that was given last time.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     additions::by_hand,
+    address,
     cluster::{ApplyMode, Cluster},
     error::Error,
     inventory::{Declared, Entry, Inventory},
@@ -166,7 +167,10 @@ async fn carry_out_step(
             };
             let mut applied = match expected {
                 Some(expected) => unless_overtaken(cluster, &desired, expected, mode).await?,
-                None => cluster.apply(&desired, mode).await?,
+                None => cluster
+                    .apply(&desired, mode)
+                    .await
+                    .map_err(|error| address::told(&change.object, error))?,
             };
             if additions && !matches!(change.action, Action::Replace { .. }) {
                 applied = take_out_additions(cluster, applied).await?;

@@ -4,8 +4,9 @@ use crate::{
     cluster::Cluster,
     diagnose::Cause,
     error::Error,
+    facts::ClusterFacts,
     kind::Kind,
-    names::Names,
+    names::{Names, is_ours},
     object::{Object, ObjectRef},
     spec::RegistrySpec,
     storage::Storage,
@@ -31,38 +32,80 @@ pub(crate) fn used_by(spec: &RegistrySpec) -> Option<ObjectRef> {
     }
 }
 
-/// Whether a claim of somebody else is there, and may be mounted by as many Pods as there are to be.
+/// Whether the registry's claim can get its volume: the class is there for one that is still to be made, and one that is
+/// there, kreg's own or somebody else's, is not past help and may be mounted by as many Pods as there are to be.
 ///
 /// # Errors
 /// [`Error::Unfit`] if not; otherwise what the server says.
-pub async fn check(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<(), Error> {
-    let Storage::ExistingClaim { name } = spec.storage() else {
+pub async fn check(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    facts: &ClusterFacts,
+) -> Result<(), Error> {
+    let Some(claim) = used_by(spec) else {
         return Ok(());
     };
-    let claim = ObjectRef::new(Kind::PersistentVolumeClaim, spec.namespace(), name);
+    let is_theirs = matches!(spec.storage(), Storage::ExistingClaim { .. });
+    let unfit = |what: String, advice: String| Err(Error::Unfit { what, advice });
     let Some(live) = cluster.get(&claim).await? else {
-        return Err(Error::Unfit {
-            what: format!("there is no {claim}"),
-            advice: "make it, or choose other storage with --storage".to_owned(),
-        });
+        if is_theirs {
+            return unfit(
+                format!("there is no {claim}"),
+                "make it, or choose other storage with --storage".to_owned(),
+            );
+        }
+        if let Some(cause) = volume_in_the_way(cluster, spec, &claim).await? {
+            return unfit(cause.message, cause.advice);
+        }
+        return facts.check_class(spec);
     };
+    if live.is_terminating() {
+        return unfit(
+            format!("{claim} is being deleted, and what is on it may go with it"),
+            "wait until it is gone (`kubectl get` it to see what holds it), or choose other storage with --storage"
+                .to_owned(),
+        );
+    }
+    // Of a class that is to change the plan has more to say.
+    let changes = matches!(spec.storage(), Storage::StorageClass { name: Some(name), .. }
+        if live.text("/spec/storageClassName") != Some(name));
+    if let (ClaimState::Stuck(cause), false) = (state(cluster, &live).await?, changes) {
+        return unfit(
+            format!("{claim} has no volume: {}: {}", cause.reason, cause.message),
+            cause.advice,
+        );
+    }
     let modes: Vec<&str> = live
         .items("/spec/accessModes")
         .iter()
         .filter_map(serde_json::Value::as_str)
         .collect();
     if spec.replicas() > 1 && !modes.contains(&"ReadWriteMany") {
-        return Err(Error::Unfit {
-            what: format!(
+        return unfit(
+            format!(
                 "{claim} is {}, so {} Pods on different nodes cannot all write to it",
                 modes.join(" and "),
                 spec.replicas()
             ),
-            advice: "have one Pod (--replicas 1), a claim that is ReadWriteMany, or an S3 bucket"
+            "have one Pod (--replicas 1), a claim that is ReadWriteMany, or an S3 bucket"
                 .to_owned(),
-        });
+        );
     }
     Ok(())
+}
+
+/// A volume of kreg's own that remembers a claim which is gone.
+async fn volume_in_the_way(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    claim: &ObjectRef,
+) -> Result<Option<Cause>, Error> {
+    if !matches!(spec.storage(), Storage::HostPath { .. }) {
+        return Ok(None);
+    }
+    let volume = cluster.get(&Names::of(spec).volume).await?;
+    let volume = volume.filter(|live| is_ours(live, spec.instance()));
+    Ok(volume.and_then(|volume| not_free(&volume, claim, None)))
 }
 
 pub(crate) async fn state(cluster: &dyn Cluster, claim: &Object) -> Result<ClaimState, Error> {
@@ -124,28 +167,38 @@ async fn static_volume(cluster: &dyn Cluster, claim: &Object) -> Result<ClaimSta
     let Some(live) = cluster.get(&volume).await? else {
         return Ok(ClaimState::Pending);
     };
-    let held_by = |pointer: &str| live.text(pointer).unwrap_or("");
+    Ok(match not_free(&live, claim.reference(), claim.uid()) {
+        Some(cause) => ClaimState::Stuck(cause),
+        None => ClaimState::Pending,
+    })
+}
+
+/// Why a volume does not take this claim.
+fn not_free(volume: &Object, claim: &ObjectRef, uid: Option<&str>) -> Option<Cause> {
+    let held_by = |pointer: &str| volume.text(pointer).unwrap_or("");
     let phase = held_by("/status/phase");
     let owner_uid = held_by("/spec/claimRef/uid");
-    let of_another = !owner_uid.is_empty() && Some(owner_uid) != claim.uid();
-    if phase == "Released" || phase == "Failed" || of_another {
-        return Ok(ClaimState::Stuck(Cause {
-            object: claim.reference().clone(),
-            reason: "VolumeNotFree".to_owned(),
-            message: format!(
-                "{volume} is {} and remembers an earlier claim {}/{}",
-                if phase.is_empty() { "held" } else { phase },
-                held_by("/spec/claimRef/namespace"),
-                held_by("/spec/claimRef/name"),
-            ),
-            evidence: Vec::new(),
-            advice: format!(
-                "free it (the files on it stay): kubectl patch pv {name} --type json \
-                 -p '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef/uid\"}}]'"
-            ),
-        }));
+    let of_another = !owner_uid.is_empty() && Some(owner_uid) != uid;
+    if phase != "Released" && phase != "Failed" && !of_another {
+        return None;
     }
-    Ok(ClaimState::Pending)
+    Some(Cause {
+        object: claim.clone(),
+        reason: "VolumeNotFree".to_owned(),
+        message: format!(
+            "{} is {} and remembers an earlier claim {}/{}",
+            volume.reference(),
+            if phase.is_empty() { "held" } else { phase },
+            held_by("/spec/claimRef/namespace"),
+            held_by("/spec/claimRef/name"),
+        ),
+        evidence: Vec::new(),
+        advice: format!(
+            "free it (the files on it stay): kubectl patch pv {} --type json \
+             -p '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef/uid\"}}]'",
+            volume.reference().name()
+        ),
+    })
 }
 
 /// A claim whose provisioner keeps saying no, or says nothing.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    address,
     cluster::{Cluster, Query},
     error::Error,
     kind::Kind,
@@ -106,7 +107,8 @@ impl ClusterFacts {
         self.storage_classes.iter().find(|class| class.default)
     }
 
-    /// Whether a registry of this spec can run here, as far as these facts tell.
+    /// Whether a registry of this spec can run here, as far as these facts tell; of its storage see
+    /// [`crate::claim::check`].
     ///
     /// # Errors
     /// [`Error::Unfit`] with what is missing and what to choose instead.
@@ -118,18 +120,34 @@ impl ClusterFacts {
                 "wait for one (`kubectl get nodes`), or look at why it is not".to_owned(),
             );
         }
-        let known = |names: Vec<&str>| match names.is_empty() {
-            true => "there is none".to_owned(),
-            false => format!("there are {}", names.join(", ")),
-        };
-        let classes = || {
-            known(
-                self.storage_classes
-                    .iter()
-                    .map(|class| class.name.as_str())
-                    .collect(),
-            )
-        };
+        if let Some(address) = spec.cluster_ip() {
+            let within = |range: &String| address::is_within(range, address);
+            let known: Option<Vec<bool>> = self.service_cidrs.iter().map(within).collect();
+            if known.is_some_and(|known| !known.is_empty() && !known.contains(&true)) {
+                return unfit(
+                    format!("{address} is no address of a Service here"),
+                    format!("choose --cluster-ip from {}", self.service_cidrs.join(", ")),
+                );
+            }
+        }
+        match spec.storage() {
+            Storage::HostPath {
+                node: Some(node), ..
+            } if !self.nodes.iter().any(|fact| &fact.hostname == node) => unfit(
+                format!("the cluster has no node whose label kubernetes.io/hostname is {node:?}"),
+                format!(
+                    "choose another: {}",
+                    known(self.nodes.iter().map(|fact| fact.hostname.as_str()))
+                ),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a claim that is still to be made gets its class.
+    pub(crate) fn check_class(&self, spec: &RegistrySpec) -> Result<(), Error> {
+        let unfit = |what: String, advice: String| Err(Error::Unfit { what, advice });
+        let classes = || known(self.storage_classes.iter().map(|class| class.name.as_str()));
         match spec.storage() {
             Storage::StorageClass { name: None, .. } if self.default_storage_class().is_none() => unfit(
                 "the cluster has no default StorageClass, so the registry's claim would stay Pending".to_owned(),
@@ -146,15 +164,15 @@ impl ClusterFacts {
                     format!("choose another with --storage: {}", classes()),
                 )
             }
-            Storage::HostPath { node: Some(node), .. } if !self.nodes.iter().any(|fact| &fact.hostname == node) => unfit(
-                format!("the cluster has no node whose label kubernetes.io/hostname is {node:?}"),
-                format!(
-                    "choose another: {}",
-                    known(self.nodes.iter().map(|fact| fact.hostname.as_str()).collect())
-                ),
-            ),
             _ => Ok(()),
         }
+    }
+}
+
+fn known<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    match names.collect::<Vec<_>>().join(", ") {
+        names if names.is_empty() => "there is none".to_owned(),
+        names => format!("there are {names}"),
     }
 }
 

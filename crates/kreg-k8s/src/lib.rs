@@ -7,7 +7,7 @@
 //!
 //! | step | what does it |
 //! |---|---|
-//! | is the cluster fit | [`ClusterFacts::read`], [`ClusterFacts::check`], [`claim::check`] |
+//! | is the cluster fit | [`ClusterFacts::read`], [`ClusterFacts::check`], [`claim::check`], [`address::check`] |
 //! | what is there already | [`RegistryState::read`] |
 //! | may we do it | [`rights::check`]; [`rights::manifests`] as RBAC |
 //! | what would change | [`plan()`] |
@@ -41,6 +41,7 @@
 //! ```
 
 mod additions;
+pub mod address;
 pub mod apply;
 pub mod claim;
 mod cluster;

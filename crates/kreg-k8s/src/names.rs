@@ -16,6 +16,8 @@ pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 /// Annotation on objects that were there before kreg and were taken over by `--adopt`; `kreg down` leaves them.
 pub const ANNOTATION_ADOPTED: &str = "kreg.dev/adopted";
+/// Annotation on the registry's claim: the Service's address, which outlives the rest of the registry with the images.
+pub const ANNOTATION_ADDRESS: &str = "kreg.dev/cluster-ip";
 /// Annotation on the Pod template: hex SHA-256 of the certificate chain, because distribution loads it only at start.
 pub const ANNOTATION_TLS: &str = "kreg.dev/tls-checksum";
 /// Annotation on the Pod template: hex SHA-256 of `config.yml` and of what lies beside it.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     additions::{self, is_kreg},
+    address,
     cluster::{ApplyMode, CREATE_MANAGER, Cluster},
     diff::{FieldDiff, diff},
     drift::blame,
@@ -13,7 +14,10 @@ use crate::{
     inventory::Inventory,
     kind::{Kind, Scope},
     manifests::{Manifests, Stage},
-    names::{ANNOTATION_ADOPTED, ANNOTATION_TLS, LABEL_INSTANCE, LABEL_MANAGED_BY, Names, is_ours},
+    names::{
+        ANNOTATION_ADDRESS, ANNOTATION_ADOPTED, ANNOTATION_TLS, LABEL_INSTANCE, LABEL_MANAGED_BY,
+        Names, is_ours,
+    },
     object::{Object, ObjectRef},
     pull::is_copy,
 };
@@ -238,6 +242,14 @@ async fn step(
     if adopted {
         desired.value_mut()["metadata"]["annotations"][ANNOTATION_ADOPTED] = "true".into();
     }
+    // Whoever does not know the address yet does not forget it either.
+    if let Some(address) = live
+        .as_ref()
+        .and_then(|live| live.annotation(ANNOTATION_ADDRESS))
+        && desired.annotation(ANNOTATION_ADDRESS).is_none()
+    {
+        desired.value_mut()["metadata"]["annotations"][ANNOTATION_ADDRESS] = address.into();
+    }
     if let Some(node) = live.as_ref().and_then(home_of) {
         desired.value_mut()["spec"]["nodeName"] = node.into();
     }
@@ -251,7 +263,9 @@ async fn step(
             {
                 return Err(Error::Overtaken { object });
             }
-            outcome => outcome.map(|_| Compared::from(Action::Create))?,
+            outcome => outcome
+                .map(|_| Compared::from(Action::Create))
+                .map_err(|error| address::told(&reference, error))?,
         },
         Some(live) => compare_at_rest(cluster, &desired, live, options, adopted).await?,
     };

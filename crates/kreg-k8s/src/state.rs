@@ -12,7 +12,7 @@ use crate::{
     inventory::Inventory,
     kind::Kind,
     material::S3Keys,
-    names::{LABEL_COMPONENT, LABEL_INSTANCE, Names, is_ours},
+    names::{ANNOTATION_ADDRESS, LABEL_COMPONENT, LABEL_INSTANCE, Names, is_ours},
     object::{Object, ObjectRef},
     spec::{Profile, RegistrySpec},
     wait::is_rolled_out,
@@ -25,7 +25,8 @@ use crate::{
 pub struct RegistryState {
     /// The inventory, if one was written.
     pub inventory: Option<Inventory>,
-    /// The Service's address; if the Service is gone, the one it had when the inventory was written.
+    /// The Service's address; if the Service is gone, the one it had as the inventory notes it, or the claim that
+    /// [`crate::down::down`] left.
     pub cluster_ip: Option<IpAddr>,
     /// Certificate chain of the registry, PEM.
     pub tls_chain_pem: Option<String>,
@@ -133,6 +134,16 @@ impl RegistryState {
             .as_ref()
             .and_then(|live| live.text("/spec/clusterIP"))
             .and_then(|address| address.parse().ok());
+        let noted = inventory.as_ref().and_then(|known| known.cluster_ip);
+        let mut cluster_ip = live_address.or(noted);
+        if cluster_ip.is_none() {
+            // After a `down` that left the images.
+            let claim = reader.ours(Some(&names.claim)).await?;
+            let noted = claim
+                .as_ref()
+                .and_then(|claim| claim.annotation(ANNOTATION_ADDRESS));
+            cluster_ip = noted.and_then(|address| address.parse().ok());
+        }
         let secrets = [&tls, &ca, &htpasswd, &http, &pull, &s3];
         let versions = secrets
             .into_iter()
@@ -141,9 +152,7 @@ impl RegistryState {
             .collect();
         Ok(RegistryState {
             versions,
-            cluster_ip: live_address.or(inventory
-                .as_ref()
-                .and_then(|inventory| inventory.cluster_ip)),
+            cluster_ip,
             inventory,
             tls_chain_pem,
             tls_key_pem: secret(tls.as_ref(), "tls.key")?,

@@ -12,12 +12,12 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    TEST_DIRECTORY, cluster, cluster_node, down_with_data, dummy_material, quiet, spec, up,
-    write_as,
+    TEST_DIRECTORY, cluster, cluster_node, delete_namespace, down_with_data, dummy_material, quiet,
+    real_material, spec, up, write_as,
 };
 use kreg_k8s::{
-    Action, ApplyOptions, Cluster, ClusterFacts, DownOptions, Error, Kind, Manifests, Names,
-    Storage, apply, down, plan, wait,
+    Action, ApplyOptions, Cluster, ClusterFacts, DownOptions, Error, Kind, LiveCluster, Manifests,
+    Names, ObjectRef, RegistryState, Storage, address, apply, claim, down, plan, wait,
 };
 use serde_json::json;
 
@@ -48,6 +48,7 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
         .unwrap();
     assert!(!again.has_changes(), "{:?}", again.changes);
 
+    let (pinned, _) = up(&cluster, &spec).await.unwrap();
     let keep = DownOptions {
         delete_data: false,
         timeout: Duration::from_secs(60),
@@ -67,8 +68,12 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
             names.namespace.clone()
         ]
     );
-    // The next up finds the same claim, still bound.
-    let (_, changes) = up(&cluster, &spec).await.unwrap();
+    // The next up finds the same claim, still bound, and the address that the old one had.
+    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    assert!(state.inventory.is_none());
+    assert_eq!(state.cluster_ip, pinned.cluster_ip());
+    let again = spec.clone().with_cluster_ip(state.cluster_ip);
+    let (_, changes) = up(&cluster, &again).await.unwrap();
     assert!(
         changes
             .iter()
@@ -82,6 +87,234 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
         removal.files_left
     );
     assert!(cluster.get(&names.volume).await.unwrap().is_none());
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
+async fn an_address_that_another_service_took_is_told_before_and_while() {
+    let cluster = cluster().await;
+    let other = spec("holder");
+    let (holder, _) = up(&cluster, &other).await.unwrap();
+    let spec = spec("latecomer").with_cluster_ip(holder.cluster_ip());
+    let before = address::check(&cluster, &spec).await.unwrap_err();
+    let foundation = Manifests::foundation(&spec);
+    // Whoever may not see all Services learns it from the server, its namespace being there or not.
+    let mut texts = vec![before.to_string()];
+    for _ in 0..2 {
+        let outcome = apply::apply(&cluster, &foundation, ApplyOptions::default(), &quiet).await;
+        texts.push(outcome.unwrap_err().to_string());
+    }
+    down_with_data(&cluster, &spec).await;
+    address::check(&cluster, &holder).await.unwrap();
+    down_with_data(&cluster, &other).await;
+    address::check(&cluster, &spec).await.unwrap();
+    for text in &texts {
+        let service = Names::of(&spec).service.to_string();
+        assert!(
+            text.contains(&service) && text.contains("--cluster-ip"),
+            "{text}"
+        );
+    }
+    let service = Names::of(&other).service.to_string();
+    assert!(texts[0].contains(&service), "{}", texts[0]);
+
+    let facts = ClusterFacts::read(&cluster).await.unwrap();
+    let outside = spec.with_cluster_ip(Some([203, 0, 113, 9].into()));
+    let text = facts.check(&outside).unwrap_err().to_string();
+    assert!(
+        text.contains("203.0.113.9") && text.contains(&facts.service_cidrs[0]),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
+async fn a_claim_that_is_there_is_judged_by_itself_and_not_by_todays_classes() {
+    let cluster = cluster().await;
+    let facts = ClusterFacts::read(&cluster).await.unwrap();
+    let mut unmarked = facts.clone();
+    unmarked
+        .storage_classes
+        .iter_mut()
+        .for_each(|class| class.default = false);
+    let class = |name: Option<&str>| Storage::StorageClass {
+        name: name.map(str::to_owned),
+        size: "1Gi".into(),
+    };
+    let spec = spec("judged").with_storage(class(None)).unwrap();
+    let text = claim::check(&cluster, &spec, &unmarked)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("no default StorageClass"), "{text}");
+    claim::check(&cluster, &spec, &facts).await.unwrap();
+    up(&cluster, &spec).await.unwrap();
+    claim::check(&cluster, &spec, &unmarked).await.unwrap();
+
+    let existing = |name: &str| {
+        spec.clone()
+            .with_storage(Storage::ExistingClaim { name: name.into() })
+            .unwrap()
+    };
+    let theirs = async |name: &str, class: &str, volume: &str| {
+        let body = json!({"spec": {"storageClassName": class, "volumeName": volume, "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}}}});
+        let namespace = spec.namespace();
+        write_as(
+            &cluster,
+            "somebody",
+            Kind::PersistentVolumeClaim,
+            namespace,
+            name,
+            body,
+            true,
+        )
+        .await;
+        let outcome = claim::check(&cluster, &existing(name), &facts).await;
+        outcome.map_err(|error| error.to_string())
+    };
+    let default = facts.default_storage_class().unwrap().name.clone();
+    // It is bound as soon as a Pod uses it.
+    theirs("waiting", &default, "").await.unwrap();
+    let text = theirs("classless", "t-no-such-class", "")
+        .await
+        .unwrap_err();
+    assert!(
+        text.contains("classless") && text.contains("t-no-such-class"),
+        "{text}"
+    );
+    let volume = format!("t-judged-{}", std::process::id());
+    let body = json!({"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "",
+        "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": TEST_DIRECTORY}, "claimRef": {"namespace": "default",
+        "name": "gone", "uid": "11111111-1111-1111-1111-111111111111"}}});
+    write_as(
+        &cluster,
+        "somebody",
+        Kind::PersistentVolume,
+        "",
+        &volume,
+        body,
+        true,
+    )
+    .await;
+    let text = theirs("taken", "", &volume).await.unwrap_err();
+    assert!(
+        text.contains(&volume) && text.contains("kubectl patch pv"),
+        "{text}"
+    );
+    let text = claim::check(&cluster, &existing("absent"), &facts)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("there is no"), "{text}");
+
+    // One that is being deleted, as long as something holds it.
+    let body = json!({"metadata": {"finalizers": ["kreg.test/hold"]}});
+    let kind = Kind::PersistentVolumeClaim;
+    write_as(
+        &cluster,
+        "holder",
+        kind,
+        spec.namespace(),
+        "waiting",
+        body,
+        true,
+    )
+    .await;
+    let waiting = ObjectRef::new(kind, spec.namespace(), "waiting");
+    remove(&cluster, &waiting).await;
+    let text = claim::check(&cluster, &existing("waiting"), &facts)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("being deleted"), "{text}");
+    write_as(
+        &cluster,
+        "holder",
+        kind,
+        spec.namespace(),
+        "waiting",
+        json!({}),
+        true,
+    )
+    .await;
+
+    remove(
+        &cluster,
+        &ObjectRef::new(Kind::PersistentVolume, "", &volume),
+    )
+    .await;
+    down_with_data(&cluster, &spec).await;
+    delete_namespace(&cluster, spec.namespace()).await;
+}
+
+async fn remove(cluster: &LiveCluster, object: &ObjectRef) {
+    let live = cluster.get(object).await.unwrap().unwrap();
+    cluster.delete(object, live.uid().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
+async fn a_registry_on_a_claim_of_somebody_else_gets_ready_and_leaves_it() {
+    let cluster = cluster().await;
+    let facts = ClusterFacts::read(&cluster).await.unwrap();
+    let spec = spec("theirclaim");
+    let namespace = spec.namespace();
+    write_as(
+        &cluster,
+        "somebody",
+        Kind::Namespace,
+        "",
+        namespace,
+        json!({}),
+        true,
+    )
+    .await;
+    let body = json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    write_as(
+        &cluster,
+        "somebody",
+        Kind::PersistentVolumeClaim,
+        namespace,
+        "theirs",
+        body,
+        true,
+    )
+    .await;
+    let storage = Storage::ExistingClaim {
+        name: "theirs".into(),
+    };
+    let spec = spec.with_storage(storage).unwrap();
+    claim::check(&cluster, &spec, &facts).await.unwrap();
+    let foundation = Manifests::foundation(&spec);
+    let options = ApplyOptions::default();
+    apply::apply(&cluster, &foundation, options, &quiet)
+        .await
+        .unwrap();
+    let address = apply::cluster_ip(&cluster, &foundation).await.unwrap();
+    let spec = spec.with_cluster_ip(Some(address));
+    let waiting = wait::Wait::new(Duration::from_secs(120), &quiet);
+    wait::storage_ready(&cluster, &spec, &waiting)
+        .await
+        .unwrap();
+    let full = Manifests::full(&spec, &real_material(&spec, address));
+    apply::apply(&cluster, &full, options, &quiet)
+        .await
+        .unwrap();
+    wait::registry_ready(&cluster, &spec, &waiting)
+        .await
+        .unwrap();
+    let theirs = ObjectRef::new(Kind::PersistentVolumeClaim, spec.namespace(), "theirs");
+    let live = cluster.get(&theirs).await.unwrap().unwrap();
+    assert_eq!(live.text("/status/phase"), Some("Bound"));
+    claim::check(&cluster, &spec, &facts).await.unwrap();
+
+    let removal = down_with_data(&cluster, &spec).await;
+    assert!(!removal.delete.contains(&theirs), "{removal:?}");
+    let after = cluster.get(&theirs).await.unwrap().unwrap();
+    assert_eq!(after.uid(), live.uid());
+    assert!(!after.is_terminating());
+    delete_namespace(&cluster, spec.namespace()).await;
 }
 
 #[tokio::test]
@@ -115,6 +348,21 @@ async fn a_volume_that_remembers_an_older_claim_is_told_apart() {
         .to_owned();
     cluster.delete(&claim, &uid).await.unwrap();
     wait::gone(&cluster, &claim, &uid, &waiting).await.unwrap();
+    // The volume controller sees it a moment later.
+    let volume = Names::of(&spec).volume;
+    while cluster
+        .get(&volume)
+        .await
+        .unwrap()
+        .unwrap()
+        .text("/status/phase")
+        != Some("Released")
+    {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let facts = ClusterFacts::read(&cluster).await.unwrap();
+    let before = claim::check(&cluster, &spec, &facts).await;
+    let before = before.unwrap_err().to_string();
     apply::apply(&cluster, &foundation, ApplyOptions::default(), &quiet)
         .await
         .unwrap();
@@ -122,6 +370,7 @@ async fn a_volume_that_remembers_an_older_claim_is_told_apart() {
         .await
         .unwrap_err();
     let text = error.to_string();
+    assert!(before.contains("kubectl patch pv"), "{before}");
     assert!(matches!(error, Error::Stuck(_)), "{text}");
     assert!(
         text.contains(&claim.to_string()) && text.contains("kubectl patch pv"),
@@ -143,7 +392,8 @@ async fn a_claim_without_a_class_that_exists_is_told_at_once_and_before() {
     // Where the API server runs alone there is no node either; that is another finding.
     facts.nodes.iter_mut().for_each(|node| node.ready = true);
     if !facts.nodes.is_empty() {
-        let before = facts.check(&spec).unwrap_err().to_string();
+        let before = claim::check(&cluster, &spec, &facts).await;
+        let before = before.unwrap_err().to_string();
         assert!(
             before.contains("no-such-class") && before.contains("--storage"),
             "{before}"

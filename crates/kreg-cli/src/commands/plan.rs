@@ -39,10 +39,11 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         .tried("the cluster is not fit for this registry")?;
     let state = session.state().await?;
     intent.check_storage(&session, &spec, &state).await?;
-    let pinned = spec.cluster_ip().or(state.cluster_ip);
+    let spec = Intent::at_its_address(&session, spec, &state).await?;
     // Before the first `up` nobody knows the address; what depends on it is shown with 0.0.0.0.
-    let address = pinned.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let spec = spec.with_cluster_ip(pinned);
+    let address = spec
+        .cluster_ip()
+        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let decision =
         tokio::task::block_in_place(|| intent.propose(&session, &spec, address, &state))?;
     let options = ApplyOptions {

@@ -55,6 +55,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     let waiting = Waiting::read(&session, taint.cloned()).await?;
     let state = session.state().await?;
     intent.check_storage(&session, &spec, &state).await?;
+    let spec = Intent::at_its_address(&session, spec, &state).await?;
     let nodes = if args.skip_nodes {
         None
     } else {
@@ -168,8 +169,6 @@ async fn cluster(
     state: &RegistryState,
 ) -> Result<Running, Error> {
     let cluster = &session.cluster;
-    let pinned = spec.cluster_ip().or(state.cluster_ip);
-    let spec = spec.with_cluster_ip(pinned);
     let options = ApplyOptions {
         adopt: intent.adopt(),
         force: false,

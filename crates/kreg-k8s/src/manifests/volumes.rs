@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    names::{Names, labels},
+    names::{ANNOTATION_ADDRESS, Names, labels},
     object::Object,
     spec::{Profile, RegistrySpec},
     storage::Storage,
@@ -53,10 +53,14 @@ fn claim_spec(size: &str) -> Value {
 }
 
 fn claim_object(spec: &RegistrySpec, names: &Names, claim: Value) -> Object {
+    let address = spec.cluster_ip();
     Object::build(
         names.claim.clone(),
         &labels(spec.instance()),
-        Value::Null,
+        address.map_or(
+            Value::Null,
+            |address| json!({ ANNOTATION_ADDRESS: address }),
+        ),
         json!({ "spec": claim }),
     )
 }
