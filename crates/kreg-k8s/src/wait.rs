@@ -1,6 +1,9 @@
 //! Waits that end when the goal is reached, when time is up, or as soon as waiting is pointless.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -95,6 +98,9 @@ pub async fn storage_ready(
 
 /// Waits until the registry's Pod is ready under the newest state of its Deployment.
 ///
+/// A Pod that is stuck when it is first seen got stuck before: what held it may be mended by now, and it only waits out
+/// its back-off. One of a Deployment is deleted, so that another begins at once; the tutorial's bare Pod gets the time.
+///
 /// # Errors
 /// [`Error::Stuck`] with the Pod's real cause, [`Error::Timeout`], or what the server says.
 pub async fn registry_ready(
@@ -104,15 +110,31 @@ pub async fn registry_ready(
 ) -> Result<(), Error> {
     let workload = Names::of(spec).workload;
     let mut clock = Clock::new(wait, workload.clone(), "ready");
+    let mut known = BTreeSet::new();
+    let mut anew = 0;
     loop {
         let (pod, text) = match look(cluster, spec, &workload).await? {
             Look::Ready => return Ok(()),
             Look::Stuck(cause) => return Err(Error::Stuck(Box::new(cause))),
             Look::Waiting(text) => (None, text),
             Look::Pod(pod) => {
-                let text = match pod_state(&pod) {
+                let (uid, state) = (pod.uid().unwrap_or("").to_owned(), pod_state(&pod));
+                let is_stuck = matches!(state, PodState::Stuck { .. });
+                let from_before = is_stuck && anew < spec.replicas() && !known.contains(&uid);
+                if !is_stuck {
+                    known.insert(uid.clone());
+                }
+                let text = match state {
                     // Ready by itself; the Deployment is about to notice.
                     PodState::Ready => "Pod ready".to_owned(),
+                    PodState::Stuck { reason, .. } if from_before => {
+                        if workload.kind() == Kind::Deployment {
+                            anew += 1;
+                            cluster.delete(pod.reference(), &uid).await?;
+                        }
+                        clock.delayed(false);
+                        format!("{reason} from before")
+                    }
                     state @ PodState::Stuck { .. } => {
                         return Err(Error::Stuck(Box::new(
                             explain(cluster, &pod, &state).await?,

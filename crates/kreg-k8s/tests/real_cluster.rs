@@ -125,6 +125,54 @@ async fn a_registry_that_crashes_is_told_with_its_last_words() {
 
 #[tokio::test]
 #[ignore = "needs a cluster: run by cargo xtask test"]
+async fn a_pod_that_waits_out_what_is_mended_by_now_begins_anew() {
+    let cluster = cluster().await;
+    let spec = spec("mended");
+    let foundation = Manifests::foundation(&spec);
+    let options = ApplyOptions::default();
+    apply::apply(&cluster, &foundation, options, &quiet)
+        .await
+        .unwrap();
+    let address = apply::cluster_ip(&cluster, &foundation).await.unwrap();
+    let spec = spec.with_cluster_ip(Some(address));
+    let good = real_material(&spec, address);
+    // The Pod template knows the certificate, not its key: with another key it is the same Pod.
+    let bad = Material {
+        tls_key_pem: "not a key".into(),
+        ..good.clone()
+    };
+    let waiting = wait::Wait::new(Duration::from_secs(120), &quiet);
+    let full = Manifests::full(&spec, &bad);
+    apply::apply(&cluster, &full, options, &quiet)
+        .await
+        .unwrap();
+    let error = wait::registry_ready(&cluster, &spec, &waiting)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("CrashLoopBackOff"), "{error}");
+    let stuck = pod(&cluster, &spec).await;
+    // Still not mended: one more Pod is tried, and no third.
+    let error = wait::registry_ready(&cluster, &spec, &waiting)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("CrashLoopBackOff"), "{error}");
+    assert_ne!(pod(&cluster, &spec).await, stuck);
+
+    let full = Manifests::full(&spec, &good);
+    let applied = apply::apply(&cluster, &full, options, &quiet)
+        .await
+        .unwrap();
+    let workload = Names::of(&spec).workload;
+    let same = |change: &kreg_k8s::Change| change.object == workload && !change.is_change();
+    assert!(applied.changes.iter().any(same), "{:?}", applied.changes);
+    wait::registry_ready(&cluster, &spec, &waiting)
+        .await
+        .unwrap();
+    down_with_data(&cluster, &spec).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
 async fn a_pod_that_fits_on_no_node_is_told_before_time_is_up() {
     let resources = Resources {
         cpu_request: "1000".into(),
