@@ -10,9 +10,10 @@ use crate::{
     inventory::{Declared, Entry, Inventory},
     kind::Kind,
     manifests::Manifests,
-    names::Names,
+    names::{Names, is_ours},
     object::{Object, ObjectRef},
     plan::{Action, ApplyOptions, Change, Expected, Plan, Step, plan, same_data},
+    pull::{TRIES, is_copy, pause},
     wait::{Wait, gone, volume_noted},
 };
 
@@ -70,7 +71,6 @@ async fn carry_out(
     plan: Plan,
     watcher: Watcher<'_>,
 ) -> Result<Applied, Error> {
-    let known = plan.inventory.clone();
     let mut inventory = intent(manifests, &plan);
     let mut changes = Vec::new();
     let (namespaces, others): (Vec<Step>, Vec<Step>) = plan
@@ -81,12 +81,11 @@ async fn carry_out(
     for step in namespaces {
         changes.push(carry_out_step(cluster, step, &mut inventory, watcher).await?);
     }
-    let mut written = known;
-    write_inventory(cluster, manifests, &inventory, &mut written).await?;
+    write_inventory(cluster, manifests, &mut inventory).await?;
     for step in others {
         changes.push(carry_out_step(cluster, step, &mut inventory, watcher).await?);
     }
-    write_inventory(cluster, manifests, &inventory, &mut written).await?;
+    write_inventory(cluster, manifests, &mut inventory).await?;
     Ok(Applied { changes, inventory })
 }
 
@@ -112,24 +111,43 @@ fn intent(manifests: &Manifests, plan: &Plan) -> Inventory {
     inventory
 }
 
+/// Written only over what was read, since copies of the pull secret are noted there by others at any time.
 async fn write_inventory(
     cluster: &dyn Cluster,
     manifests: &Manifests,
-    inventory: &Inventory,
-    written: &mut Option<Inventory>,
+    inventory: &mut Inventory,
 ) -> Result<(), Error> {
-    if written.as_ref() == Some(inventory) {
-        return Ok(());
+    let spec = manifests.spec();
+    let mut lost = 0;
+    loop {
+        let live = cluster.get(&Names::of(spec).inventory).await?;
+        let live = live.filter(|live| is_ours(live, spec.instance()));
+        if let Some(live) = &live {
+            let known = Inventory::from_object(live)?;
+            let of_others = |entry: &Entry| is_copy(&entry.object, spec);
+            inventory.entries.retain(|entry| !of_others(entry));
+            let copies = known.entries.iter().filter(|entry| of_others(entry));
+            inventory.entries.extend(copies.cloned());
+            if known == *inventory {
+                return Ok(());
+            }
+        }
+        let mut object = inventory.to_object(spec);
+        if let Some(version) = live.as_ref().and_then(Object::version) {
+            object.value_mut()["metadata"]["resourceVersion"] = version.into();
+        }
+        // The ConfigMap is ours alone: a hand edit of it is overwritten.
+        let mode = ApplyMode {
+            dry_run: false,
+            force: true,
+        };
+        match cluster.apply(&object, mode).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(pause(lost)).await;
     }
-    let object = inventory.to_object(manifests.spec());
-    // The ConfigMap is ours alone: a hand edit of it is overwritten.
-    let mode = ApplyMode {
-        dry_run: false,
-        force: true,
-    };
-    cluster.apply(&object, mode).await?;
-    *written = Some(inventory.clone());
-    Ok(())
 }
 
 async fn carry_out_step(

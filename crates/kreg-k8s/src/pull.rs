@@ -23,7 +23,7 @@ use crate::{
 /// Value of the label `app.kubernetes.io/component` on copies.
 pub const COMPONENT: &str = "pull-secret";
 /// How often a write that lost a race is tried again.
-const TRIES: u32 = 40;
+pub(crate) const TRIES: u32 = 40;
 /// How long a new namespace may take to get its service account `default`.
 const ACCOUNT_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -110,7 +110,8 @@ pub async fn namespaces(
 
 /// Puts the pull secret into these namespaces and attaches it to these service accounts in each.
 ///
-/// Foreign Secrets of that name are looked for in every namespace before anything is written anywhere. Safe to repeat.
+/// Foreign Secrets of that name are looked for in every namespace before anything is written anywhere. A namespace that
+/// goes meanwhile is passed over. Safe to repeat.
 ///
 /// # Errors
 /// [`Error::Foreign`]; [`Error::Unfit`] if the registry has no pull secret or an account does not exist; otherwise what
@@ -152,21 +153,58 @@ pub async fn attach(
     })
     .await?;
     let mut done = Vec::new();
+    let mut gone = Vec::new();
     for copy in elsewhere {
-        let state = write_copy(cluster, spec, &source, &copy).await?;
-        done.push(Outcome {
-            object: copy,
-            state,
-        });
+        match write_copy(cluster, spec, &source, &copy).await {
+            Ok(state) => done.push(Outcome {
+                object: copy,
+                state,
+            }),
+            Err(error) => passed_over(cluster, copy, error, &mut gone).await?,
+        }
     }
     for namespace in namespaces {
         for account in accounts {
             let object = ObjectRef::new(Kind::ServiceAccount, namespace, account);
-            let state = attach_to(cluster, spec, &object).await?;
-            done.push(Outcome { object, state });
+            if gone
+                .iter()
+                .any(|copy: &ObjectRef| copy.namespace() == object.namespace())
+            {
+                continue;
+            }
+            match attach_to(cluster, spec, &object).await {
+                Ok(state) => done.push(Outcome { object, state }),
+                Err(error) => {
+                    passed_over(cluster, copy_in(spec, namespace), error, &mut gone).await?
+                }
+            }
         }
     }
+    if !gone.is_empty() {
+        remember(cluster, spec, |inventory| {
+            gone.iter().for_each(|copy| inventory.forget(copy));
+        })
+        .await?;
+    }
     Ok(done)
+}
+
+/// What fails in a namespace that is gone, or going, is no failure.
+async fn passed_over(
+    cluster: &dyn Cluster,
+    copy: ObjectRef,
+    error: Error,
+    gone: &mut Vec<ObjectRef>,
+) -> Result<(), Error> {
+    let namespace = ObjectRef::new(Kind::Namespace, "", copy.namespace().unwrap_or_default());
+    match cluster.get(&namespace).await {
+        Ok(Some(live)) if !live.is_terminating() => Err(error),
+        Ok(_) => {
+            gone.push(copy);
+            Ok(())
+        }
+        Err(_) => Err(error),
+    }
 }
 
 /// Brings every copy to what the pull secret holds now.
@@ -443,7 +481,7 @@ async fn edit_account(
 }
 
 /// Grows, and differs between writers: the clock's nanoseconds are as good as dice here.
-fn pause(lost: u32) -> Duration {
+pub(crate) fn pause(lost: u32) -> Duration {
     let dice = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |now| now.subsec_nanos());

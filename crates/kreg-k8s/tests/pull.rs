@@ -6,12 +6,12 @@
 mod common;
 
 use common::{
-    account, cluster, down_with_data, entries, remove_namespaces as remove, spec, teams, up,
-    write_as,
+    account, cluster, down_with_data, dummy_material, entries, remove_namespaces as remove, spec,
+    teams, up, write_as,
 };
 use kreg_k8s::{
-    Cluster, DownOptions, Error, Kind, LiveCluster, Names, Object, ObjectRef, RegistrySpec, down,
-    pull,
+    ApplyOptions, Cluster, DownOptions, Error, Kind, LiveCluster, Manifests, Names, Object,
+    ObjectRef, Progress, RegistrySpec, RegistryState, apply, down, pull,
 };
 use serde_json::{Value, json};
 
@@ -92,6 +92,69 @@ async fn the_pull_secret_comes_to_other_namespaces_and_goes_without_a_trace() {
         settled(&account(&cluster, &teams[0]).await),
         settled(&before)
     );
+    remove(&cluster, &teams).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster: run by cargo xtask test"]
+async fn a_copy_that_comes_while_an_apply_runs_is_noted_after_it_too() {
+    let cluster = cluster().await;
+    let spec = spec("pullwhile");
+    let teams = teams(&cluster, "pullwhile", &["a"]).await;
+    let full = Manifests::full(&spec, &dummy_material());
+    let deployment = Names::of(&spec).workload;
+    // The Deployment is made after the pull secret, and before the inventory is written for the last time.
+    let meanwhile = |event: Progress| {
+        if matches!(&event, Progress::Done(change) if change.object == deployment) {
+            tokio::task::block_in_place(|| {
+                let attached = pull::attach(&cluster, &spec, &teams, &[]);
+                tokio::runtime::Handle::current()
+                    .block_on(attached)
+                    .unwrap()
+            });
+        }
+    };
+    let applied = apply::apply(&cluster, &full, ApplyOptions::default(), &meanwhile)
+        .await
+        .unwrap();
+    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let noted = state.inventory.unwrap();
+    assert_eq!(applied.inventory, noted);
+    let name = Names::of(&spec).pull_secret;
+    let copy = ObjectRef::new(Kind::Secret, &teams[0], name.name());
+    assert!(noted.find(&copy).is_some(), "{noted:?}");
+    assert!(
+        noted
+            .entries
+            .iter()
+            .all(|entry| entry.uid.is_some() || entry.object == copy)
+    );
+    down_with_data(&cluster, &spec).await;
+    assert!(cluster.get(&copy).await.unwrap().is_none());
+    remove(&cluster, &teams).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
+async fn a_namespace_that_went_meanwhile_stops_no_other() {
+    let cluster = cluster().await;
+    let (spec, _) = up(&cluster, &spec("pullgone")).await.unwrap();
+    let teams = teams(&cluster, "pullgone", &["b"]).await;
+    let gone = format!("a-{}", teams[0]);
+    let all = [gone.clone(), teams[0].clone()];
+    let done = pull::attach(&cluster, &spec, &all, &["default".into()])
+        .await
+        .unwrap();
+    assert_eq!(done.len(), 2, "{done:?}");
+    assert!(
+        done.iter()
+            .all(|one| one.object.namespace() == Some(&teams[0]))
+    );
+    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let noted = state.inventory.unwrap();
+    let is_there = |entry: &kreg_k8s::Entry| entry.object.namespace() == Some(&gone);
+    assert!(!noted.entries.iter().any(is_there), "{noted:?}");
+    down_with_data(&cluster, &spec).await;
     remove(&cluster, &teams).await;
 }
 
