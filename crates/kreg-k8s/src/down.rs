@@ -148,7 +148,32 @@ pub async fn plan_down(
             }
         }
     }
+    if options.delete_data {
+        removal.keep.extend(retained(cluster, &names).await?);
+    }
     Ok(removal)
+}
+
+/// Volumes that were provisioned for the registry's claim, now or in an earlier life, and outlive it by their class's
+/// will.
+async fn retained(cluster: &dyn Cluster, names: &Names) -> Result<Vec<Kept>, Error> {
+    let claim = (names.claim.namespace(), Some(names.claim.name()));
+    let volumes = cluster.list(&Query::all(Kind::PersistentVolume)).await?;
+    let provisioned = volumes.iter().filter(|volume| {
+        let of = |key: &str| volume.text(&format!("/spec/claimRef/{key}"));
+        (of("namespace"), of("name")) == claim
+            && volume.reference() != &names.volume
+            && volume.text("/spec/persistentVolumeReclaimPolicy") == Some("Retain")
+    });
+    Ok(provisioned
+        .map(|volume| Kept {
+            object: volume.reference().clone(),
+            reason: format!(
+                "its reclaimPolicy is Retain, so the images on it stay; kubectl delete pv {} gives it up",
+                volume.reference().name()
+            ),
+        })
+        .collect())
 }
 
 /// Deletes what [`plan_down`] decides and waits until it is gone. Safe to repeat.

@@ -319,6 +319,60 @@ async fn a_registry_on_a_claim_of_somebody_else_gets_ready_and_leaves_it() {
 
 #[tokio::test]
 #[ignore = "needs a cluster: run by cargo xtask test"]
+async fn a_volume_that_its_class_keeps_is_told_of() {
+    let cluster = cluster().await;
+    let name = format!("t-retained-{}", std::process::id());
+    // As a provisioner leaves it; the class itself need not be there.
+    let storage = Storage::StorageClass {
+        name: Some(name.clone()),
+        size: "1Gi".into(),
+    };
+    let spec = spec("retained").with_storage(storage).unwrap();
+    let body = json!({"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"],
+        "storageClassName": name, "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": TEST_DIRECTORY}}});
+    write_as(
+        &cluster,
+        "provisioner",
+        Kind::PersistentVolume,
+        "",
+        &name,
+        body,
+        true,
+    )
+    .await;
+    let foundation = Manifests::foundation(&spec);
+    apply::apply(&cluster, &foundation, ApplyOptions::default(), &quiet)
+        .await
+        .unwrap();
+    let claim = Names::of(&spec).claim;
+    while cluster
+        .get(&claim)
+        .await
+        .unwrap()
+        .unwrap()
+        .text("/status/phase")
+        != Some("Bound")
+    {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let volume = ObjectRef::new(Kind::PersistentVolume, "", &name);
+    // Each time, as long as it is there.
+    for number in 0..2 {
+        let removal = down_with_data(&cluster, &spec).await;
+        assert_eq!(removal.delete.contains(&claim), number == 0);
+        let [kept] = removal.keep.as_slice() else {
+            panic!("{:?}", removal.keep)
+        };
+        assert_eq!(kept.object, volume);
+        assert!(kept.reason.contains("Retain"), "{}", kept.reason);
+    }
+    remove(&cluster, &volume).await;
+    let removal = down_with_data(&cluster, &spec).await;
+    assert!(removal.keep.is_empty(), "{removal:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
 async fn a_volume_that_remembers_an_older_claim_is_told_apart() {
     let cluster = cluster().await;
     let node = cluster_node(&cluster).await;
