@@ -112,16 +112,17 @@ pub async fn drift(
         adopt: false,
         force: true,
     };
-    let plan = match plan(cluster, &manifests, options).await {
-        Err(Error::Foreign { objects }) => {
-            return Ok(objects
-                .into_iter()
-                .map(|object| Drift::Foreign { object })
-                .collect());
-        }
-        other => other?,
-    };
     let mut found = Vec::new();
+    let planned = plan(cluster, &manifests, options).await;
+    let plan = match planned {
+        // The rest may have drifted as well.
+        Err(Error::Foreign { objects }) => {
+            let rest = manifests.without(&objects);
+            found.extend(objects.into_iter().map(|object| Drift::Foreign { object }));
+            plan(cluster, &rest, options).await
+        }
+        other => other,
+    }?;
     for change in plan.changes() {
         let fields = match &change.action {
             Action::Create => {

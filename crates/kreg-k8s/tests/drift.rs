@@ -15,6 +15,40 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 #[ignore = "needs a cluster: run by cargo xtask test"]
+async fn an_object_that_is_another_s_now_hides_no_other_drift() {
+    let cluster = cluster().await;
+    let (spec, _) = up(&cluster, &spec("driftforeign")).await.unwrap();
+    let names = Names::of(&spec);
+    let taken = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "helm"}}});
+    let scaled = json!({"spec": {"replicas": 2}});
+    for (object, patch) in [(&names.htpasswd, taken), (&names.workload, scaled)] {
+        let (kind, name) = (object.kind(), object.name());
+        write_as(
+            &cluster,
+            "somebody",
+            kind,
+            spec.namespace(),
+            name,
+            patch,
+            false,
+        )
+        .await;
+    }
+    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let found = drift(&cluster, &spec, &state).await.unwrap();
+    let [Drift::Foreign { object }, Drift::Field { field, .. }] = found.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(object.object, names.htpasswd);
+    assert_eq!(field.path, ".spec.replicas");
+    let removal = down_with_data(&cluster, &spec).await;
+    let kept: Vec<_> = removal.keep.iter().map(|kept| &kept.object).collect();
+    assert_eq!(kept, [&names.htpasswd, &names.namespace]);
+    common::delete_namespace(&cluster, spec.namespace()).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
 async fn an_edit_by_hand_is_told_with_field_hand_and_time_and_up_mends_it() {
     let cluster = cluster().await;
     let asked = spec("drift").with_network_policy(true);

@@ -10,6 +10,7 @@ mod volumes;
 use std::collections::BTreeMap;
 
 use crate::{
+    error::ForeignObject,
     material::Material,
     names::Names,
     object::{Object, ObjectRef},
@@ -97,6 +98,14 @@ impl Manifests {
     #[must_use]
     pub fn decided_on(mut self, state: &RegistryState) -> Self {
         self.seen = Some(state.versions.clone());
+        self
+    }
+
+    pub(crate) fn without(mut self, foreign: &[ForeignObject]) -> Self {
+        self.objects.retain(|desired| {
+            let mut foreign = foreign.iter();
+            !foreign.any(|other| &other.object == desired.reference())
+        });
         self
     }
 
