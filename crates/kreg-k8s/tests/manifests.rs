@@ -3,13 +3,15 @@
 // Helpers of tests are not recognised as tests by clippy.toml.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::net::IpAddr;
+mod common;
+
+use std::{collections::BTreeMap, net::IpAddr};
 
 use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, networking::v1 as networking};
 use kreg_k8s::taint::StartupTaint;
 use kreg_k8s::{
-    Kind, Manifests, Material, Names, Object, Profile, RegistrySpec, Resources, S3Bucket, S3Keys,
-    Stage, Storage,
+    ApplyMode, Cluster, Kind, Manifests, Material, Names, Object, Profile, RegistrySpec, Resources,
+    S3Bucket, S3Keys, Stage, Storage,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -135,16 +137,101 @@ fn storage_kinds() {
     insta::assert_yaml_snapshot!(seen);
 }
 
+/// Those of the snapshots, and the rest of what a registry may have.
+fn specs() -> [RegistrySpec; 8] {
+    let on = |storage: Storage| default_spec().with_storage(storage).unwrap();
+    let claim = Storage::ExistingClaim {
+        name: "mine".into(),
+    };
+    let class = Storage::StorageClass {
+        name: Some("fast".into()),
+        size: "20Gi".into(),
+    };
+    [
+        default_spec().with_cluster_ip(Some(IpAddr::from([10, 96, 0, 50]))),
+        RegistrySpec::new(Profile::Tutorial),
+        on(host_path()),
+        three_on_s3(),
+        on(class),
+        on(claim),
+        on(Storage::EmptyDir),
+        default_spec()
+            .with_local_hosting(true)
+            .with_network_policy(true),
+    ]
+}
+
+/// Asked only, never written; in a namespace of the test's own, or what is there would be asked about instead.
+#[tokio::test]
+#[ignore = "needs a cluster: run by cargo xtask test"]
+async fn a_real_api_server_takes_every_one_of_them() {
+    let cluster = common::cluster().await;
+    let namespace = format!("t-manifests-{}", std::process::id());
+    let empty = serde_json::json!({});
+    common::write_as(
+        &cluster,
+        "test",
+        Kind::Namespace,
+        "",
+        &namespace,
+        empty,
+        true,
+    )
+    .await;
+    let dry = ApplyMode {
+        dry_run: true,
+        force: true,
+    };
+    let mut taken = 0;
+    for spec in specs() {
+        let spec = spec.with_namespace(&namespace).unwrap();
+        for object in Manifests::full(&spec, &material()).objects() {
+            let outcome = cluster.apply(object, dry).await;
+            let live = outcome.unwrap_or_else(|error| panic!("{:?}: {error}", spec.storage()));
+            assert_eq!(live.reference(), object.reference());
+            taken += 1;
+        }
+    }
+    assert!(taken > 60, "{taken}");
+    common::delete_namespace(&cluster, &namespace).await;
+}
+
+/// KEP-1755: what Tilt, skaffold and ctlptl read.
+#[test]
+fn the_announcement_is_what_the_kep_says() {
+    let spec = default_spec().with_local_hosting(true);
+    let manifests = Manifests::full(&spec, &material());
+    let hosting = Names::of(&spec).local_hosting;
+    let objects = manifests.objects().iter();
+    let mut announced = objects.filter(|object| object.reference() == &hosting);
+    let object = announced.next().unwrap();
+    assert_eq!(
+        hosting.to_string(),
+        "ConfigMap kube-public/local-registry-hosting"
+    );
+    let text = object.text("/data/localRegistryHosting.v1").unwrap();
+    let read: BTreeMap<String, String> = serde_saphyr::from_str(text).unwrap();
+    let url: http::Uri = read["help"].parse().unwrap();
+    assert_eq!(url.scheme_str(), Some("https"));
+    let expected = [
+        ("help", read["help"].as_str()),
+        ("host", "docker-registry:5000"),
+        (
+            "hostFromClusterNetwork",
+            "docker-registry.kreg-system.svc.cluster.local:5000",
+        ),
+        ("hostFromContainerRuntime", "docker-registry:5000"),
+    ];
+    let read: Vec<_> = read
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(read, expected);
+}
+
 #[test]
 fn no_field_is_misspelt() {
-    let tutorial = RegistrySpec::new(Profile::Tutorial);
-    let specs = [
-        default_spec(),
-        default_spec().with_storage(host_path()).unwrap(),
-        three_on_s3(),
-        tutorial,
-    ];
-    for spec in specs {
+    for spec in specs() {
         let spec = spec.with_cluster_ip(Some(IpAddr::from([10, 96, 0, 50])));
         for object in Manifests::full(&spec, &material()).objects() {
             let value = object.value().clone();

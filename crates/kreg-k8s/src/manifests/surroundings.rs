@@ -32,6 +32,9 @@ fn policy(spec: &RegistrySpec) -> Value {
     policy
 }
 
+/// By the KEP the address of a page that tells how such a registry is set up and used.
+const HELP: &str = env!("CARGO_PKG_REPOSITORY");
+
 /// Source: KEP-1755, "Communicating a local registry", `LocalRegistryHostingV1`.
 pub(super) fn local_hosting(spec: &RegistrySpec, names: &Names) -> Option<Object> {
     let wanted = spec.local_hosting() && spec.profile() == Profile::Default;
@@ -46,7 +49,7 @@ pub(super) fn local_hosting(spec: &RegistrySpec, names: &Names) -> Option<Object
     // Every value is made of DNS labels and digits, so plain quotes are enough.
     let text = format!(
         "host: \"{registry}\"\nhostFromContainerRuntime: \"{registry}\"\nhostFromClusterNetwork: \"{inside}\"\n\
-         help: \"kreg: images are named {registry}/NAME:TAG; it asks for a password\"\n"
+         help: \"{HELP}\"\n"
     );
     wanted.then(|| {
         Object::build(
