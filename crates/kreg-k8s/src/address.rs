@@ -72,7 +72,7 @@ pub(crate) fn is_within(range: &str, address: IpAddr) -> Option<bool> {
         (IpAddr::V6(start), IpAddr::V6(address)) => (u128::from(start), u128::from(address), 128),
         _ => return Some(false),
     };
-    let host_bits = bits.checked_sub(length)?;
+    let host_bits = u32::checked_sub(bits, length)?;
     let network = |number: u128| number.checked_shr(host_bits).unwrap_or(0);
     Some(network(start) == network(address))
 }
