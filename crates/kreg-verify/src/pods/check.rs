@@ -6,12 +6,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{Stream, TryStreamExt, pin_mut};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams, LogParams, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use kube::runtime::watcher;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::events::{events_of, telling};
+use super::events::{events, read_log, telling};
 use super::progress::Progress;
 use super::{NodeFacts, NodePulls, NodeRoute, PullFailure, pod};
 use crate::check::{Check, Context, Outcome};
@@ -158,7 +158,7 @@ impl Attempt {
         };
         let pod = last.unwrap_or(created);
         Ok(Seen {
-            events: events(pulls, &pod, matches!(end, End::Exited(0))).await,
+            events: events(pulls, &pod, &end).await,
             image_id: image_id(&pod),
             pod: name,
             log,
@@ -314,40 +314,6 @@ fn timed_out(last: Option<&Pod>, trouble: String) -> End {
         Some(Progress::PullFailed { kind, message }) => End::PullFailed(kind, message),
         _ => End::TimedOut(trouble),
     }
-}
-
-/// The program's output; the kubelet may be a moment behind the exit.
-async fn read_log(pods: &Api<Pod>, name: &str, expected: &str) -> String {
-    let mut log = String::new();
-    for _ in 0..10 {
-        log = match pods.logs(name, &LogParams::default()).await {
-            Ok(log) if log == expected => return log,
-            Ok(log) => log,
-            Err(error) => format!("(no log: {error})"),
-        };
-        sleep(Duration::from_millis(300)).await;
-    }
-    log
-}
-
-/// The kubelet's events; they are written late, so a good pull's is waited for a little.
-async fn events(pulls: &NodePulls, pod: &Pod, pulled: bool) -> Vec<String> {
-    let mut lines = Vec::new();
-    for _ in 0..6 {
-        lines = events_of(pulls.client.clone(), &pulls.namespace, pod)
-            .await
-            .unwrap_or_else(|error| vec![format!("(no events: {error})")]);
-        let complete = if pulled {
-            lines.iter().any(|line| line.starts_with("Pulled: "))
-        } else {
-            telling(&lines).is_some()
-        };
-        if complete {
-            break;
-        }
-        sleep(Duration::from_millis(300)).await;
-    }
-    lines
 }
 
 fn judge(end: &End, log: &str, line: &str, events: &[String], limit: Duration) -> Outcome {

@@ -1,18 +1,77 @@
 //! What the kubelet reported about a Pod.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt};
+use tokio::time::{Instant, sleep};
+
+use super::NodePulls;
+use super::check::End;
+
+/// How long log and events may be behind what the Pod's status says; a busy node takes its time.
+const LAG: Duration = Duration::from_secs(15);
+/// Between two looks at them.
+const PAUSE: Duration = Duration::from_millis(300);
+/// How long events are waited for that may never come.
+const MOMENT: Duration = Duration::from_secs(2);
+
+/// The program's output; the kubelet may be a moment behind the exit.
+pub(super) async fn read_log(pods: &Api<Pod>, name: &str, expected: &str) -> String {
+    let end = Instant::now() + LAG;
+    loop {
+        let log = match pods.logs(name, &LogParams::default()).await {
+            Ok(log) if log == expected => return log,
+            Ok(log) => log,
+            Err(error) if is_forbidden(&error) => return format!("(no log: {error})"),
+            Err(error) => format!("(no log: {error})"),
+        };
+        if Instant::now() >= end {
+            return log;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// The kubelet's events; they are written late, so those that must come are waited for.
+pub(super) async fn events(pulls: &NodePulls, pod: &Pod, end: &End) -> Vec<String> {
+    let patience = match end {
+        End::Exited(0) | End::PullFailed(..) => LAG,
+        _ => MOMENT,
+    };
+    let deadline = Instant::now() + patience;
+    loop {
+        let (lines, complete) = match events_of(pulls.client.clone(), &pulls.namespace, pod).await {
+            Ok(lines) => {
+                let complete = match end {
+                    End::Exited(0) => lines.iter().any(|line| line.starts_with("Pulled: ")),
+                    _ => telling(&lines).is_some(),
+                };
+                (lines, complete)
+            }
+            Err(error) => {
+                let lines = vec![format!("(no events: {error})")];
+                (lines, is_forbidden(&error))
+            }
+        };
+        if complete || Instant::now() >= deadline {
+            return lines;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Whether asking again is of no use.
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+}
 
 /// The events about a Pod, oldest first, as `reason: message`, each once.
 ///
 /// # Errors
 /// Whatever the API server says.
-pub(super) async fn events_of(
-    client: Client,
-    namespace: &str,
-    pod: &Pod,
-) -> Result<Vec<String>, kube::Error> {
+async fn events_of(client: Client, namespace: &str, pod: &Pod) -> Result<Vec<String>, kube::Error> {
     let selector = format!(
         "involvedObject.kind=Pod,involvedObject.uid={}",
         pod.metadata.uid.as_deref().unwrap_or_default()

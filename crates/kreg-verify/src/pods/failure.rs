@@ -16,7 +16,7 @@ pub enum PullFailure {
     NotFound,
     /// No image for the node's architecture.
     NoPlatform,
-    /// No connection: refused, timed out, no route.
+    /// No connection, or one that broke: refused, timed out, no route, reset.
     Unreachable,
     /// None of these.
     Other,
@@ -24,7 +24,7 @@ pub enum PullFailure {
 
 /// What runtimes write, in the order in which it decides: the text of Go's errors and of the
 /// registry, as containerd, dockerd and CRI-O pass it on.
-const SIGNS: [(&str, PullFailure); 19] = [
+const SIGNS: [(&str, PullFailure); 26] = [
     ("x509:", PullFailure::Certificate),
     (
         "certificate signed by unknown authority",
@@ -51,6 +51,15 @@ const SIGNS: [(&str, PullFailure); 19] = [
     ("connection refused", PullFailure::Unreachable),
     ("i/o timeout", PullFailure::Unreachable),
     ("no route to host", PullFailure::Unreachable),
+    ("network is unreachable", PullFailure::Unreachable),
+    ("connection timed out", PullFailure::Unreachable),
+    ("tls handshake timeout", PullFailure::Unreachable),
+    ("connection reset by peer", PullFailure::Unreachable),
+    ("broken pipe", PullFailure::Unreachable),
+    // A request that the other side hung up on, which Go writes after the quoted URL. Without one it
+    // may as well be a layer that is cut off.
+    ("\": eof", PullFailure::Unreachable),
+    ("\": unexpected eof", PullFailure::Unreachable),
     ("manifest unknown", PullFailure::NotFound),
     ("not found", PullFailure::NotFound),
 ];
@@ -165,6 +174,39 @@ mod tests {
             (
                 "dial tcp 10.96.0.50:5000: i/o timeout",
                 PullFailure::Unreachable,
+            ),
+            (
+                "dial tcp 10.96.0.50:5000: connect: network is unreachable",
+                PullFailure::Unreachable,
+            ),
+            (
+                "dial tcp 10.96.0.50:5000: connect: connection timed out",
+                PullFailure::Unreachable,
+            ),
+            (
+                r#"failed to do request: Head "https://10.96.0.50:5000/v2/a/manifests/v1": net/http: TLS handshake timeout"#,
+                PullFailure::Unreachable,
+            ),
+            (
+                r#"Get "https://10.96.0.50:5000/v2/": read tcp 10.244.1.1:4242->10.96.0.50:5000: read: connection reset by peer"#,
+                PullFailure::Unreachable,
+            ),
+            (
+                r#"Get "https://10.96.0.50:5000/v2/": write tcp 10.244.1.1:4242->10.96.0.50:5000: write: broken pipe"#,
+                PullFailure::Unreachable,
+            ),
+            (
+                r#"failed to do request: Head "https://10.96.0.50:5000/v2/a/manifests/v1": EOF"#,
+                PullFailure::Unreachable,
+            ),
+            (
+                r#"failed to do request: Get "https://10.96.0.50:5000/v2/a/blobs/sha256:0": unexpected EOF"#,
+                PullFailure::Unreachable,
+            ),
+            // The connection held; what came over it is cut off.
+            (
+                "failed to extract layer sha256:0: unexpected EOF",
+                PullFailure::Other,
             ),
             ("unexpected EOF", PullFailure::Other),
         ] {
