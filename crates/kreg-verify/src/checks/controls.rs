@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::check::{Check, Context, Outcome};
+use crate::dial::within;
 use crate::registry::{TlsFault, Transport, client_config, roots_of_pem, served_chain};
 
 /// A client without the CA refuses the registry, and for that reason alone.
@@ -21,7 +22,7 @@ pub struct WithoutCa;
 #[derive(Clone, Copy, Debug)]
 pub struct PlainHttp;
 
-/// How long a server may take to turn plain HTTP down.
+/// How long a server may take to be connected to, and then to turn plain HTTP down.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// As much of an answer as is looked at.
@@ -133,9 +134,7 @@ impl Reaction {
 
 /// Sends `GET /v2/` without TLS or password, and returns what comes back, until it is told apart.
 async fn speak_plainly(context: &Context) -> Result<Vec<u8>, Outcome> {
-    let mut stream = context
-        .dial
-        .dial()
+    let mut stream = within(context.dial.as_ref(), PATIENCE)
         .await
         .map_err(|error| Outcome::failed_by(&error))?;
     let request = format!(

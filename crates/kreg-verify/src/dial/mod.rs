@@ -6,7 +6,9 @@ mod tunnel;
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,6 +33,18 @@ pub trait Dial: fmt::Debug + Send + Sync {
 
     /// The way in words, such as `pod kreg-system/docker-registry-0, port 5000, through the API server`.
     fn route(&self) -> String;
+}
+
+/// As [`Dial::dial`], and not without end.
+pub(crate) async fn within(dial: &dyn Dial, limit: Duration) -> Result<BoxedIo, DialError> {
+    match tokio::time::timeout(limit, dial.dial()).await {
+        Ok(dialled) => dialled,
+        Err(_) => {
+            let words = format!("no connection within {} s", limit.as_secs());
+            let source = io::Error::new(io::ErrorKind::TimedOut, words);
+            Err(DialError::new(dial.route(), source))
+        }
+    }
 }
 
 /// A connection that could not be opened.

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use kreg_auth::RegistryHost;
 use rustls::client::WebPkiServerVerifier;
@@ -17,7 +18,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 
 use super::ConnectError;
-use crate::dial::Dial;
+use crate::dial::{Dial, within};
 
 /// A CA bundle that no client could use.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,9 @@ pub enum TlsFault {
     /// The connection broke.
     #[error("the connection broke during the TLS handshake: {0}")]
     Broken(Arc<io::Error>),
+    /// The server took the connection, and no more.
+    #[error("the server did not answer the TLS handshake within {} s", .0.as_secs())]
+    Silent(Duration),
 }
 
 impl TlsFault {
@@ -132,7 +136,11 @@ pub struct ServedChain {
     pub verified: Result<(), TlsFault>,
 }
 
+/// How long a server may take to be connected to, and then to shake hands.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Shakes hands with the registry as a client of `roots` does, and reports the chain either way.
+/// A server that is silent for 30 seconds is [`TlsFault::Silent`].
 ///
 /// # Errors
 /// [`ConnectError`] only if no connection could be opened; a refused certificate is a result.
@@ -140,6 +148,15 @@ pub async fn served_chain(
     dial: &dyn Dial,
     host: &RegistryHost,
     roots: RootCertStore,
+) -> Result<ServedChain, ConnectError> {
+    served_within(dial, host, roots, PATIENCE).await
+}
+
+async fn served_within(
+    dial: &dyn Dial,
+    host: &RegistryHost,
+    roots: RootCertStore,
+    patience: Duration,
 ) -> Result<ServedChain, ConnectError> {
     let failed = |fault: TlsFault| ConnectError::tls(host, fault);
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
@@ -155,8 +172,12 @@ pub async fn served_chain(
         .dangerous() // only records, then asks the ordinary verifier
         .with_custom_certificate_verifier(Arc::clone(&recorder) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
-    let stream = dial.dial().await.map_err(ConnectError::Dial)?;
-    let verified = shake_hands(Arc::new(config), host, stream).await.map(drop);
+    let stream = within(dial, patience).await.map_err(ConnectError::Dial)?;
+    let hands = shake_hands(Arc::new(config), host, stream);
+    let verified = match tokio::time::timeout(patience, hands).await {
+        Ok(shaken) => shaken.map(drop),
+        Err(_) => Err(TlsFault::Silent(patience)),
+    };
     let certificates = recorder
         .seen
         .lock()
@@ -232,7 +253,48 @@ impl ServerCertVerifier for Recorder {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::BoxFuture;
+
     use super::*;
+    use crate::dial::{BoxedIo, DialError, TcpDial};
+
+    const SHORT: Duration = Duration::from_millis(200);
+
+    async fn served(dial: &dyn Dial) -> Result<ServedChain, ConnectError> {
+        let host = "r:5000".parse().unwrap();
+        let roots = roots_of_pem(include_str!("../../tests/data/ca.pem")).unwrap();
+        let asked = served_within(dial, &host, roots, SHORT);
+        // Longer than any machine is late, and shorter than for ever.
+        let limit = Duration::from_secs(20);
+        tokio::time::timeout(limit, asked).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_never_answers_is_not_waited_for_without_end() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let found = served(&TcpDial::new(address)).await.unwrap();
+        assert!(found.certificates.is_empty());
+        let fault = found.verified.unwrap_err();
+        assert!(matches!(fault, TlsFault::Silent(_)), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn neither_is_an_address_that_nothing_comes_back_from() {
+        #[derive(Debug)]
+        struct BlackHole;
+        impl Dial for BlackHole {
+            fn dial(&self) -> BoxFuture<'_, Result<BoxedIo, DialError>> {
+                Box::pin(std::future::pending())
+            }
+            fn route(&self) -> String {
+                "a black hole".to_owned()
+            }
+        }
+        let error = served(&BlackHole).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Dial(_)), "{error}");
+        assert!(error.to_string().contains("a black hole"), "{error}");
+    }
 
     #[test]
     fn a_bundle_is_used_whole_or_not_at_all() {
