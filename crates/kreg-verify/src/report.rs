@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Evidence, Outcome, Status};
+use crate::verification::CLEANUP;
 
 pub use junit::JunitError;
 
@@ -44,7 +45,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// No check failed, at least one passed, and nothing cut it short.
+    /// No check failed, at least one passed beside the clearing up, and nothing cut it short.
     Pass,
     /// Anything else: what was not shown is not claimed.
     Fail,
@@ -165,8 +166,12 @@ fn unique<'a>(checks: impl Iterator<Item = &'a CheckReport>) -> Vec<&'a str> {
 }
 
 fn verdict(checks: &[CheckReport], interrupted: bool) -> Verdict {
-    let any = |status| checks.iter().any(|check| check.status == status);
-    if !interrupted && any(Status::Pass) && !any(Status::Fail) {
+    let is = |check: &CheckReport, status| check.status == status;
+    let failed = checks.iter().any(|check| is(check, Status::Fail));
+    // That nothing is left of a proof proves nothing by itself.
+    let mut own = checks.iter().filter(|check| check.name != CLEANUP);
+    let passed = own.any(|check| is(check, Status::Pass));
+    if !interrupted && passed && !failed {
         Verdict::Pass
     } else {
         Verdict::Fail
@@ -247,6 +252,11 @@ mod tests {
         assert_eq!(of(&[&skip], false), Verdict::Fail);
         assert_eq!(of(&[], false), Verdict::Fail);
         assert_eq!(of(&[&pass], true), Verdict::Fail);
+        let mut cleanup = check(pass.clone(), None);
+        cleanup.name = CLEANUP.to_owned();
+        let skipped = check(skip.clone(), None);
+        assert_eq!(verdict(&[cleanup.clone()], false), Verdict::Fail);
+        assert_eq!(verdict(&[skipped, cleanup], false), Verdict::Fail);
     }
 
     #[test]

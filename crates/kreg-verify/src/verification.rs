@@ -71,7 +71,7 @@ pub const CHECKS: [(&str, &str); 23] = [
 ];
 
 /// The name of the entry about clearing up; it always runs.
-const CLEANUP: &str = "cleanup";
+pub(crate) const CLEANUP: &str = "cleanup";
 
 /// Where probe images go, unless told otherwise.
 const REPOSITORY: &str = "kreg/verify";
@@ -101,6 +101,25 @@ pub enum VerifyError {
     UnknownCheck {
         /// The name as given.
         name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A check was asked for that has nothing to be put to.
+    #[error("check `{name}` was asked for, and nothing can be put to it: {why}")]
+    NothingToCheck {
+        /// The name as given.
+        name: String,
+        /// What it lacks.
+        why: &'static str,
+    },
+    /// Nothing is left of all checks.
+    #[error("every check was left out, so nothing would be shown; skip fewer")]
+    NoCheck,
+    /// Nodes were named, and the cluster has none of them.
+    #[error("no node of this cluster is called {names}; its nodes are {known}")]
+    NoSuchNode {
+        /// The names as given.
+        names: String,
         /// The names there are.
         known: String,
     },
@@ -244,12 +263,7 @@ impl Verification {
             .format(&Rfc3339)
             .unwrap_or_default();
         let nodes = match &self.pods {
-            Some(pulls) => list_nodes(pulls.client.clone())
-                .await
-                .map_err(VerifyError::Nodes)?
-                .into_iter()
-                .filter(|node| pulls.wants(&node.name))
-                .collect(),
+            Some(pulls) => nodes_of(pulls).await?,
             None => Vec::new(),
         };
         let context = self.context(&nodes)?;
@@ -361,10 +375,64 @@ impl Verification {
         }
         let asked = |name: &str| self.only.is_empty() || wanted.iter().any(|have| have == name);
         let left_out = |name: &str| self.skip.iter().any(|have| have == name);
-        Ok(checks
+        for name in &self.only {
+            let why = match checks.iter().any(|check| check.name() == name) {
+                true if left_out(name) => "it is to be skipped, too",
+                true => continue,
+                false => lacking(name),
+            };
+            let name = name.clone();
+            return Err(VerifyError::NothingToCheck { name, why });
+        }
+        let chosen: Vec<_> = checks
             .into_iter()
             .filter(|check| asked(check.name()) && !left_out(check.name()))
-            .collect())
+            .collect();
+        match chosen.is_empty() {
+            true => Err(VerifyError::NoCheck),
+            false => Ok(chosen),
+        }
+    }
+}
+
+/// What a built-in check needs that is not there.
+fn lacking(name: &str) -> &'static str {
+    match name {
+        "user" => "no further users were given (kreg verify --users)",
+        "stored" => "no stored certificate was given",
+        NodeCa::NAME => "nothing was read on nodes (kreg verify --node-files)",
+        CLEANUP => "it clears up after others, whichever they are; ask for one of those",
+        _ => "there is no node to start a Pod on",
+    }
+}
+
+/// The nodes that are to be proven.
+pub(crate) async fn nodes_of(pulls: &NodePulls) -> Result<Vec<NodeFacts>, VerifyError> {
+    let nodes = list_nodes(pulls.client.clone())
+        .await
+        .map_err(VerifyError::Nodes)?;
+    chosen(nodes, &pulls.only)
+}
+
+/// Those of these names, or all where none is named. One may be gone since it was named; if all
+/// are, nothing would be proven.
+fn chosen(nodes: Vec<NodeFacts>, only: &[String]) -> Result<Vec<NodeFacts>, VerifyError> {
+    if only.is_empty() {
+        return Ok(nodes);
+    }
+    let (wanted, others): (Vec<_>, Vec<_>) = nodes
+        .into_iter()
+        .partition(|node| only.contains(&node.name));
+    match wanted.is_empty() {
+        false => Ok(wanted),
+        true => Err(VerifyError::NoSuchNode {
+            names: only.join(", "),
+            known: others
+                .into_iter()
+                .map(|node| node.name)
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
     }
 }
 

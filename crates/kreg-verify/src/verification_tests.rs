@@ -173,6 +173,53 @@ fn an_unknown_check_is_refused_with_those_there_are() {
 }
 
 #[test]
+fn what_selects_nothing_is_refused_with_the_reason() {
+    let refused = |verification: Verification| {
+        let selected = verification.select(checks::all());
+        selected.map(drop).unwrap_err().to_string()
+    };
+    for (name, words) in [
+        ("user", "--users"),
+        ("node-ca", "--node-files"),
+        ("stored", "stored certificate"),
+        ("node-pull", "no node"),
+        (CLEANUP, "clears up after others"),
+    ] {
+        let told = refused(verification().only([name]));
+        assert!(
+            told.contains(&format!("`{name}`")) && told.contains(words),
+            "{told}"
+        );
+    }
+    let both = refused(verification().only(["tls"]).skip(["tls"]));
+    assert!(both.contains("skipped, too"), "{both}");
+    // What would run beside it does not make up for it.
+    assert!(refused(verification().only(["tls", "user"])).contains("`user`"));
+    let all = CHECKS.map(|(name, _)| name);
+    assert!(refused(verification().skip(all)).contains("every check"));
+    let given = verification().only(["tls"]).skip(["push"]);
+    assert_eq!(given.select(checks::all()).unwrap().len(), 1);
+}
+
+#[test]
+fn nodes_none_of_which_is_there_are_refused_with_those_there_are() {
+    let nodes = || vec![node("a", "amd64", "linux"), node("b", "amd64", "linux")];
+    let names = |only: &[&str]| -> Result<Vec<String>, VerifyError> {
+        let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
+        let chosen = chosen(nodes(), &only)?;
+        Ok(chosen.into_iter().map(|node| node.name).collect())
+    };
+    assert_eq!(names(&[]).unwrap(), ["a", "b"]);
+    assert_eq!(names(&["b"]).unwrap(), ["b"]);
+    assert_eq!(names(&["b", "gone since"]).unwrap(), ["b"]);
+    let told = names(&["typo"]).unwrap_err().to_string();
+    assert!(
+        told.contains("typo") && told.ends_with("are a, b"),
+        "{told}"
+    );
+}
+
+#[test]
 fn the_list_of_checks_is_the_truth() {
     let listed: Vec<_> = CHECKS
         .iter()
@@ -245,19 +292,22 @@ async fn stopping_keeps_what_is_known_and_says_so() {
 
 #[test]
 fn an_image_is_built_for_every_architecture_there_is() {
-    let node = |arch: &str, os: &str| NodeFacts {
-        name: "n".into(),
+    let nodes = [
+        node("n", "arm64", "linux"),
+        node("n", "mips", "linux"),
+        node("n", "amd64", "windows"),
+    ];
+    assert_eq!(architectures(&nodes), [Architecture::Arm64]);
+    assert_eq!(architectures(&[]).len(), 1);
+}
+
+fn node(name: &str, arch: &str, os: &str) -> NodeFacts {
+    NodeFacts {
+        name: name.into(),
         ready: Ok(()),
         architecture: arch.parse(),
         os: os.into(),
         runtime: String::new(),
         kubelet: String::new(),
-    };
-    let nodes = [
-        node("arm64", "linux"),
-        node("mips", "linux"),
-        node("amd64", "windows"),
-    ];
-    assert_eq!(architectures(&nodes), [Architecture::Arm64]);
-    assert_eq!(architectures(&[]).len(), 1);
+    }
 }

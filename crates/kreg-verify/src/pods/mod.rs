@@ -40,7 +40,7 @@ pub struct NodePulls {
     pub instance: String,
     /// How long a node may take from the Pod's creation to its end.
     pub timeout: Duration,
-    /// Only the nodes of these names; empty means every node.
+    /// Only the nodes of these names, of which one at least must be there; empty means every node.
     pub only: Vec<String>,
 }
 
@@ -60,11 +60,6 @@ impl NodePulls {
             timeout: Duration::from_secs(120),
             only: Vec::new(),
         }
-    }
-
-    /// Whether this node is to be proved.
-    pub(crate) fn wants(&self, node: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|name| name == node)
     }
 
     pub(crate) fn api(&self) -> Api<Pod> {

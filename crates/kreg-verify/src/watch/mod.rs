@@ -31,9 +31,9 @@ pub use report::{NodeTally, Pull, PushTally, WatchReport};
 use crate::check::{Target, reference};
 use crate::dial::{Dial, PodDial};
 use crate::image::{Architecture, Digest, Nonce};
-use crate::pods::{NodeFacts, NodePulls, list_nodes, remove_pods, try_pull};
+use crate::pods::{NodeFacts, NodePulls, remove_pods, try_pull};
 use crate::registry::{RegistryClient, Transport, TrustError};
-use crate::verification::{VerifyError, architectures};
+use crate::verification::{VerifyError, architectures, nodes_of};
 use images::Images;
 
 /// The least time between two beats.
@@ -116,19 +116,15 @@ impl Watch {
     /// Watches until `stop` is done, then clears up.
     ///
     /// # Errors
-    /// [`VerifyError`] if it cannot begin: no nodes, no CA, no random bytes.
+    /// [`VerifyError`] if it cannot begin: none of the named nodes, no CA, no random bytes.
     pub async fn run_until(
         self,
         stop: impl Future<Output = ()>,
     ) -> Result<WatchReport, VerifyError> {
         let mut pulls = self.pulls.clone();
         pulls.timeout = pulls.timeout.min(PATIENCE);
-        let nodes: Vec<NodeFacts> = list_nodes(pulls.client.clone())
-            .await
-            .map_err(VerifyError::Nodes)?
-            .into_iter()
-            .filter(|node| pulls.wants(&node.name) && node.os == "linux")
-            .collect();
+        let mut nodes: Vec<NodeFacts> = nodes_of(&pulls).await?;
+        nodes.retain(|node| node.os == "linux");
         let run = Nonce::random().map_err(VerifyError::Image)?.short();
         let began = Instant::now();
         let started = OffsetDateTime::now_utc().format(&Rfc3339);
