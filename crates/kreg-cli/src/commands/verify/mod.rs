@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use kreg_verify::CHECKS;
+use kreg_verify::{CHECKS, Report};
 
 use crate::app::App;
 use crate::args::{TargetArgs, duration};
@@ -92,7 +92,11 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
         Some(file) => users::read(file)?,
         None => Vec::new(),
     };
+    for report in &args.reports {
+        report.can_be_written()?;
+    }
     let session = Session::open(app, &args.target, true).await?;
+    known(&session, &args.nodes)?;
     let state = session.existing().await?;
     let Some(bundle_pem) = &state.ca_bundle_pem else {
         return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
@@ -120,14 +124,50 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
     };
     let waiting = Waiting::read(&session, taint).await?;
     let proof = proof::prove_as(app, &session, &session.spec, &keys, wanted).await?;
-    if let Some(waiting) = &waiting {
-        waiting.lift(app, &session, proof.report()).await?;
-    }
-    for report in &args.reports {
-        let step = app.progress.step("report");
-        report.write(proof.report())?;
-        step.done(report.to_string());
-    }
+    // First the result: what goes wrong after it does not cost it.
     output::whole(app.global.output, proof.report(), |_| proof.table())?;
-    proof.judge()
+    let lifted = match &waiting {
+        Some(waiting) => waiting.lift(app, &session, proof.report()).await.map(drop),
+        None => Ok(()),
+    };
+    let written = write(app, &args.reports, proof.report());
+    let ending = proof.judge();
+    if let (Err(_), Err(error)) = (&ending, &lifted) {
+        app.progress.note(error.to_string());
+    }
+    let ending = ending?;
+    lifted.and(written).map_err(Error::told)?;
+    Ok(ending)
+}
+
+/// A name that no node has would prove nothing, and look as if it did.
+fn known(session: &Session, only: &[String]) -> Result<(), Error> {
+    let nodes = &session.facts.nodes;
+    let is_there = |name: &&String| nodes.iter().any(|node| node.name == **name);
+    match only.iter().find(|name| !is_there(name)) {
+        None => Ok(()),
+        Some(stranger) => {
+            let known: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+            Err(
+                Error::usage(format!("there is no node {stranger} in this cluster"))
+                    .help(format!("its nodes are {}", known.join(", "))),
+            )
+        }
+    }
+}
+
+/// Every one of them, whatever became of another; the first error is returned, all are told.
+fn write(app: &App, reports: &[ReportFile], found: &Report) -> Result<(), Error> {
+    let mut first = Ok(());
+    for report in reports {
+        let step = app.progress.step("report");
+        match report.write(found) {
+            Ok(()) => step.done(report.to_string()),
+            Err(error) => {
+                step.failed(error.to_string());
+                first = first.and(Err(error));
+            }
+        }
+    }
+    first
 }

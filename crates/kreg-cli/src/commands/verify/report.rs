@@ -55,6 +55,24 @@ impl fmt::Display for ReportFile {
 }
 
 impl ReportFile {
+    /// Before anything is begun: a folder that takes no file must not cost a proof.
+    pub(super) fn can_be_written(&self) -> Result<(), Error> {
+        let file = &self.file;
+        if file.is_dir() {
+            return Err(
+                Error::usage(format!("cannot write the report {self}: it is a directory"))
+                    .help("name a file in it"),
+            );
+        }
+        tempfile::tempfile_in(folder(file))
+            .map(drop)
+            .map_err(|cause| {
+                Error::usage(format!("cannot write the report {self}"))
+                    .because(&cause)
+                    .help("make its folder first, or name another")
+            })
+    }
+
     pub(super) fn write(&self, report: &Report) -> Result<(), Error> {
         let text = match self.kind {
             Kind::Junit => report
@@ -72,14 +90,10 @@ impl ReportFile {
 /// may read it, as any file that a program writes; what is in reports is no secret.
 pub(super) fn replace(file: &Path, bytes: &[u8]) -> Result<(), Error> {
     let what = || format!("cannot write {}", file.display());
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     let mut beside = tempfile::Builder::new();
     #[cfg(unix)]
     beside.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // less what umask takes
-    let mut beside = beside.tempfile_in(folder).tried(what())?;
+    let mut beside = beside.tempfile_in(folder(file)).tried(what())?;
     beside.write_all(bytes).tried(what())?;
     beside.as_file().sync_all().tried(what())?;
     beside
@@ -87,6 +101,13 @@ pub(super) fn replace(file: &Path, bytes: &[u8]) -> Result<(), Error> {
         .map(drop)
         .map_err(|error| error.error)
         .tried(what())
+}
+
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +128,23 @@ mod tests {
         ] {
             let error = bad.parse::<ReportFile>().unwrap_err();
             assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_takes_no_report_is_told_before_anything_is_begun() {
+        let place = tempfile::tempdir().unwrap();
+        let report = |name: &str| -> ReportFile {
+            let file = place.path().join(name);
+            format!("html={}", file.display()).parse().unwrap()
+        };
+        report("a.html").can_be_written().unwrap();
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+        for name in ["none/a.html", ""] {
+            let error = report(name).can_be_written().unwrap_err();
+            assert_eq!(error.ending(), crate::error::Ending::Usage);
+            let path = place.path().display().to_string();
+            assert!(error.message().contains(&path), "{error}");
         }
     }
 
