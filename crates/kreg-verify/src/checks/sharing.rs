@@ -88,38 +88,57 @@ impl Check for Pages {
 
 async fn pages(context: &Context) -> Result<Outcome, RegistryError> {
     let (client, repository) = (context.client(), &context.repository);
-    let whole = client.catalog().await?;
-    let Some(place) = whole.iter().position(|name| name == repository.as_str()) else {
+    let before = client.catalog().await?;
+    let Some((last, place)) = place_of(repository.as_str(), &before) else {
         return Ok(Outcome::fail(format!(
             "{repository} is not in the catalogue, though it was just pushed to"
         )));
     };
-    let last = place.checked_sub(1).map(|before| whole[before].as_str());
     let turned = client.catalog_pages(1, last, PAGES).await?;
-    let catalog = match judge(&turned, &whole[place..], PAGES) {
+    let after = client.catalog().await?;
+    let wanted = lasting(&before[place..], &after, repository.as_str());
+    let catalog = match judge(&turned, &wanted, PAGES) {
         Ok(words) => words,
         Err(why) => return Ok(Outcome::fail(format!("the catalogue {why}"))),
     };
-    let tags = client.tags(repository).await?;
-    let Some(place) = tags.iter().position(|name| name == context.tag.as_str()) else {
+    let before = client.tags(repository).await?;
+    let Some((last, place)) = place_of(context.tag.as_str(), &before) else {
         return Ok(Outcome::fail(format!(
             "{repository} does not list {}, though it was just pushed",
             context.tag
         )));
     };
-    let last = place.checked_sub(1).map(|before| tags[before].as_str());
     let turned = client.tag_pages(repository, 1, last, PAGES).await?;
+    let after = client.tags(repository).await?;
+    let all = lasting(&before, &after, context.tag.as_str());
     let tags = match turned.as_slice() {
         // distribution 2.8 gives every tag at once, whatever is asked for; all of them is enough.
-        [all] if tags.iter().all(|tag| all.contains(tag)) => {
+        [page] if all.iter().all(|tag| page.contains(tag)) => {
             "all tags in one page, as distribution 2 gives them".to_owned()
         }
-        turned => match judge(turned, &tags[place..], PAGES) {
-            Ok(words) => format!("tags {words}"),
-            Err(why) => return Ok(Outcome::fail(format!("the list of tags {why}"))),
-        },
+        turned => {
+            let wanted = lasting(&before[place..], &after, context.tag.as_str());
+            match judge(turned, &wanted, PAGES) {
+                Ok(words) => format!("tags {words}"),
+                Err(why) => return Ok(Outcome::fail(format!("the list of tags {why}"))),
+            }
+        }
     };
     Ok(Outcome::pass(format!("catalogue {catalog}; {tags}")))
+}
+
+/// Where `own` stands, and the name before it.
+fn place_of<'a>(own: &str, names: &'a [String]) -> Option<(Option<&'a str>, usize)> {
+    let place = names.iter().position(|name| name == own)?;
+    let last = place.checked_sub(1).map(|before| names[before].as_str());
+    Some((last, place))
+}
+
+/// What was there all the time that pages were turned. Other checks and other runs push and delete
+/// meanwhile; `own` is this check's to see.
+fn lasting(before: &[String], after: &[String], own: &str) -> Vec<String> {
+    let stays = |name: &&String| *name == own || after.contains(name);
+    before.iter().filter(stays).cloned().collect()
 }
 
 /// Whether pages of one name each are the names that come next, as far as pages were turned. Names
@@ -165,6 +184,21 @@ mod tests {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let pages: Vec<Vec<String>> = pages.iter().map(|page| own(page)).collect();
         judge(&pages, &own(wanted), 3)
+    }
+
+    #[test]
+    fn what_came_or_went_while_pages_were_turned_is_not_judged() {
+        let own = |names: &[&str]| -> Vec<String> {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        };
+        // Another run's `b` went, and its `d` came.
+        let (before, after) = (own(&["a", "b", "c"]), own(&["a", "c", "d"]));
+        assert_eq!(lasting(&before, &after, "a"), ["a", "c"]);
+        let wanted = lasting(&before, &after, "a");
+        assert!(judge(&[own(&["a"]), own(&["c"])], &wanted, 3).is_ok());
+        assert!(judge(&[own(&["a"]), own(&["d"])], &wanted, 3).is_err());
+        // Its own must be there.
+        assert_eq!(lasting(&before, &[], "b"), ["b"]);
     }
 
     #[test]
