@@ -204,7 +204,9 @@ pub(crate) enum PullEnd {
     Ran,
     /// The pull failed, if only once.
     Failed(PullFailure, String),
-    /// Neither in time.
+    /// The pull began and did not end in time.
+    Hung(String),
+    /// It did not come to a pull in time.
     TimedOut(String),
     /// It could not be started, or went before its end.
     NoPod(String),
@@ -224,7 +226,14 @@ pub(crate) async fn try_pull(
         return PullEnd::NoPod(crate::registry::with_causes(&error));
     }
     let news = watcher::watch_object(pods.clone(), name);
-    let (end, _) = follow(news, deadline, Patience::None).await;
+    let (end, last) = follow(news, deadline, Patience::None).await;
+    let hung = match (&end, &last) {
+        (End::TimedOut(_), Some(pod)) => {
+            let events = events(pulls, pod, &end).await;
+            hung(&events).map(str::to_owned)
+        }
+        _ => None,
+    };
     // Whatever it says: the end of the watch sweeps what is left.
     let _ = pods
         .delete(name, &DeleteParams::default().grace_period(0))
@@ -234,8 +243,23 @@ pub(crate) async fn try_pull(
         // It was pulled, and the registry is not to blame for the rest.
         End::Exited(code) => PullEnd::NoPod(format!("the program ended with code {code}")),
         End::PullFailed(kind, words) => PullEnd::Failed(kind, root_cause(&words).to_owned()),
-        End::TimedOut(words) => PullEnd::TimedOut(words),
+        End::TimedOut(words) => match hung {
+            Some(event) => PullEnd::Hung(format!(
+                "no end after {} s: {event}",
+                pulls.timeout.as_secs()
+            )),
+            None => PullEnd::TimedOut(words),
+        },
         End::Stuck(words) | End::Lost(words) => PullEnd::NoPod(words),
+    }
+}
+
+/// The event of a pull that began, where none tells of its end.
+fn hung(events: &[String]) -> Option<&str> {
+    let find = |reason: &str| events.iter().find(|line| line.starts_with(reason));
+    match find("Pulled: ") {
+        Some(_) => None,
+        None => find("Pulling: ").map(String::as_str),
     }
 }
 

@@ -157,6 +157,18 @@ fn a_failed_pull_gives_the_kubelets_words_and_the_way_out() {
 }
 
 #[test]
+fn a_pull_that_began_and_did_not_end_hangs() {
+    let lines =
+        |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| (*line).to_owned()).collect() };
+    let pulling = "Pulling: Pulling image \"r\"";
+    assert_eq!(hung(&lines(&[pulling])), Some(pulling));
+    // It came, and something else hangs; or it never came to a pull.
+    let pulled = "Pulled: Successfully pulled image \"r\"";
+    assert_eq!(hung(&lines(&[pulling, pulled])), None);
+    assert_eq!(hung(&lines(&["FailedMount: no volume"])), None);
+}
+
+#[test]
 fn the_root_cause_is_what_is_left_when_the_wrapping_is_off() {
     let image = "r:5000/kreg/verify@sha256:00";
     let cause = "failed to do request: Head \"https://10.0.0.1:5000/v2/\": x509: certificate signed by unknown authority";

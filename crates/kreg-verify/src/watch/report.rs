@@ -26,7 +26,7 @@ pub struct WatchReport {
     pub seconds: f64,
     /// Seconds between two beats.
     pub every: f64,
-    /// Pass if at least one pull passed and none failed.
+    /// Pass if on every node at least one pull passed, and none failed.
     pub verdict: Verdict,
     /// Each node, in order of name.
     pub nodes: Vec<NodeTally>,
@@ -95,6 +95,7 @@ impl Pull {
             PullEnd::Ran => Pull::Passed(took),
             PullEnd::Failed(kind, words) => Pull::Failed(kind.word().to_owned(), words),
             // What hangs in the pull is a failure of the pull; what never came to one is not.
+            PullEnd::Hung(words) => Pull::Failed("timeout".to_owned(), words),
             PullEnd::TimedOut(words) if PullFailure::of(&words) != PullFailure::Other => {
                 Pull::Failed(PullFailure::of(&words).word().to_owned(), words)
             }
@@ -176,8 +177,9 @@ impl WatchReport {
 
     pub(super) fn at(&mut self, elapsed: Duration) {
         self.seconds = milliseconds(elapsed.as_secs_f64());
-        let (passed, failed, _) = self.counts();
-        self.verdict = match passed > 0 && failed == 0 {
+        // A node of which nothing is known is none that works.
+        let well = |node: &NodeTally| node.passed > 0 && node.failed == 0;
+        self.verdict = match !self.nodes.is_empty() && self.nodes.iter().all(well) {
             true => Verdict::Pass,
             false => Verdict::Fail,
         };
@@ -220,14 +222,19 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_failed_pulls_make_it_fail_and_no_pull_makes_nothing_good() {
+    fn only_failed_pulls_make_it_fail_and_a_node_without_any_is_not_good() {
         let mut report = report();
         assert_eq!(report.counts(), (2, 1, 1));
         assert_eq!(report.verdict, Verdict::Fail);
-        report.nodes[1].failed = 0;
-        report.conclude(Duration::from_secs(10), Vec::new());
-        assert_eq!(report.verdict, Verdict::Pass, "undecided is no failure");
-        report.nodes[0].passed = 0;
+        let mut verdict_of = |passed: u64, failed: u64| {
+            (report.nodes[1].passed, report.nodes[1].failed) = (passed, failed);
+            report.conclude(Duration::from_secs(10), Vec::new());
+            report.verdict
+        };
+        assert_eq!(verdict_of(1, 0), Verdict::Pass, "undecided is no failure");
+        assert_eq!(verdict_of(0, 0), Verdict::Fail, "nothing passed on b");
+        assert_eq!(verdict_of(1, 1), Verdict::Fail);
+        report.nodes.clear();
         report.conclude(Duration::from_secs(10), Vec::new());
         assert_eq!(report.verdict, Verdict::Fail);
     }
@@ -262,6 +269,8 @@ pub(super) mod tests {
         );
         let hangs = PullEnd::TimedOut("dial tcp: i/o timeout".into());
         assert!(matches!(of(hangs), Pull::Failed(cause, _) if cause == "unreachable"));
+        let silent = PullEnd::Hung("Pulling: Pulling image".into());
+        assert!(matches!(of(silent), Pull::Failed(cause, _) if cause == "timeout"));
         let idle = PullEnd::TimedOut("ContainerCreating".into());
         assert!(matches!(of(idle), Pull::Undecided(..)));
         assert!(matches!(
