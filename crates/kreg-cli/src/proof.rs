@@ -1,12 +1,16 @@
 //! The proof: what is asked of kreg-verify, and how its report is shown and judged.
 
+use std::sync::{Mutex, PoisonError};
+
 use kreg_auth::{Credentials, ExposeSecret as _, PullSecret};
 use kreg_k8s::{Names, RegistrySpec, RegistryState};
 use kreg_verify::{
-    CheckReport, NodePulls, NodeTrust, Report, Status, Target, Verdict, Verification,
+    CheckReport, NodePulls, NodeTrust, Report, Status, Target, Verdict, Verification, VerifyError,
 };
+use tokio::task::AbortHandle;
 
 use crate::app::App;
+use crate::commands::verify::told_to_end;
 use crate::error::{Ending, Error, Tried as _};
 use crate::output;
 use crate::session::Session;
@@ -51,7 +55,30 @@ pub(crate) async fn prove(
         nodes: nodes.to_vec(),
         ..Wanted::default()
     };
-    prove_as(app, session, spec, keys, wanted).await
+    let proof = prove_as(app, session, spec, keys, wanted).await;
+    end_by_signals(true);
+    proof
+}
+
+/// As a shell has it for a program that a signal ended.
+const INTERRUPTED: i32 = 130;
+
+/// A signal's handler stays for good; what follows a proof is to be ended as what was before it,
+/// and the next proof by itself.
+fn end_by_signals(end: bool) {
+    static WAITING: Mutex<Option<AbortHandle>> = Mutex::new(None);
+    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(before) = waiting.take() {
+        before.abort();
+    }
+    if end {
+        let signalled = told_to_end();
+        let task = tokio::spawn(async {
+            signalled.await;
+            std::process::exit(INTERRUPTED);
+        });
+        *waiting = Some(task.abort_handle());
+    }
 }
 
 /// The registry, as kreg-verify is told of it.
@@ -94,13 +121,11 @@ pub(crate) async fn prove_as(
     if let Some(chain_pem) = wanted.stored_chain {
         proof = proof.stored_chain(chain_pem);
     }
+    end_by_signals(false);
     let report = proof
-        .run_until(async {
-            // Without a signal handler the run just goes to its end.
-            let _ = tokio::signal::ctrl_c().await;
-        })
+        .run_until(told_to_end())
         .await
-        .tried("cannot check anything at all")?;
+        .map_err(|cause| not_begun("cannot check anything at all", &cause))?;
     let (passed, failed, skipped) = report.counts();
     let mut summary = format!("{passed} of {} checks passed", passed + failed);
     if skipped > 0 {
@@ -118,6 +143,18 @@ pub(crate) async fn prove_as(
             .unwrap_or_default(),
     };
     Ok(Proof { report, complaints })
+}
+
+/// Words that select nothing are the user's to mend.
+pub(crate) fn not_begun(what: &str, cause: &VerifyError) -> Error {
+    let ending = match cause {
+        VerifyError::UnknownCheck { .. }
+        | VerifyError::NothingToCheck { .. }
+        | VerifyError::NoCheck
+        | VerifyError::NoSuchNode { .. } => Ending::Usage,
+        _ => Ending::Failed,
+    };
+    Error::new(ending, what).because(cause)
 }
 
 /// The credentials that the cluster holds, for commands that are given none.
@@ -186,6 +223,12 @@ impl Proof {
         }
         let failures = self.report.failures();
         let mut lines: Vec<_> = failures.map(|check| format!("- {check}")).collect();
+        if lines.is_empty() {
+            lines.push(match self.report.interrupted {
+                true => "- it was interrupted".to_owned(),
+                false => "- no check came to a result, so nothing is shown".to_owned(),
+            });
+        }
         if !self.complaints.is_empty() {
             lines.push("the registry's own log says:".to_owned());
             lines.extend(self.complaints.iter().map(|text| format!("- {text}")));
@@ -222,4 +265,75 @@ fn detail(check: &CheckReport) -> String {
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn proof(verdict: &str, checks: &[(&str, Option<&str>, &str, &str)]) -> Proof {
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|(name, node, status, message)| {
+                json!({ "name": name, "title": format!("claim of {name}"), "node": node, "status": status,
+                    "message": message, "seconds": 0.25, "evidence": [{ "label": "event", "text": "a\nb" }] })
+            })
+            .collect();
+        let report = json!({ "schema": "kreg/v1", "kind": "VerifyReport", "registry": "r:5000", "image": "",
+            "started": "", "seconds": 0.0, "verdict": verdict, "interrupted": false, "checks": checks });
+        Proof {
+            report: serde_json::from_value(report).unwrap(),
+            complaints: vec!["level=error".to_owned()],
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_line_a_check_and_a_failure_in_whole_below() {
+        let long = format!("x509: {}\nsecond line", "very ".repeat(40));
+        let proof = proof(
+            "fail",
+            &[
+                ("tls", None, "pass", "valid"),
+                ("node-pull", Some("w1"), "fail", &long),
+                ("delete", None, "skipped", "deletion is off"),
+            ],
+        );
+        let text = anstream::adapter::strip_str(&proof.table()).to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].contains("CHECK") && lines[0].contains("FOUND"));
+        for (line, words) in [
+            (lines[1], &["✓", "tls", "0.25 s", "valid"] as &[_]),
+            (lines[2], &["✗", "node-pull", "w1", "x509: very", "…"]),
+            (lines[3], &["-", "delete", "deletion is off"]),
+        ] {
+            let all = words.iter().all(|word| line.contains(word));
+            assert!(all, "{words:?}: {line}");
+            assert!(line.chars().count() < 130, "{line}");
+        }
+        let below = lines[4..].join("\n");
+        assert_eq!(
+            below,
+            format!("\n✗ claim of node-pull: {long}\n  event: a\n    b")
+        );
+    }
+
+    #[test]
+    fn what_showed_nothing_is_told_so_and_ends_with_4() {
+        let error = proof("fail", &[("cleanup", None, "pass", "")])
+            .judge()
+            .unwrap_err();
+        assert_eq!(error.ending(), Ending::ProofFailed);
+        assert!(error.message().contains("nothing is shown"), "{error}");
+        let good = proof("pass", &[("tls", None, "pass", "")]);
+        assert_eq!(good.judge().unwrap(), Ending::Done);
+        let failed = proof("fail", &[("tls", None, "fail", "expired")]);
+        let told = failed.judge().unwrap_err().message().to_owned();
+        assert!(
+            told.contains("expired") && told.contains("level=error"),
+            "{told}"
+        );
+        assert!(!told.contains("nothing is shown"), "{told}");
+    }
 }

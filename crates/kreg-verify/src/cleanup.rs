@@ -7,8 +7,8 @@ use crate::litter::Piece;
 use crate::pods::{RUN_LABEL, remove_pods};
 use crate::registry::with_causes;
 
-/// Clears up whatever became of the checks, and says what is left.
-pub(crate) async fn cleanup(context: &Context, pushed: bool) -> Outcome {
+/// Clears up whatever became of the checks, and says what is left. `stopped`: they were cut off.
+pub(crate) async fn cleanup(context: &Context, pushed: bool, stopped: bool) -> Outcome {
     let (mut done, mut left) = (Vec::new(), Vec::new());
     let image = async {
         match pushed {
@@ -16,7 +16,7 @@ pub(crate) async fn cleanup(context: &Context, pushed: bool) -> Outcome {
             false => Ok(None),
         }
     };
-    let (pods, image) = futures::join!(pods(context), image);
+    let (pods, image) = futures::join!(pods(context, stopped), image);
     let litter = litter(context).await;
     for result in [pods, image, litter] {
         match result {
@@ -43,12 +43,12 @@ pub(crate) async fn cleanup(context: &Context, pushed: bool) -> Outcome {
 /// What was removed, or what was not and why.
 type Cleared = Result<Option<String>, String>;
 
-async fn pods(context: &Context) -> Cleared {
+async fn pods(context: &Context, stopped: bool) -> Cleared {
     let Some(pulls) = &context.pods else {
         return Ok(None);
     };
     let (run, namespace) = (context.image.nonce().short(), &pulls.namespace);
-    match remove_pods(pulls, &run).await {
+    match remove_pods(pulls, &run, stopped).await {
         Ok((0, _)) => Ok(None),
         Ok((count, stuck)) if stuck.is_empty() => Ok(Some(format!("{count} pods removed"))),
         Ok((_, stuck)) => Err(format!(

@@ -300,7 +300,7 @@ impl Verification {
             .iter()
             .any(|check| check.name == "push" && touched(check, stopped));
         let clearing = Instant::now();
-        let outcome = cleanup(&context, pushed).await;
+        let outcome = cleanup(&context, pushed, stopped).await;
         let (name, title) = (CLEANUP, "nothing of the proof is left behind".to_owned());
         let cleaned =
             CheckReport::new(name, title, None, outcome, clearing.elapsed().as_secs_f64());

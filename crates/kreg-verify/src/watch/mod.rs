@@ -168,7 +168,7 @@ impl Watch {
             () = pulling.for_each(|()| async {}), if !nodes.is_empty() => {}
             () = stop => {}
         }
-        let left = match remove_pods(&pulls, &run).await {
+        let left = match remove_pods(&pulls, &run, true).await {
             Ok((_, stuck)) => stuck,
             Err(error) => vec![crate::registry::with_causes(&error)],
         };

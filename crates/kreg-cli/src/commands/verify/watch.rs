@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, OptionFuture};
 use indicatif::{ProgressBar, ProgressStyle};
 use kreg_k8s::RegistryState;
 use kreg_verify::Verdict;
-use kreg_verify::watch::{Event, NodeTally, Pull, SHORTEST, Watch, WatchReport};
+use kreg_verify::watch::{Event, NodeTally, Pull, Watch, WatchReport};
 use time::OffsetDateTime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::WatchArgs;
 use super::report::replace;
 use crate::app::App;
-use crate::error::{Ending, Error, Tried as _};
+use crate::error::{Ending, Error};
 use crate::output;
 use crate::proof::{self, Keys};
-use crate::session::Session;
+use crate::session::{Session, count};
 
 /// Between two lines that say how it stands, where there is no terminal.
 const LINES: Duration = Duration::from_secs(10);
@@ -31,13 +32,6 @@ pub(super) async fn run(
     nodes: &[String],
     args: &WatchArgs,
 ) -> Result<Ending, Error> {
-    if args.every < SHORTEST {
-        return Err(Error::usage(format!(
-            "--every {:?} is more than a registry and its nodes can be asked for",
-            args.every
-        ))
-        .help("say 500ms or more; 2s suits most clusters"));
-    }
     if let Some(file) = &args.metrics {
         replace(file, b"")?; // a folder that is not there ends it now, not at the end
     }
@@ -52,7 +46,7 @@ pub(super) async fn run(
         .observe(move |event, report| teller.hear(event, report))
         .run_until(ended(args.length))
         .await
-        .tried("cannot watch anything at all")?;
+        .map_err(|cause| proof::not_begun("cannot watch anything at all", &cause))?;
     voice.end(&report)?;
     output::whole(app.global.output, &report, table)?;
     judge(&report)
@@ -80,26 +74,50 @@ async fn ended(length: Option<Duration>) {
     }
 }
 
-/// Without a signal handler it goes on until it is killed; its Pods then end by themselves.
-pub(crate) async fn told_to_end() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    {
+/// Whatever asks a program to end, from this call on. Without a signal handler it goes on until it
+/// is killed; its Pods then end by themselves.
+pub(crate) fn told_to_end() -> impl Future<Output = ()> {
+    let interrupted = signalled(SignalKind::interrupt());
+    let terminated = signalled(SignalKind::terminate());
+    let hung_up =
+        OptionFuture::from((!is_hangup_ignored()).then(|| signalled(SignalKind::hangup())));
+    async {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+            () = interrupted => {}
+            () = terminated => {}
+            Some(()) = hung_up => {}
         }
-        return;
     }
-    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn signalled(kind: SignalKind) -> impl Future<Output = ()> {
+    let listening = signal(kind);
+    async {
+        match listening {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// As nohup(1) has it: a terminal that closes is not to end it. Where that cannot be seen, it does.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 != 0) // the lowest bit is signal 1
 }
 
 fn judge(report: &WatchReport) -> Result<Ending, Error> {
     let (passed, failed, _) = report.counts();
+    let silent = report.nodes.iter().filter(|node| node.passed == 0).count();
     let message = match (report.verdict, passed, failed) {
         (Verdict::Pass, ..) => return Ok(Ending::Done),
         (_, 0, 0) => "not a single pull came to its end, so nothing is shown".to_owned(),
+        (_, _, 0) => format!(
+            "on {silent} of {} not a single pull passed, so nothing is shown of them",
+            count(report.nodes.len(), "node")
+        ),
         (_, passed, failed) => format!("{failed} of {} pulls failed", passed + failed),
     };
     let lines: Vec<_> = report
@@ -307,4 +325,25 @@ fn standing(report: &WatchReport) -> String {
 fn clock() -> String {
     let now = OffsetDateTime::now_utc().time();
     format!("{:02}:{:02}:{:02}Z", now.hour(), now.minute(), now.second())
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn ctrl_c_a_service_manager_and_a_closed_terminal_end_it() {
+        for one in [Signal::INT, Signal::TERM, Signal::HUP] {
+            if one == Signal::HUP && is_hangup_ignored() {
+                continue; // by nohup, and so it is to stay
+            }
+            let end = told_to_end();
+            // Before anybody waits for it, as it may come at any time.
+            kill_process(getpid(), one).unwrap();
+            let ended = tokio::time::timeout(Duration::from_secs(30), end).await;
+            assert!(ended.is_ok(), "{one:?}");
+        }
+    }
 }
