@@ -20,7 +20,7 @@ impl HostsToml {
     pub(super) fn read(text: &str) -> HostsToml {
         let table: Table = match text.parse() {
             Ok(table) => table,
-            Err(error) => return HostsToml::Broken(first_lines(&error)),
+            Err(error) => return HostsToml::Broken(told(text, &error)),
         };
         let mut ca = files(table.get("ca"));
         let hosts = match table.get("host") {
@@ -40,9 +40,17 @@ impl HostsToml {
     }
 }
 
-fn first_lines(error: &toml::de::Error) -> String {
-    let text = error.to_string();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Where and why, without the line itself, which may be a password's.
+fn told(text: &str, error: &toml::de::Error) -> String {
+    let why = error
+        .message()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {why}", before.matches('\n').count() + 1),
+        None => why,
+    }
 }
 
 /// A text, or a list of texts.
@@ -79,5 +87,13 @@ mod tests {
                 "{broken}"
             );
         }
+        let text = "server = \"https://r:5000\"\n[header]\nAuthorization = \"Basic geheim\n";
+        let HostsToml::Broken(why) = HostsToml::read(text) else {
+            panic!("{text} is read");
+        };
+        assert!(
+            why.starts_with("line 3: ") && !why.contains("geheim"),
+            "{why}"
+        );
     }
 }

@@ -22,6 +22,7 @@
 
 mod diagnosis;
 mod hosts_toml;
+mod masked;
 mod node_seen;
 mod observations;
 mod policy;

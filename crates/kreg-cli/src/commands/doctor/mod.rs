@@ -51,7 +51,7 @@ struct Outcome {
 
 pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
     if let Some(Part::Client) = args.part {
-        return client::run(app);
+        return client::run(app).await;
     }
     let session = Session::open(app, &args.target, true).await?;
     let mut look = Look::new(&session);
@@ -68,7 +68,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
         let missing = rights::lacking(&session.cluster, needed).await?;
         look.unseen.extend(told_together(&missing));
     }
-    tracing::debug!(seen = %serde_json::to_string(&seen).unwrap_or_default(), "observed");
+    tracing::debug!(seen = %noted(&seen), "observed");
     let outcome = Outcome {
         registry: session.spec.registry_name(),
         namespace: session.spec.namespace().to_owned(),
@@ -85,6 +85,21 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
         ))
         .told()),
     }
+}
+
+/// For the log, where files' contents have no place: others' may hold passwords.
+fn noted(seen: &Observations) -> String {
+    let mut seen = seen.clone();
+    let files = seen.nodes.iter_mut().flat_map(|node| &mut node.files);
+    for file in files {
+        let told = match &file.now {
+            Some(now) if *now == file.wanted => "as wanted".to_owned(),
+            Some(now) => format!("{} other bytes", now.len()),
+            None => "not there".to_owned(),
+        };
+        (file.wanted, file.now) = (String::new(), Some(told));
+    }
+    serde_json::to_string(&seen).unwrap_or_default()
 }
 
 /// Every missing right, if that may be why a doctor could not even begin.
@@ -216,4 +231,33 @@ fn text(outcome: &Outcome) -> String {
         parts.push(format!("not looked at:{}", lines.collect::<String>()));
     }
     output::coloured(&parts.join("\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use kreg_verify::doctor::{NodeFile, NodeSeen};
+
+    use super::*;
+
+    #[test]
+    fn the_log_has_no_file_in_it() {
+        let file = NodeFile {
+            path: "/etc/hosts.toml".to_owned(),
+            wanted: "wanted".to_owned(),
+            now: Some("Authorization = \"Basic geheim\"".to_owned()),
+        };
+        let seen = Observations {
+            nodes: vec![NodeSeen {
+                files: vec![file],
+                ..NodeSeen::default()
+            }],
+            ..Observations::default()
+        };
+        let noted = noted(&seen);
+        assert!(!noted.contains("geheim"), "{noted}");
+        assert!(
+            noted.contains("/etc/hosts.toml") && noted.contains("30 other bytes"),
+            "{noted}"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use kreg_pki::Certificate;
 
 use crate::doctor::hosts_toml::HostsToml;
-use crate::doctor::{Diagnosis, NodeFile, NodeSeen, Observations, Signature};
+use crate::doctor::{Diagnosis, NodeFile, NodeSeen, Observations, Signature, masked};
 
 /// The files themselves: one diagnosis a node, for what stands first in the way.
 pub(super) fn trust(seen: &Observations) -> Vec<Diagnosis> {
@@ -117,13 +117,16 @@ fn of_hosts_toml(node: &NodeSeen, file: &NodeFile, text: &str) -> Diagnosis {
     }
     let leads = format!(
         "it leads to {}; the registry is at {}",
-        endpoints.join(", "),
+        masked::url(&endpoints.join(", ")),
         wanted.join(", ")
     );
     if let Some(plain) = endpoints.iter().find(|url| url.starts_with("http://")) {
         return is(
             Signature::PlainHttpEndpoint,
-            format!("{path} on {name} leads to {plain}, and the registry speaks HTTPS only"),
+            format!(
+                "{path} on {name} leads to {}, and the registry speaks HTTPS only",
+                masked::url(plain)
+            ),
         )
         .seen(leads);
     }
@@ -207,21 +210,22 @@ fn of_content(seen: &Observations, node: &NodeSeen, file: &NodeFile) -> Diagnosi
     .seen(format!("it should hold {}", told(&wanted)))
 }
 
-/// The first lines that were added and taken out.
+/// The first lines that were added and taken out. Those of others may hold what is secret.
 fn changes(file: &NodeFile) -> Vec<String> {
     const FEW: usize = 3;
     let now = file.now.as_deref().unwrap_or_default();
-    let only = |one: &str, other: &str, sign: char| {
+    let only = |one: &str, other: &str, show: fn(&str) -> String| {
         let lines = one
             .lines()
             .filter(|line| !line.is_empty() && !other.lines().any(|known| known == *line));
-        lines
-            .take(FEW)
-            .map(|line| format!("{sign} {line}"))
-            .collect::<Vec<_>>()
+        lines.take(FEW).map(show).collect::<Vec<_>>()
     };
-    let mut lines = only(now, &file.wanted, '+');
-    lines.extend(only(&file.wanted, now, '-'));
+    let added: fn(&str) -> String = match file.path == "/etc/hosts" {
+        true => |line| format!("+ {line}"),
+        false => |line| format!("+ {}", masked::line(line)),
+    };
+    let mut lines = only(now, &file.wanted, added);
+    lines.extend(only(&file.wanted, now, |line| format!("- {line}")));
     if lines.is_empty() {
         lines.push(format!(
             "{} has the same lines, in another order or number",
