@@ -18,6 +18,8 @@ pub struct NodeSeen {
     pub arch: String,
     /// Whether it could be looked at.
     pub contact: Contact,
+    /// Where agents are to keep the nodes: why none keeps this one, such as `there is no Pod`.
+    pub agent: Option<String>,
     /// What keeps kreg from writing on it.
     pub refusals: Vec<NodeRefusal>,
     /// The files that it should hold.

@@ -133,6 +133,8 @@ signatures! {
     DirectoryShadowed = "directory-shadowed";
     /// Something else on the node keeps kreg from writing there.
     NodeRefused = "node-refused";
+    /// Agents are to keep the nodes, and on this one none does.
+    AgentMissing = "agent-missing";
     /// A node that was never told of the registry.
     TrustMissing = "trust-missing";
     /// What kreg wrote on a node is gone.
@@ -299,20 +301,29 @@ impl Signature {
                 &[UploadRefused, SecretWrongType, SecretWrongHost, PullFailed]
             }
             HtpasswdNotRead => &[UploadRefused, SecretStale, PullFailed],
-            NodeNotReady => &[NodeUnreachable, RouteBlocked, PullFailed],
+            NodeNotReady => &[NodeUnreachable, AgentMissing, RouteBlocked, PullFailed],
             RuntimeConfigBroken => &[
                 ConfigPathUnset,
+                AgentMissing,
                 ConfigNotLoaded,
                 TrustMissing,
                 TrustErased,
                 PullNotTrusted,
                 PullFailed,
             ],
-            ConfigPathUnset => &[ConfigNotLoaded, TrustMissing, PullNotTrusted, PullFailed],
-            ClockSkew | ProxySwallows | DirectoryShadowed | TrustMissing | TrustErased
-            | HostsTomlBroken | HostsTomlNoHost | StaleAddress | PlainHttpEndpoint
-            | CaFileMissing | NodeWrongCa | TrustEdited | StaleHosts | ConfigNotLoaded
-            | NodeRefused => &[PullNotTrusted, PullFailed],
+            ConfigPathUnset => &[
+                AgentMissing,
+                ConfigNotLoaded,
+                TrustMissing,
+                PullNotTrusted,
+                PullFailed,
+            ],
+            // An agent that is refused says so by not being ready.
+            DirectoryShadowed | NodeRefused => &[AgentMissing, PullNotTrusted, PullFailed],
+            AgentMissing => &[TrustMissing, PullNotTrusted, PullFailed],
+            ClockSkew | ProxySwallows | TrustMissing | TrustErased | HostsTomlBroken
+            | HostsTomlNoHost | StaleAddress | PlainHttpEndpoint | CaFileMissing | NodeWrongCa
+            | TrustEdited | StaleHosts | ConfigNotLoaded => &[PullNotTrusted, PullFailed],
             ImageWithoutPort | SecretNotInNamespace | SecretWrongType | SecretWrongHost
             | SecretStale | AccountWithoutSecret | ImageNotFound | WrongArchitecture
             | PullNotTrusted => &[PullFailed],

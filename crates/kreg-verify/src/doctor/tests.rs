@@ -36,6 +36,9 @@ fn each_break_gives_its_own_cause_first_and_alone() {
         assert!(!found[0].fix.is_empty(), "{wanted} has no fix");
         assert!(!found[0].evidence.is_empty(), "{wanted} has no evidence");
         assert!(!found[0].cause.contains('\n'), "{wanted}: one line");
+        // A command line is everybody's to read.
+        let leaks = |step: &String| step.to_lowercase().contains("password=");
+        assert!(!found[0].fix.iter().any(leaks), "{:?}", found[0].fix);
     }
 }
 
@@ -87,6 +90,18 @@ fn what_happens_on_one_node_explains_nothing_on_another() {
 }
 
 #[test]
+fn an_agent_that_is_refused_is_not_the_cause() {
+    let seen = changed(|seen| {
+        healthy::refusal(seen, "shadowed");
+        seen.nodes[1].agent = Some("its Pod is not ready".to_owned());
+    });
+    let found = examine(&seen);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].id, Signature::DirectoryShadowed);
+    assert_eq!(found[0].consequences[0].id, Signature::AgentMissing);
+}
+
+#[test]
 fn a_full_disk_is_first_made_room_on_where_that_can_be_done() {
     let full = SHOWN.iter().find(|(id, _)| *id == Signature::DiskFull);
     let (_, edit) = full.unwrap();
@@ -129,6 +144,26 @@ fn why_no_pod_can_be_made_and_that_its_node_is_lost_are_told() {
         "{found:#?}"
     );
     assert_eq!(found[1].id, Signature::NodeNotReady);
+}
+
+#[test]
+fn what_others_wrote_into_files_is_told_without_its_passwords() {
+    let secret = "[host.\"https://10.96.0.50:5000\".header]\nAuthorization = \"Basic geheim\"\n";
+    for text in [
+        format!("{}{secret}", healthy::TOML),
+        secret.to_owned(),
+        format!("{secret} = broken"),
+        healthy::TOML.replace("//10", "//ann:geheim@10"),
+        healthy::TOML.replace("https://10", "http://ann:geheim@10"),
+    ] {
+        let mut seen = healthy();
+        healthy::toml(&mut seen, &text);
+        let found = examine(&seen);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        let json = serde_json::to_string(&found).unwrap();
+        assert!(!json.contains("geheim"), "{json}");
+        assert!(!found[0].to_string().contains("geheim"), "{}", found[0]);
+    }
 }
 
 #[test]

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use kreg_k8s::RegistryState;
+use kreg_k8s::Cluster as _;
+use kreg_k8s::{Kind, Object, Query, RegistryState};
 use kreg_nodes::containerd::ContainerdConfig;
+use kreg_nodes::daemonset::{NAMESPACE, NodeAgent};
 use kreg_nodes::hosts_file::{HOSTS, other_addresses};
 use kreg_nodes::{NodeFacts, NodePlan, Reach, Receipt, Trust, Vitals};
 use kreg_verify::doctor::{Contact, NodeFile, NodeRefusal, NodeSeen, Observations, Route};
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::Look;
+use super::{Look, titled};
+use crate::config::Backend;
 use crate::error::Error;
 use crate::fleet::{self, Nodes};
 use crate::output;
@@ -64,14 +67,81 @@ pub(super) async fn nodes(
             Err(receipt) => one.contact = failed(*receipt),
         }
     }
+    if session.settings.nodes.backend == Backend::DaemonSet {
+        agents(look, &trust, seen).await?;
+    }
     for (node, answer) in vitals {
-        if let Some(one) = seen.nodes.iter_mut().find(|one| one.name == node.name)
-            && let Ok(vitals) = answer
-        {
-            moment(one, vitals, span, server);
+        let Some(one) = seen.nodes.iter_mut().find(|one| one.name == node.name) else {
+            continue;
+        };
+        match answer {
+            Ok(vitals) => {
+                let untold = untold(&vitals);
+                look.unseen.extend(
+                    untold.map(|what| format!("{what} on node {}: nothing there tells", one.name)),
+                );
+                moment(one, vitals, span, server);
+            }
+            // A node that cannot be entered is a finding by itself.
+            Err(_) if matches!(one.contact, Contact::Failed { .. }) => {}
+            Err(receipt) => look.unseen.push(format!(
+                "clock, proxy and route of node {}: {receipt}",
+                one.name
+            )),
         }
     }
+    let left_out = seen
+        .nodes
+        .iter()
+        .filter(|one| matches!(one.contact, Contact::NotTried));
+    look.unseen.extend(left_out.map(|one| {
+        format!(
+            "node {}: nodes.skip of the configuration leaves it out",
+            one.name
+        )
+    }));
     Ok(())
+}
+
+/// What a node that answered could not say.
+fn untold(vitals: &Vitals) -> impl Iterator<Item = &'static str> + use<> {
+    let clock = vitals.now.is_none().then_some("the clock");
+    let route = vitals.route.is_none().then_some("the way to the registry");
+    clock.into_iter().chain(route)
+}
+
+/// Where nodes are kept by agents: on which none does, and why.
+async fn agents(look: &mut Look<'_>, trust: &Trust, seen: &mut Observations) -> Result<(), Error> {
+    let query = Query::all(Kind::Pod)
+        .within(NAMESPACE)
+        .labelled(NodeAgent::selector(trust.instance()));
+    let answer = look.cluster.list(&query).await;
+    let Some(pods) = look.allowed(answer)? else {
+        return Ok(());
+    };
+    for one in &mut seen.nodes {
+        if matches!(one.contact, Contact::NotTried) {
+            continue; // left out, and has none
+        }
+        let here = |pod: &&Object| {
+            !pod.is_terminating() && pod.text("/spec/nodeName") == Some(one.name.as_str())
+        };
+        one.agent = match pods.iter().find(here) {
+            None => Some("there is no Pod of it on the node".to_owned()),
+            Some(pod) if is_ready(pod) => None,
+            Some(pod) => {
+                let words = look.events(pod).await?.pop();
+                let words = words.unwrap_or_else(|| "nothing tells why".to_owned());
+                Some(format!("{} is not ready: {words}", titled(pod.reference())))
+            }
+        };
+    }
+    Ok(())
+}
+
+fn is_ready(pod: &Object) -> bool {
+    let mut conditions = pod.items("/status/conditions").iter();
+    conditions.any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
 fn failed(receipt: Receipt) -> Contact {

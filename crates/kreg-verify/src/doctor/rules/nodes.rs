@@ -1,6 +1,6 @@
 //! How nodes are set up, and whether they can be looked at.
 
-use crate::doctor::{Contact, Diagnosis, Observations, Signature, swallows};
+use crate::doctor::{Contact, Diagnosis, NodeSeen, Observations, Signature, swallows};
 
 /// How far a clock may be off, in seconds: certificates are backdated by minutes, and asking takes
 /// a moment.
@@ -24,7 +24,9 @@ pub(super) fn contact(seen: &Observations) -> Vec<Diagnosis> {
                 )),
             );
         }
-        if let Contact::Failed { reason, remedy } = &node.contact {
+        if let Some(why) = &node.agent {
+            found.push(agentless(seen, node, why));
+        } else if let Contact::Failed { reason, remedy } = &node.contact {
             found.push(
                 Diagnosis::new(
                     Signature::NodeUnreachable,
@@ -37,6 +39,32 @@ pub(super) fn contact(seen: &Observations) -> Vec<Diagnosis> {
         }
     }
     found
+}
+
+/// Without an agent nobody keeps the node's files, and nobody can look at them.
+fn agentless(seen: &Observations, node: &NodeSeen, why: &str) -> Diagnosis {
+    let one = Diagnosis::new(
+        Signature::AgentMissing,
+        format!(
+            "no agent keeps node {}: it does not get the registry's trust, or loses it unnoticed",
+            node.name
+        ),
+    )
+    .seen(why)
+    .on(&node.name);
+    let one = match &node.contact {
+        Contact::Failed { reason, .. } => one.seen(reason),
+        _ => one,
+    };
+    one.fix(format!(
+        "what keeps its Pod away: kubectl -n kreg-nodes describe daemonset,pods -l kreg.dev/node-agent={}",
+        seen.registry.instance
+    ))
+    .fix(format!(
+        "what keeps Pods off the node: kubectl describe node {}",
+        node.name
+    ))
+    .fix(seen.registry.kreg("nodes trust"))
 }
 
 pub(super) fn clock(seen: &Observations) -> Vec<Diagnosis> {

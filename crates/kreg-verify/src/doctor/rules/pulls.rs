@@ -165,14 +165,17 @@ fn refused(
     if !one.matches {
         return is(
             Signature::SecretWrongHost,
-            format!("pull secret {namespace}/{name} is not for {}: the kubelet does not use it", registry.host),
+            format!(
+                "pull secret {namespace}/{name} is not for {}: the kubelet does not use it",
+                registry.host
+            ),
         )
         .seen(format!("its entries are for {}", listed(&one.hosts)))
+        .fix(apply)
         .fix(format!(
-            "kubectl -n {namespace} create secret docker-registry {name} --docker-server={} --docker-username=USER --docker-password=PASSWORD --dry-run=client -o yaml | kubectl apply -f -",
-            registry.host
+            "kreg's is called {}: name that one in the Pod, or none",
+            registry.pull_secret
         ))
-        .fix(format!("or: {apply}"))
         .fix(again);
     }
     let user = one.user.clone().unwrap_or_default();

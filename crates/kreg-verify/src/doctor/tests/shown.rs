@@ -235,6 +235,18 @@ pub(super) const SHOWN: &[(Signature, Edit)] = &[
         refusal(seen, "shadowed")
     }),
     (Signature::NodeRefused, |seen| refusal(seen, "read-only")),
+    (Signature::AgentMissing, |seen| {
+        seen.nodes[1].agent = Some("there is no Pod of it".to_owned());
+        seen.nodes[1].contact = Contact::Failed {
+            reason: "no node agent runs on it (there is none)".to_owned(),
+            remedy: "see".to_owned(),
+        };
+        seen.nodes[1].files.clear();
+        seen.pulls = vec![PullSeen {
+            node: Some("w2".to_owned()),
+            ..pull("x509: certificate signed by unknown authority")
+        }];
+    }),
     (Signature::TrustMissing, |seen| {
         seen.nodes[1]
             .files
