@@ -35,11 +35,18 @@ pub(super) fn of(facts: &Facts) -> Vec<Finding> {
     if let Some(docker) = &facts.docker {
         findings.extend(daemon(facts, docker));
     }
+    if let Some(answer) = &facts.nerdctl {
+        findings.push(containerd(facts, answer));
+    }
     if facts.programs.contains(&"podman") {
         findings.push(rootless(facts));
     }
-    // Docker may be out of order where another client works.
-    if facts.programs.iter().any(|name| DAEMONLESS.contains(name)) {
+    // One may be out of order where another works.
+    let docker = facts.docker.as_ref();
+    let works = docker.is_some_and(|docker| docker.daemon == Daemon::Answers)
+        || facts.nerdctl == Some(Ok(()))
+        || facts.programs.iter().any(|name| DAEMONLESS.contains(name));
+    if works {
         for finding in &mut findings {
             if finding.verdict == Verdict::Bad {
                 finding.verdict = Verdict::Note;
@@ -118,6 +125,31 @@ fn daemon(facts: &Facts, docker: &Docker) -> Vec<Finding> {
             format!("Docker at {at} cannot be used: {why}"),
             vec!["docker version".to_owned()],
         )],
+    }
+}
+
+/// What nerdctl needs: a containerd that this user may speak to.
+fn containerd(facts: &Facts, answer: &Result<(), String>) -> Finding {
+    match answer {
+        Ok(()) => good("daemon", "containerd answers nerdctl"),
+        Err(why) => {
+            let words = why.split_whitespace().collect::<Vec<_>>().join(" ");
+            let start: &[&str] = match facts.init {
+                Init::Systemd => &["systemctl enable --now containerd"],
+                Init::OpenRc => &["rc-service containerd start"],
+                _ => &["sh -c 'containerd >/var/log/containerd.log 2>&1 &'"],
+            };
+            let fix = match facts.is_root {
+                true => as_root(facts, start),
+                // A user has one of their own; root's is root's.
+                false => vec!["containerd-rootless-setuptool.sh install".to_owned()],
+            };
+            bad(
+                "daemon",
+                format!("nerdctl is installed, and containerd does not answer it: {words}"),
+                fix,
+            )
+        }
     }
 }
 
@@ -415,6 +447,32 @@ mod tests {
                 .iter()
                 .any(|finding| finding.verdict == Verdict::Note && !finding.fix.is_empty())
         );
+    }
+
+    #[test]
+    fn nerdctl_is_of_use_only_where_containerd_answers_it() {
+        let nerdctl = |answer| Facts {
+            programs: vec!["nerdctl"],
+            nerdctl: Some(answer),
+            ..facts(Family::Debian)
+        };
+        assert!(is_usable(&of(&nerdctl(Ok(())))));
+        let mut silent = nerdctl(Err("cannot access containerd\nsocket".to_owned()));
+        let finding = first_bad(&silent);
+        assert_eq!(finding.fix, ["containerd-rootless-setuptool.sh install"]);
+        assert!(finding.found.ends_with("cannot access containerd socket"));
+        silent.is_root = true;
+        assert_eq!(
+            first_bad(&silent).fix,
+            ["systemctl enable --now containerd"]
+        );
+        // Docker makes up for it, and it for Docker.
+        let mut both = with_docker(Daemon::Answers);
+        both.nerdctl = silent.nerdctl;
+        assert!(is_usable(&of(&both)));
+        let mut both = with_docker(Daemon::NotRunning);
+        both.nerdctl = Some(Ok(()));
+        assert!(is_usable(&of(&both)));
     }
 
     #[test]

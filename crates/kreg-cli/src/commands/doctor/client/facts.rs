@@ -2,12 +2,16 @@
 
 use std::env;
 use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::system::{Init, System};
 
@@ -15,7 +19,10 @@ use super::system::{Init, System};
 pub(super) const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 pub(super) const DOCKER_GROUP: &str = "docker";
 
+/// What a daemon on this machine needs to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A client may have to reach a daemon elsewhere, over ssh.
+const FAR: Duration = Duration::from_secs(15);
 
 /// Everything that advice depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +35,8 @@ pub(super) struct Facts {
     /// Names of the programs that were found.
     pub(super) programs: Vec<&'static str>,
     pub(super) docker: Option<Docker>,
+    /// Where nerdctl is installed: whether containerd answers it, or why not.
+    pub(super) nerdctl: Option<Result<(), String>>,
     pub(super) group: Group,
     /// Whether the user has ranges of ids to map containers' users to (subuid(5)).
     pub(super) has_subordinate_ids: bool,
@@ -66,7 +75,7 @@ pub(super) struct Group {
 const CLIENTS: &[&str] = &["docker", "podman", "nerdctl", "buildah", "skopeo", "crane"];
 
 impl Facts {
-    pub(super) fn read() -> Self {
+    pub(super) async fn read() -> Self {
         let uid = rustix::process::getuid();
         let user = user_name(uid.as_raw());
         let programs: Vec<_> = CLIENTS
@@ -74,7 +83,14 @@ impl Facts {
             .copied()
             .filter(|name| find(name).is_some())
             .collect();
-        let docker = programs.contains(&"docker").then(docker);
+        let docker = match programs.contains(&"docker") {
+            true => Some(docker().await),
+            false => None,
+        };
+        let nerdctl = match programs.contains(&"nerdctl") {
+            true => Some(said("nerdctl", &["info"], FAR).await.map(drop)),
+            false => None,
+        };
         Self {
             system: System::parse(
                 &read("/etc/os-release")
@@ -86,6 +102,7 @@ impl Facts {
             has_sudo: find("sudo").is_some(),
             programs,
             docker,
+            nerdctl,
             group: group(&user),
             has_subordinate_ids: lists(
                 &read("/etc/subuid").unwrap_or_default(),
@@ -97,46 +114,51 @@ impl Facts {
     }
 }
 
-fn docker() -> Docker {
-    let endpoint = endpoint();
+async fn docker() -> Docker {
+    let endpoint = endpoint().await;
     let daemon = match endpoint.strip_prefix("unix://") {
-        Some(socket) => ping(Path::new(socket)),
+        Some(socket) => ping(Path::new(socket), PATIENCE).await,
         // Over TCP or ssh: Docker's own client knows how.
-        None => ask_client(),
+        None => ask_client().await,
     };
     Docker { endpoint, daemon }
 }
 
-fn endpoint() -> String {
-    let told = env::var("DOCKER_HOST")
-        .ok()
-        .filter(|host| !host.is_empty())
-        .or_else(|| {
+async fn endpoint() -> String {
+    let told = match env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()) {
+        Some(host) => Some(host),
+        None => {
             let format = [
                 "context",
                 "inspect",
                 "--format",
                 "{{.Endpoints.docker.Host}}",
             ];
-            said("docker", &format).ok()
-        });
+            said("docker", &format, PATIENCE).await.ok()
+        }
+    };
     told.map(|host| host.trim().to_owned())
         .filter(|host| !host.is_empty())
         .unwrap_or_else(|| format!("unix://{DOCKER_SOCKET}"))
 }
 
 /// Source: Docker Engine API, `GET /_ping`.
-fn ping(socket: &Path) -> Daemon {
-    let asked = || -> std::io::Result<String> {
-        let mut stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
+async fn ping(socket: &Path, patience: Duration) -> Daemon {
+    let asked = async {
+        // Where nobody accepts, even this may last.
+        let mut stream = UnixStream::connect(socket).await?;
+        stream
+            .write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+            .await?;
         let mut answer = Vec::new();
-        stream.take(4096).read_to_end(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        stream.take(4096).read_to_end(&mut answer).await?;
+        std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
     };
-    match asked() {
+    let answer = match timeout(patience, asked).await {
+        Ok(answer) => answer,
+        Err(_) => return Daemon::Trouble(unanswered(patience)),
+    };
+    match answer {
         Ok(answer) => match answer.lines().next().unwrap_or_default() {
             status if status.contains(" 200 ") => Daemon::Answers,
             status => Daemon::Trouble(format!("it answers `{status}`")),
@@ -144,33 +166,39 @@ fn ping(socket: &Path) -> Daemon {
         Err(error) => match error.kind() {
             ErrorKind::PermissionDenied => Daemon::Denied,
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => Daemon::NotRunning,
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                Daemon::Trouble(format!("no answer within {} s", PATIENCE.as_secs()))
-            }
             _ => Daemon::Trouble(error.to_string()),
         },
     }
 }
 
-fn ask_client() -> Daemon {
-    match said("docker", &["version", "--format", "{{.Server.Version}}"]) {
+async fn ask_client() -> Daemon {
+    let words = ["version", "--format", "{{.Server.Version}}"];
+    match said("docker", &words, FAR).await {
         Ok(_) => Daemon::Answers,
         Err(why) => Daemon::Trouble(why),
     }
 }
 
-/// What a program prints, or why it failed.
-fn said(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(program)
+/// What a program prints, or why it failed. One that does not end is killed.
+async fn said(program: &str, arguments: &[&str], patience: Duration) -> Result<String, String> {
+    let running = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
+        .kill_on_drop(true)
+        .output();
+    let output = match timeout(patience, running).await {
+        Ok(output) => output.map_err(|error| error.to_string())?,
+        Err(_) => return Err(unanswered(patience)),
+    };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     match output.status.success() {
         true => Ok(text(&output.stdout)),
         false => Err(text(&output.stderr)),
     }
+}
+
+fn unanswered(patience: Duration) -> String {
+    format!("no answer within {} s", patience.as_secs())
 }
 
 fn init() -> Init {
@@ -241,4 +269,35 @@ fn find(program: &str) -> Option<PathBuf> {
 
 fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(300);
+    /// Later than any busy machine, and earlier than what is not to be waited for.
+    const LATE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_program_that_does_not_end_is_not_waited_for() {
+        let begun = Instant::now();
+        let why = said("sleep", &["60"], SHORT).await.unwrap_err();
+        assert!(why.starts_with("no answer within"), "{why}");
+        assert!(begun.elapsed() < LATE);
+        assert_eq!(said("echo", &["a"], LATE).await.unwrap(), "a");
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_takes_connections_and_no_more_does_not_hold_it_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let _silent = tokio::net::UnixListener::bind(&socket).unwrap();
+        let asked = timeout(LATE, ping(&socket, SHORT)).await.unwrap();
+        assert!(matches!(asked, Daemon::Trouble(why) if why.starts_with("no answer")));
+        let nobody = ping(&folder.path().join("none"), SHORT).await;
+        assert_eq!(nobody, Daemon::NotRunning);
+    }
 }

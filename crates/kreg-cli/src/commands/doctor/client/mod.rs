@@ -26,8 +26,8 @@ struct Outcome {
     findings: Vec<Finding>,
 }
 
-pub(crate) fn run(app: &App) -> Result<Ending, Error> {
-    let facts = Facts::read();
+pub(crate) async fn run(app: &App) -> Result<Ending, Error> {
+    let facts = Facts::read().await;
     let findings = advice::of(&facts);
     let outcome = Outcome {
         system: facts.system.pretty_name.clone(),
