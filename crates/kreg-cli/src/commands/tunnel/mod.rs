@@ -88,6 +88,7 @@ pub(crate) async fn run(app: &App, args: &TunnelArgs) -> Result<ExitCode, Error>
         return remove(app, args).map(ExitCode::from);
     }
     let session = Session::open(app, &args.target, true).await?;
+    own_port(args, session.spec.port())?;
     let registry = Registry::of(&session).await?;
     if args.trust == Some(TrustArg::Print) {
         let advice = advice::Advice::new(&session, &registry)?;
@@ -125,6 +126,22 @@ pub(crate) async fn run(app: &App, args: &TunnelArgs) -> Result<ExitCode, Error>
     // What went wrong first is told first.
     let code = held?;
     put_back.map(|()| code)
+}
+
+/// Trust and logins are for the registry's name with its own port; at another they are of no use.
+fn own_port(args: &TunnelArgs, port: u16) -> Result<(), Error> {
+    let what = match args.trust {
+        Some(TrustArg::Install) => "--trust install",
+        _ if args.login => "--login",
+        _ => return Ok(()),
+    };
+    match args.local_port {
+        Some(local) if local != port => Err(Error::usage(format!(
+            "{what} is for port {port}, by which images are named, and --local-port {local} is another"
+        ))
+        .help("leave --local-port away; two registries of the same port each get their own --address")),
+        _ => Ok(()),
+    }
 }
 
 impl Registry {
@@ -344,6 +361,41 @@ impl Signals {
             _ = self.interrupt.recv() => rustix::process::Signal::INT,
             _ = self.terminate.recv() => rustix::process::Signal::TERM,
             _ = self.hangup.recv() => rustix::process::Signal::HUP,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn trust_and_login_are_for_the_registrys_own_port() {
+        let of = |words: &[&str]| {
+            let words = [&["kreg", "tunnel"], words].concat();
+            match Cli::try_parse_from(words).unwrap().command {
+                Command::Tunnel(args) => own_port(&args, 5000),
+                other => panic!("{other:?}"),
+            }
+        };
+        for words in [
+            &["--trust", "install", "--local-port", "5001"] as &[_],
+            &["--login", "--local-port", "0", "--", "true"],
+        ] {
+            let error = of(words).unwrap_err();
+            assert_eq!(error.ending(), Ending::Usage);
+            assert!(error.message().contains("port 5000"), "{error}");
+        }
+        for words in [
+            &["--trust", "install", "--local-port", "5000"] as &[_],
+            &["--trust", "install"],
+            &["--login", "--", "true"],
+            &["--local-port", "0"],
+        ] {
+            of(words).unwrap();
         }
     }
 }

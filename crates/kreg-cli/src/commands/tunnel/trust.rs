@@ -27,8 +27,10 @@ pub(super) struct Installed {
     address: IpAddr,
     paths: Vec<String>,
     warnings: Vec<String>,
-    /// Everything was in place before: perhaps another tunnel's, which is open.
+    /// The name led here before: perhaps another tunnel's doing, which is open.
     anothers: AtomicBool,
+    /// The address was put there by a tunnel, this one or one that was killed.
+    addressed: bool,
     /// When `/etc/hosts` was written.
     written: Option<Instant>,
 }
@@ -67,7 +69,7 @@ impl Installed {
     }
 
     pub(super) fn take_back(self) -> Result<(), Error> {
-        take_back(&self.instance, Some(self.address)).map(drop)
+        take_back(&self.instance, self.addressed.then_some(self.address)).map(drop)
     }
 }
 
@@ -111,6 +113,16 @@ pub(super) fn install(
         .iter()
         .map(|kind| kind.path().to_owned())
         .collect();
+    let before = installed_at(trust.instance());
+    if let Some(other) = before.filter(|other| *other != address) {
+        return Err(Error::failed(format!(
+            "{} leads to {other} on this machine already, by another `kreg tunnel --trust install`; nothing was changed",
+            registry.host
+        ))
+        .help(format!(
+            "go on by that one, or say --address {other}; if none is open any more, run `kreg tunnel --trust remove`"
+        )));
+    }
     let facts = facts(&trust, &paths)?;
     let plan = NodePlan::for_clients(&facts, &trust).map_err(|refused| {
         let help = match facts.uid {
@@ -132,7 +144,7 @@ pub(super) fn install(
     let added = match address::add(address) {
         Ok(added) => added,
         Err(error) => {
-            if written {
+            if written && before.is_none() {
                 // Told by the error above it, which is the cause.
                 let _ = take_back(trust.instance(), None);
             }
@@ -144,7 +156,8 @@ pub(super) fn install(
         address,
         paths,
         warnings: plan.warnings().to_vec(),
-        anothers: AtomicBool::new(!written && !added),
+        anothers: AtomicBool::new(before.is_some()),
+        addressed: added || before.is_some(),
         written: written.then(Instant::now),
     })
 }
@@ -152,10 +165,14 @@ pub(super) fn install(
 /// What a tunnel that was killed has left. Says what was taken back; harmless where there is nothing.
 pub(super) fn remove(name: &str) -> Result<Vec<String>, Error> {
     let instance = instance_id(name)?;
-    let address = std::fs::read_to_string(hosts_file::HOSTS)
-        .ok()
-        .and_then(|hosts| address_in(&hosts, &instance));
+    let address = installed_at(&instance);
     take_back(&instance, address)
+}
+
+/// Where a tunnel, open or killed, has led the registry's name.
+fn installed_at(instance: &InstanceId) -> Option<IpAddr> {
+    let hosts = std::fs::read_to_string(hosts_file::HOSTS).ok()?;
+    address_in(&hosts, instance)
 }
 
 /// The address that kreg's block gives.
