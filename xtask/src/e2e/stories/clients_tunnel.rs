@@ -65,7 +65,12 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             .map(drop)
     });
     let mut tunnel = Some(scene.check("kreg tunnel --trust install opens a tunnel", open)?);
-    let told = every_client(scene, &programs);
+    let told = every_client(scene, &programs).and_then(|()| {
+        scene.check(
+            "a second tunnel is refused, and takes nothing from the first",
+            second,
+        )
+    });
     if let Some(tunnel) = tunnel.take() {
         scene.check("Ctrl-C ends it with 0", |_| {
             tunnel.interrupt()?.ended_with(0)
@@ -88,6 +93,10 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         },
     )?;
     scene.check(
+        "the script of --trust print does by hand what clients need",
+        |world| by_hand(world, &before),
+    )?;
+    scene.check(
         "-- COMMAND is logged in, and its code is the tunnel's",
         |world| {
             let script = format!("skopeo inspect docker://{HOST}/skopeo:1 >/dev/null && exit 7");
@@ -95,6 +104,71 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             before.same()
         },
     )
+}
+
+/// At the same place, at another, and at another port.
+fn second(world: &World) -> Result<()> {
+    let first = Machine::now()?;
+    let refused = |more: [&str; 2], code, says| {
+        let [option, value] = more;
+        let words = ["tunnel", "--trust", "install", option, value, "--", "true"];
+        kreg(world, words).ends_with(code)?.says(&[says]).map(drop)
+    };
+    refused(["--local-port", "5000"], 1, "cannot listen")?;
+    refused(
+        ["--address", "198.51.100.7"],
+        1,
+        "by another `kreg tunnel --trust install`",
+    )?;
+    refused(["--local-port", "5001"], 2, "--local-port 5001")?;
+    first.same()
+}
+
+/// Carried out as it stands, then taken away.
+fn by_hand(world: &World, before: &Machine) -> Result<()> {
+    let made: Vec<&str> = [
+        "/etc/docker/certs.d/clients:5000",
+        "/etc/docker/certs.d",
+        "/etc/containers/certs.d/clients:5000",
+        "/etc/containers/certs.d",
+        "/etc/buildkit",
+    ]
+    .into_iter()
+    .filter(|folder| !std::path::Path::new(folder).exists())
+    .collect();
+    let script = kreg(world, ["tunnel", "--trust", "print"]).good()?;
+    let told = script
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("#   kreg tunnel --address "));
+    let Some(address) = told.map(str::to_owned) else {
+        return Err(script.wrong("read how the tunnel is opened", "it is not told"));
+    };
+    let pulled = (|| {
+        Call::new("sh")
+            .args(["-eu"])
+            .input(script.stdout.as_str())
+            .good()?;
+        let inspect = format!("skopeo inspect docker://{HOST}/skopeo:1 >/dev/null");
+        let open = ["tunnel", "--address", address.as_str(), "--login"];
+        kreg(world, open)
+            .args(["--", "sh", "-euc", &inspect])
+            .good()
+    })();
+    fs::write("/etc/hosts", &before.hosts).tried(|| "restore /etc/hosts".to_owned())?;
+    let files = [DOCKER_CA, CA, BUILDKITD_TOML].into_iter();
+    for file in files.filter(|file| !before.files.contains(file)) {
+        // Where the script did not come so far, there is none.
+        let _ = fs::remove_file(file);
+    }
+    for folder in made {
+        let _ = fs::remove_dir(folder);
+    }
+    let remove = ["address", "del", &format!("{address}/32"), "dev", "lo"];
+    let removed = Call::new("ip").args(remove).ran()?;
+    pulled?;
+    removed.ended_with(0)?;
+    before.same()
 }
 
 fn every_client(scene: &mut Scene<'_>, programs: &Programs) -> Result<()> {

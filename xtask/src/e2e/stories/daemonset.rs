@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{down, report};
+use super::{doctor, down, report};
 use crate::cluster::Node;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
@@ -114,7 +114,8 @@ pub(super) fn later(scene: &mut Scene<'_>) -> Result<()> {
     })?;
     let (node, other) = (scene.world.node(1)?, scene.world.node(2)?);
     taint::run(scene, node, other)?;
-    lifecycle::rotated(scene)
+    lifecycle::rotated(scene)?;
+    lifecycle::agentless(scene, other)
 }
 
 /// Asks of all nodes at once.
@@ -299,6 +300,10 @@ fn refused<'w>(scene: &mut Scene<'w>, node: &'w Node) -> Result<()> {
                 .ends_with(3)?
                 .says(&[&node.name, SHADOW])
         },
+    )?;
+    scene.check(
+        "kreg doctor names the directory, and the agent only as what follows",
+        |world| doctor::named_alone(world, "directory-shadowed", Some(node)),
     )?;
     scene.check("without it the agent is ready again", |world| {
         world.on(node, &format!("rmdir {SHADOW}")).good()?;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::down;
+use crate::cluster::Node;
 use crate::e2e::call::Ran;
 use crate::e2e::story::Scene;
 use crate::e2e::world::{World, await_that};
@@ -35,10 +36,10 @@ struct Break {
 pub(super) fn trust(scene: &mut Scene<'_>) -> Result<()> {
     up(scene)?;
     scene.afterwards("the node's own files", nodes::put_back);
-    told(scene, nodes::BREAKS)?;
-    told(scene, network::BREAKS)?;
-    told(scene, certificates::BREAKS)?;
-    told(scene, users::BREAKS)
+    told(scene, nodes::BREAKS, Some(nodes::broken))?;
+    told(scene, network::BREAKS, None)?;
+    told(scene, certificates::BREAKS, None)?;
+    told(scene, users::BREAKS, None)
 }
 
 /// The registry's Pods, its storage, and Pods that pull.
@@ -49,9 +50,9 @@ pub(super) fn pods(scene: &mut Scene<'_>) -> Result<()> {
         workload::put_back(world)?;
         storage::put_back(world)
     });
-    told(scene, pulls::BREAKS)?;
-    told(scene, workload::BREAKS)?;
-    told(scene, storage::BREAKS)
+    told(scene, pulls::BREAKS, None)?;
+    told(scene, workload::BREAKS, None)?;
+    told(scene, storage::BREAKS, None)
 }
 
 /// The tutorial's registry, which nodes find by name.
@@ -62,7 +63,7 @@ pub(super) fn tutorial(scene: &mut Scene<'_>) -> Result<()> {
         world.kreg(words).good()
     })?;
     scene.check("of a registry that is well doctor says nothing", well)?;
-    told(scene, nodes::BY_NAME)
+    told(scene, nodes::BY_NAME, Some(nodes::broken))
 }
 
 fn up(scene: &mut Scene<'_>) -> Result<()> {
@@ -73,12 +74,18 @@ fn up(scene: &mut Scene<'_>) -> Result<()> {
     scene.check("of a registry that is well doctor says nothing", well)
 }
 
+/// The node that a break is done to, where it is done to one.
+type Broken = for<'w> fn(&'w World, &str) -> Result<&'w Node>;
+
 /// Every break is told, whatever became of those before; only one that cannot be mended ends it.
-fn told(scene: &mut Scene<'_>, breaks: &[Break]) -> Result<()> {
+fn told(scene: &mut Scene<'_>, breaks: &[Break], broken: Option<Broken>) -> Result<()> {
     for one in breaks {
         let mut mended = Ok(());
         let _ = scene.check(&format!("{}: {}", one.id, one.what), |world| {
-            let seen = (one.breaks)(world).and_then(|()| named_first(world, one.id));
+            let seen = (one.breaks)(world).and_then(|()| {
+                let node = broken.map(|broken| broken(world, one.id)).transpose()?;
+                named_alone(world, one.id, node)
+            });
             mended = (one.mends)(world);
             seen
         });
@@ -92,8 +99,9 @@ fn told(scene: &mut Scene<'_>, breaks: &[Break]) -> Result<()> {
 /// What kubelets and controllers see takes a moment; the last word counts.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-fn named_first(world: &World, id: &str) -> Result<()> {
-    await_that(&format!("{id} is named first"), PATIENCE, || {
+/// As the one root, on this node if it is about one.
+pub(super) fn named_alone(world: &World, id: &str, node: Option<&Node>) -> Result<()> {
+    await_that(&format!("{id} alone is named"), PATIENCE, || {
         let ran = doctor(world)?;
         if ran.code == Some(0) {
             return Ok(Err("nothing was found".to_owned()));
@@ -101,7 +109,9 @@ fn named_first(world: &World, id: &str) -> Result<()> {
         let ran = ran.ended_with(1)?;
         let told = ran.json()?;
         let first = &told["findings"][0];
-        if first["id"] != id {
+        let alone = told["findings"].as_array().map(Vec::len) == Some(1);
+        let there = node.is_none_or(|node| first["node"] == node.name.as_str());
+        if first["id"] != id || !alone || !there {
             return Ok(Err(told["findings"].to_string()));
         }
         let filled = |key: &str| first[key].as_array().is_some_and(|all| !all.is_empty());
@@ -113,7 +123,7 @@ fn named_first(world: &World, id: &str) -> Result<()> {
 }
 
 /// Doctor finds nothing, and could look at everything.
-fn well(world: &World) -> Result<()> {
+pub(super) fn well(world: &World) -> Result<()> {
     await_that("doctor says nothing", PATIENCE, || {
         let ran = doctor(world)?;
         let told = ran.json()?;

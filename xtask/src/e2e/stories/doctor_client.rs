@@ -73,9 +73,31 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             fix_begins(&machine.doctor("root", 1)?, "client", command)
         })?;
     }
+    scene.check(
+        "nerdctl alone: of use only where containerd answers it, and not waited for without end",
+        |_| {
+            let nerdctl = |script: &str| {
+                let file = format!("printf '#!/bin/sh\\n{script}\\n' > /usr/local/bin/nerdctl");
+                machine
+                    .sh(&format!("{file}; chmod +x /usr/local/bin/nerdctl"))
+                    .good()
+            };
+            for script in ["echo no containerd >&2; exit 1", "exec sleep 600"] {
+                nerdctl(script)?;
+                fix_begins(&machine.doctor("root", 1)?, "daemon", "sh -c 'containerd ")?;
+            }
+            nerdctl("exit 0")?;
+            machine.doctor("root", 0)?;
+            machine.sh("rm /usr/local/bin/nerdctl").good()
+        },
+    )?;
     scene.check("a client and no daemon: told, with the command that starts it", |_| {
         machine.sh("ln -sf ../usr/lib/os-release /etc/os-release; cp /outside/docker /usr/local/bin/docker").good()?;
         fix_begins(&machine.doctor("root", 1)?, "daemon", "sh -c 'dockerd ")
+    })?;
+    scene.check("a daemon at an address that swallows everything", |_| {
+        let far = "DOCKER_HOST=tcp://192.0.2.1:2375 /outside/kreg doctor client --output json";
+        fix_begins(&machine.sh(far).ends_with(1)?, "daemon", "docker version")
     })?;
     scene.check("a socket that a dead daemon has left is no daemon", |_| {
         machine

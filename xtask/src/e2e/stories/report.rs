@@ -1,11 +1,14 @@
 //! What kreg's JSON documents must say about the nodes of this cluster.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::cluster::Node;
 use crate::e2e::call::Ran;
-use crate::e2e::world::World;
-use crate::failure::Result;
+use crate::e2e::world::{PASSWORD, World};
+use crate::failure::{Result, Tried as _};
 
 /// The negative controls, by the names of their checks.
 const CONTROLS: &[&str] = &["anonymous", "wrong-password", "without-ca", "plain-http"];
@@ -29,6 +32,60 @@ pub(super) fn proves_all_but(ran: &Ran, world: &World, left_out: &Node) -> Resul
         true => Err(ran.wrong(
             format!("see no proof for {}", left_out.name),
             "it is claimed",
+        )),
+    }
+}
+
+/// A proof with users, node files and checks left out; its report in every form says the same.
+pub(super) fn in_every_form(world: &World) -> Result<()> {
+    let [html, junit, json] = ["a.html", "a.xml", "a.json"].map(|name| world.file(name));
+    let users = world.write("users", &format!("# ours\nkreg:{PASSWORD}\n"))?;
+    let report = |kind: &str, file: &Path| format!("--report={kind}={}", file.display());
+    let words = [
+        "verify",
+        "--node-files",
+        "--skip=push-resumed,plain-http",
+        "--output=json",
+    ];
+    let ran = world
+        .kreg(words)
+        .args([format!("--users={}", users.display())])
+        .args([report("html", &html), report("junit", &junit)])
+        .args([report("json", &json)])
+        .good()?;
+    let all = checks(&ran)?;
+    let found = |name: &str| all.iter().filter(|check| self::name(check) == name).count();
+    let nodes = world.cluster.nodes.len();
+    for (name, wanted) in [
+        ("user", 1),
+        ("node-ca", nodes),
+        ("node-pull", nodes),
+        ("push-resumed", 0),
+        ("plain-http", 0),
+    ] {
+        if found(name) != wanted {
+            return Err(ran.wrong(format!("see {name} {wanted} times"), found(name)));
+        }
+    }
+    let read = |file: &Path| {
+        fs::read_to_string(file).tried(|| format!("read the report {}", file.display()))
+    };
+    let told: Value = serde_json::from_str(&read(&json)?)
+        .map_err(|why| ran.wrong("read the JSON report", why))?;
+    if told != ran.json()? {
+        return Err(ran.wrong("see the same in the JSON report", told));
+    }
+    let (html, junit) = (read(&html)?, read(&junit)?);
+    let cases = junit.matches("<testcase ").count();
+    if cases != all.len() || junit.contains("<failure") || !junit.ends_with("</testsuites>\n") {
+        return Err(ran.wrong(format!("see {} cases and no failure", all.len()), junit));
+    }
+    let in_page = |check: &&Value| html.contains(self::name(check));
+    match all.iter().find(|check| !in_page(check)) {
+        None if html.trim_end().ends_with("</html>") => Ok(()),
+        missing => Err(ran.wrong(
+            "see the whole page",
+            format!("{missing:?} is not in:\n{html}"),
         )),
     }
 }

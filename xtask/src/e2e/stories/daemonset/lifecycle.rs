@@ -1,9 +1,11 @@
 //! What else becomes of agents: nodes that get none, a CA that is rotated under them.
 
+use serde_json::{Value, json};
+
 use super::{AGENTS, HOSTS_TOML, agent};
 use crate::cluster::Node;
 use crate::e2e::snapshot::Snapshot;
-use crate::e2e::stories::{cert, report};
+use crate::e2e::stories::{cert, doctor, report};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
 use crate::failure::{Failure, Result};
@@ -63,6 +65,37 @@ pub(super) fn rotated(scene: &mut Scene<'_>) -> Result<()> {
         |world| {
             cert::one_ca_everywhere(world)?;
             one_bundle(world)
+        },
+    )
+}
+
+/// A DaemonSet that was told to keep off a node: nobody keeps the registry's trust there.
+pub(super) fn agentless(scene: &mut Scene<'_>, node: &Node) -> Result<()> {
+    let affinity = |world: &World, affinity: Value| {
+        let patch = json!({ "spec": { "template": { "spec": { "affinity": affinity } } } });
+        let words = ["patch", "daemonset/docker-registry", "--namespace", AGENTS];
+        let patch = patch.to_string();
+        world
+            .kubectl(words)
+            .args(["--type=merge", "--patch", &patch])
+            .good()
+            .map(drop)
+    };
+    scene.check(
+        &format!("the DaemonSet keeps off {}: doctor names that", node.name),
+        |world| {
+            let elsewhere = json!({ "key": "kubernetes.io/hostname", "operator": "NotIn", "values": [node.name] });
+            let terms = json!({ "nodeSelectorTerms": [{ "matchExpressions": [elsewhere] }] });
+            let required = json!({ "requiredDuringSchedulingIgnoredDuringExecution": terms });
+            affinity(world, json!({ "nodeAffinity": required }))?;
+            doctor::named_alone(world, "agent-missing", Some(node))
+        },
+    )?;
+    scene.check(
+        "told so no more, it is back, and doctor says nothing",
+        |world| {
+            affinity(world, Value::Null)?;
+            doctor::well(world)
         },
     )
 }

@@ -1,10 +1,13 @@
 //! What goes wrong on a node: files, the runtime's configuration, clock, ssh.
 
+use serde_json::json;
+
 use super::{Break, NAMESPACE, nodes_command, nothing};
 use crate::cluster::Node;
 use crate::e2e::image;
 use crate::e2e::world::World;
 use crate::failure::Result;
+use crate::images::BUSYBOX;
 
 const DIR: &str = "/etc/containerd/certs.d/docker-registry:5000";
 const DROP_IN: &str = "/etc/systemd/system/containerd.service.d";
@@ -78,9 +81,18 @@ pub(super) const BREAKS: &[Break] = &[
     },
     Break {
         id: "trust-erased",
-        what: "an agent that erases directories it does not know",
+        what: "somebody who erased the directory",
         breaks: |world| on(world, &format!("rm -r {DIR}")),
         mends: trust_again,
+    },
+    Break {
+        id: "trust-erased",
+        what: "a DaemonSet that erases directories it does not know, again and again, and is named",
+        breaks: erased_again,
+        mends: |world| {
+            no_eraser(world)?;
+            trust_again(world)
+        },
     },
     Break {
         id: "trust-missing",
@@ -246,6 +258,7 @@ pub(super) const BY_NAME: &[Break] = &[
 /// Whatever a break that failed half way may have left.
 pub(super) fn put_back(world: &World) -> Result<()> {
     no_pod(world)?;
+    no_eraser(world)?;
     no_line(world)?;
     config_back(world)?;
     on(
@@ -253,6 +266,59 @@ pub(super) fn put_back(world: &World) -> Result<()> {
         "rm -f /usr/local/bin/date; systemctl start ssh kubelet\n\
          rmdir /etc/containerd/certs.d/docker-registry_5000_ 2>/dev/null || true",
     )
+}
+
+/// The node that a break is done to.
+pub(super) fn broken<'w>(world: &'w World, id: &str) -> Result<&'w Node> {
+    match id {
+        "node-not-ready" => without_registry(world),
+        _ => world.node(1),
+    }
+}
+
+/// By the name of OpenShift's, which does the same.
+const ERASER: [&str; 3] = ["daemonset/node-ca", "--namespace", "default"];
+
+/// It erases once more what is written there once more.
+fn erased_again(world: &World) -> Result<()> {
+    let node = world.node(1)?;
+    let script = format!("while :; do rm -rf {DIR}; sleep 1; done");
+    world.create(&json!({
+        "apiVersion": "apps/v1", "kind": "DaemonSet",
+        "metadata": { "name": "node-ca", "namespace": "default" },
+        "spec": {
+            "selector": { "matchLabels": { "app": "node-ca" } },
+            "template": {
+                "metadata": { "labels": { "app": "node-ca" } },
+                "spec": {
+                    "nodeSelector": { "kubernetes.io/hostname": node.name },
+                    "terminationGracePeriodSeconds": 0,
+                    "volumes": [{ "name": "certs", "hostPath": { "path": "/etc/containerd/certs.d" } }],
+                    "containers": [{
+                        "name": "erase", "image": BUSYBOX, "imagePullPolicy": "IfNotPresent",
+                        "command": ["/bin/busybox", "sh", "-c", format!("PATH=/bin; {script}")],
+                        "volumeMounts": [{ "name": "certs", "mountPath": "/etc/containerd/certs.d" }],
+                    }],
+                },
+            },
+        },
+    }))?;
+    let gone = format!("for _ in $(seq 60); do [ -e {DIR} ] || exit 0; sleep 1; done; exit 1");
+    on(world, &gone)?;
+    // Whether its own check or the next look sees it gone already is a matter of moments.
+    let node = &node.name;
+    world.kreg(["nodes", "trust", "--node", node]).ran()?;
+    on(world, &gone)?;
+    let named = "DaemonSet default/node-ca writes or erases files of registries on nodes";
+    let doctor = world.kreg(["doctor"]).ends_with(1)?;
+    doctor.shows(&[named]).map(drop)
+}
+
+fn no_eraser(world: &World) -> Result<()> {
+    // Its Pod first, which would erase on.
+    let words = ["--ignore-not-found", "--cascade=foreground"];
+    let words = ["delete"].iter().chain(&ERASER).chain(&words);
+    world.kubectl(words).good().map(drop)
 }
 
 /// A worker on which the registry's Pod is not: with that one it would go, too.
