@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use kreg_k8s::occupants;
 use kreg_k8s::{ApplyMode, Cluster as _, Declared, Kind, LiveCluster, Object, ObjectRef, Query};
 use kreg_nodes::daemonset::{NAMESPACE, NodeAgent};
 use kreg_nodes::{InstanceId, StorageDir, Trust};
@@ -246,29 +247,16 @@ pub(crate) async fn remove(
 
 /// Whether anything of somebody else's is in the namespace. Where that cannot be seen, it may be.
 async fn in_use(cluster: &LiveCluster) -> Result<bool, Error> {
-    const KINDS: [Kind; 6] = [
-        Kind::DaemonSet,
-        Kind::ConfigMap,
-        Kind::ServiceAccount,
-        Kind::Pod,
-        Kind::Role,
-        Kind::RoleBinding,
-    ];
-    for kind in KINDS {
-        let found = match cluster.list(&Query::all(kind).within(NAMESPACE)).await {
-            Err(kreg_k8s::Error::Denied { .. }) => return Ok(true),
-            other => other.tried("cannot see what else is in the namespace kreg-nodes")?,
-        };
-        // Controllers put both into every namespace.
-        let given = ["kube-root-ca.crt", "default"];
-        if found
-            .iter()
-            .any(|object| !given.contains(&object.reference().name()) && !object.is_terminating())
-        {
-            return Ok(true);
-        }
+    let what = "cannot see what else is in the namespace kreg-nodes";
+    let known = match occupants::known(cluster, NAMESPACE).await {
+        Err(kreg_k8s::Error::Denied { .. }) => return Ok(true),
+        other => other.tried(what)?,
+    };
+    if !known.is_empty() {
+        return Ok(true);
     }
-    Ok(false)
+    let unknown = occupants::unknown(cluster, NAMESPACE).await;
+    Ok(unknown.tried(what)?.is_some())
 }
 
 async fn own(

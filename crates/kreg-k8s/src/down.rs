@@ -12,7 +12,7 @@ use crate::{
     kind::Kind,
     names::{ANNOTATION_ADOPTED, Names, is_ours, selector},
     object::{Object, ObjectRef},
-    pull,
+    occupants, pull,
     spec::RegistrySpec,
     wait::{Wait, gone},
 };
@@ -310,67 +310,16 @@ async fn in_use_by_others(
     if object.kind() != Kind::Namespace {
         return Ok(None);
     }
-    let mut others = Vec::new();
-    for kind in Kind::ALL
-        .iter()
-        .copied()
-        .filter(|kind| *kind != Kind::Event)
-    {
-        if kind.scope() == crate::kind::Scope::Cluster {
-            continue;
-        }
-        let found = cluster
-            .list(&Query::all(kind).within(spec.namespace()))
-            .await?;
-        others.extend(
-            found
-                .iter()
-                .filter(|object| object.items("/metadata/ownerReferences").is_empty())
-                .filter(|object| !comes_with_every_namespace(object))
-                .map(|object| object.reference().clone())
-                .filter(|object| !removal.delete.contains(object)),
-        );
-    }
+    let mut others = occupants::known(cluster, spec.namespace()).await?;
+    others.retain(|object| !removal.delete.contains(object));
     let images = |object: &ObjectRef| removal.keep.iter().any(|kept| &kept.object == object);
     match others.as_slice() {
-        [] => strangers(cluster, spec.namespace()).await,
+        [] => occupants::unknown(cluster, spec.namespace()).await,
         all if all.iter().all(images) => Ok(Some("what is kept lies in it".to_owned())),
         all => {
             let named = all.iter().filter(|object| !images(object));
-            Ok(Some(held_by(named.map(ObjectRef::to_string))))
+            Ok(Some(occupants::held_by(named.map(ObjectRef::to_string))))
         }
-    }
-}
-
-/// Objects of kinds that kreg does not know. Where they cannot be seen, they may be there.
-async fn strangers(cluster: &dyn Cluster, namespace: &str) -> Result<Option<String>, Error> {
-    match cluster.strangers(namespace).await {
-        Ok(found) => Ok((!found.is_empty()).then(|| held_by(found.into_iter()))),
-        Err(error) => {
-            // A server that answers nothing at all is no reason to end well.
-            if matches!(error, Error::Unreachable { .. }) {
-                cluster.server_version().await?;
-            }
-            Ok(Some(format!("not all that is in it may be seen: {error}")))
-        }
-    }
-}
-
-fn held_by(others: impl Iterator<Item = String>) -> String {
-    let named: Vec<_> = others.take(5).collect();
-    format!("it holds objects that are not kreg's: {}", named.join(", "))
-}
-
-/// Source: Kubernetes `pkg/controller/certificates/rootcacertpublisher`, `pkg/controller/serviceaccount`.
-fn comes_with_every_namespace(object: &Object) -> bool {
-    match object.reference().kind() {
-        Kind::ConfigMap => matches!(
-            object.reference().name(),
-            "kube-root-ca.crt" | "openshift-service-ca.crt"
-        ),
-        Kind::ServiceAccount => object.reference().name() == "default",
-        Kind::Secret => object.text("/type") == Some("kubernetes.io/service-account-token"),
-        _ => false,
     }
 }
 

@@ -62,6 +62,7 @@ mod manifests;
 mod material;
 pub mod names;
 mod object;
+pub mod occupants;
 mod plan;
 pub mod pull;
 mod retry;
