@@ -15,7 +15,7 @@ pub struct Vitals {
     /// The node's clock, in seconds since 1970 UTC.
     pub now: Option<u64>,
     /// The proxy variables (`HTTPS_PROXY`, `NO_PROXY` and the like) that the runtime was started
-    /// with; user and password in a URL are masked on the node already.
+    /// with; what stands before an `@` in a proxy's address is masked on the node already.
     pub environment: BTreeMap<String, String>,
     /// Whether a connection to the registry could be opened; `None` if nothing on the node can
     /// tell.

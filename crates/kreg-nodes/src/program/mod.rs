@@ -28,6 +28,7 @@ const UNDO: &str = include_str!("undo.sh");
 const RESTART: &str = include_str!("restart.sh");
 const ERASE: &str = include_str!("erase.sh");
 const VITALS: &str = include_str!("vitals.sh");
+const PROCESS: &str = include_str!("process.sh");
 
 /// A POSIX shell script for a node: dash, bash and busybox ash run it alike.
 ///
@@ -143,7 +144,7 @@ impl NodeProgram {
         NodeProgram {
             script: format!(
                 "#!/bin/sh\n# kreg {}: read from this node what holds at the moment.\n\n\
-                 address={address}\nport={port}\n\n{VITALS}",
+                 address={address}\nport={port}\n\n{PROCESS}\n{VITALS}",
                 env!("CARGO_PKG_VERSION")
             ),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use kreg_auth::RegistryHost;
 
+use super::PROCESS;
 use super::quote::{quote, quote_glob};
 use crate::containerd::{BUILT_IN_ROOTS, CONFIG_FILE, candidates};
 use crate::hosts_file::HOSTS;
@@ -85,7 +86,7 @@ impl ProbeRequest {
         looks += &look(&format!("{}/[0-9]*/", self.instance.journal()), "journal");
         looks += &format!("  writable /etc\n  writable {JOURNALS}\n");
         format!(
-            "#!/bin/sh\n# kreg {}: read facts from this node.\n{PROBE}\nlook_at_paths() {{\n{looks}}}\n\n\
+            "#!/bin/sh\n# kreg {}: read facts from this node.\n{PROBE}\n{PROCESS}\nlook_at_paths() {{\n{looks}}}\n\n\
              probe </dev/null\n",
             env!("CARGO_PKG_VERSION")
         )

@@ -131,6 +131,7 @@ find_runtimes() {
         containerd | dockerd | crio | cri-dockerd | kubelet | k3s-server | k3s-agent | rke2) ;;
         *) continue ;;
       esac
+      of_node "$process" "$name" || continue
       [ "$name" != containerd ] || whose_containerd "${process#/proc/}"
       case $seen in *" $name "*) continue ;; esac
       seen="$seen$name "
@@ -143,7 +144,7 @@ find_runtimes() {
     printf 'running %s\nversion %s %s\n' "$name" "$name" "$KREG_RUNTIME"
   fi
   for name in containerd dockerd crio cri-dockerd podman k3s rke2; do
-    for dir in /usr/bin /usr/local/bin /usr/sbin /opt/bin; do
+    for dir in $program_dirs; do
       [ -x "$root$dir/$name" ] || continue
       printf 'program %s %s\n' "$name" "$dir/$name"
       # A running one has told its version; nothing is run out of another root.

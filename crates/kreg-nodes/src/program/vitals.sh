@@ -3,14 +3,20 @@ set -u
 LC_ALL=C
 export LC_ALL
 
-# environment NAME PID: the proxy variables that a runtime was started with, without passwords.
+# environment PID: the proxy variables that a runtime was started with, without user and password: all
+# that stands before the last `@`.
 environment() {
-  tr '\0' '\n' <"/proc/$2/environ" 2>/dev/null | while IFS= read -r line; do
+  tr '\0' '\n' <"/proc/$1/environ" 2>/dev/null | while IFS= read -r line; do
     case $line in
-      HTTPS_PROXY=* | https_proxy=* | HTTP_PROXY=* | http_proxy=* | NO_PROXY=* | no_proxy=*)
-        printf 'environment %s\n' "$line" | sed 's#//[^/@]*@#//***@#'
+      HTTPS_PROXY=*@* | https_proxy=*@* | HTTP_PROXY=*@* | http_proxy=*@*)
+        value=${line#*=} scheme=''
+        case $value in http://* | https://* | socks5://*) scheme=${value%%:*}:// ;; esac
+        line="${line%%=*}=$scheme***@${value##*@}"
         ;;
+      HTTPS_PROXY=* | https_proxy=* | HTTP_PROXY=* | http_proxy=* | NO_PROXY=* | no_proxy=*) ;;
+      *) continue ;;
     esac
+    printf 'environment %s\n' "$line"
   done
 }
 
@@ -19,7 +25,9 @@ runtimes() {
     name=''
     { read -r name <"$process/comm"; } 2>/dev/null || continue
     case $name in
-      containerd | dockerd | crio | k3s-server | k3s-agent | rke2) environment "$name" "${process#/proc/}" ;;
+      containerd | dockerd | crio | k3s-server | k3s-agent | rke2)
+        ! of_node "$process" "$name" || environment "${process#/proc/}"
+        ;;
     esac
   done
 }
