@@ -59,12 +59,19 @@ impl Small {
         assert!(well, "{answer:?}");
     }
 
-    /// Every file below /etc, its mode and its hash; what kreg writes beside its targets is left
+    /// Every file below /etc, its mode, owner and hash; what kreg writes beside its targets is left
     /// out where it may be.
-    fn etc(&self) -> Vec<(String, SeenKind, u32, String)> {
+    fn etc(&self) -> Etc {
         let seen = self.sshd.entered.tree("/node/etc").unwrap();
         seen.into_iter()
-            .map(|(path, seen)| (path, seen.kind, seen.mode, seen.sha256))
+            .map(|(path, seen)| {
+                (
+                    path,
+                    seen.kind,
+                    (seen.mode, seen.uid, seen.gid),
+                    seen.sha256,
+                )
+            })
             .collect()
     }
 
@@ -91,7 +98,7 @@ impl Small {
     }
 }
 
-type Etc = Vec<(String, SeenKind, u32, String)>;
+type Etc = Vec<(String, SeenKind, (u32, u32, u32), String)>;
 
 /// No file holds anything but what it held or is to hold.
 fn old_or_new(old: &Etc, new: &Etc, now: &Etc, what: &str) {
@@ -253,6 +260,33 @@ fn a_read_only_file_system() {
         assert_eq!(small.etc(), old, "{off}");
         assert!(small.journal_is_gone(), "{off}");
     }
+}
+
+/// Where SELinux is on, what comes in a file's place gets its label, when trust comes and when it
+/// goes; and owners are kept.
+#[test]
+#[ignore = "needs Docker with image kreg.test/sshd:12: run by cargo xtask test"]
+fn labels_and_owners_are_kept() {
+    let small = Small::start();
+    small.fresh("512k");
+    let own = "/node/etc/containerd/certs.d/docker-registry:5000";
+    small.sshd.exec(&format!(
+        "set -e\nmkdir -p '{own}'\necho '# theirs' >'{own}/hosts.toml'\nchmod 640 '{own}/hosts.toml'\n\
+         chown guest:guest '{own}/hosts.toml' /node/etc/hosts\n\
+         mount -t tmpfs tmpfs /sys/fs\nmkdir /sys/fs/selinux\ntouch /sys/fs/selinux/enforce\n\
+         printf '#!/bin/sh\\necho \"$@\" >>/tmp/labels\\n' >/usr/local/sbin/chcon\nchmod +x /usr/local/sbin/chcon"
+    ));
+    let old = small.etc();
+    let adopt = NodeProgram::apply(&plan(&trust(CA).with_adopt(true)));
+    for program in [adopt, undo()] {
+        small.well(&program);
+        let told = small.sshd.exec("cat /tmp/labels; rm /tmp/labels");
+        for (folder, name) in [(own, "hosts.toml"), ("/node/etc", "hosts")] {
+            let line = format!("--reference={folder}/{name} {folder}/.kreg.docker-registry.new");
+            assert!(told.lines().any(|one| one == line), "{line}: {told}");
+        }
+    }
+    assert_eq!(small.etc(), old);
 }
 
 #[test]

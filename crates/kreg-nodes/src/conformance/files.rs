@@ -51,6 +51,10 @@ pub struct Seen {
     pub kind: SeenKind,
     /// Permission bits, without those of the kind.
     pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
     /// Last change, in whatever unit: only compared for being equal.
     pub modified: String,
     /// SHA-256 of a file's bytes in lower-case hex; empty for all else.
@@ -129,6 +133,8 @@ fn walk(at: &Path, path: &str, tree: &mut Tree) -> io::Result<()> {
     let seen = Seen {
         kind,
         mode: meta.mode() & 0o7777,
+        uid: meta.uid(),
+        gid: meta.gid(),
         modified: format!("{}.{:09}", meta.mtime(), meta.mtime_nsec()),
         sha256,
     };

@@ -212,7 +212,7 @@ fn difference(before: &Tree, after: &Tree, times: bool) -> Vec<String> {
     let same = |path: &str, a: &Seen, b: &Seen| {
         // The lock may be made there and removed again.
         let times = times && path != JOURNALS;
-        (a.kind, a.mode, &a.sha256) == (b.kind, b.mode, &b.sha256)
+        (a.kind, a.mode, a.uid, a.gid, &a.sha256) == (b.kind, b.mode, b.uid, b.gid, &b.sha256)
             && (!times || a.modified == b.modified)
     };
     let mut found = Vec::new();

@@ -57,6 +57,10 @@ no_temp() {
 move_in() {
   moved_to=$1
   shift
+  # SELinux: the new file gets the label of the one it replaces.
+  if [ -e /sys/fs/selinux/enforce ] && [ -f "$moved_to" ]; then
+    chcon --reference="$moved_to" "$temp" 2>/dev/null || :
+  fi
   sync_files "$temp" "$@"
   if message=$(mv -f "$temp" "$moved_to" 2>&1); then
     sync_files "${moved_to%/*}"

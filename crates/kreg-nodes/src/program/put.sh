@@ -41,15 +41,7 @@ as_wanted() {
 
 # The journal reaches the disk before the first change, and what is new before its name.
 put_in_place() {
-  like_target
   move_in "$target" "$journal"/*/* "$journal"/* "$journal"
   message=$(mv -f "$entry/next" "$entry/after" 2>&1) || fail journal "$1" "$message"
   report "$1" changed "$2"
-}
-
-# SELinux: the new file gets the label of the one it replaces.
-like_target() {
-  if [ -e /sys/fs/selinux/enforce ] && [ -f "$target" ]; then
-    chcon --reference="$target" "$temp" 2>/dev/null || :
-  fi
 }

@@ -72,7 +72,7 @@ impl Entered {
 impl NodeFiles for Entered {
     fn tree(&self, top: &str) -> io::Result<Tree> {
         let told = self.run(&format!(
-            "cd \"$root/\"; [ -e '.{top}' ] || exit 0\nfind '.{top}' -printf '%y %m %T@ %p\\n'\necho =\n\
+            "cd \"$root/\"; [ -e '.{top}' ] || exit 0\nfind '.{top}' -printf '%y %m %U %G %T@ %p\\n'\necho =\n\
              find '.{top}' -type f -exec sha256sum '{{}}' +"
         ));
         let told = String::from_utf8(told).unwrap();
@@ -85,7 +85,7 @@ impl NodeFiles for Entered {
             .map(|(sum, path)| (path, sum))
             .collect();
         let entry = |line: &str| {
-            let fields: Vec<&str> = line.splitn(4, ' ').collect();
+            let fields: Vec<&str> = line.splitn(6, ' ').collect();
             let seen = Seen {
                 kind: match fields[0] {
                     "f" => SeenKind::File,
@@ -93,10 +93,12 @@ impl NodeFiles for Entered {
                     _ => SeenKind::Other,
                 },
                 mode: u32::from_str_radix(fields[1], 8).unwrap(),
-                modified: fields[2].to_owned(),
-                sha256: sums.get(fields[3]).copied().unwrap_or_default().to_owned(),
+                uid: fields[2].parse().unwrap(),
+                gid: fields[3].parse().unwrap(),
+                modified: fields[4].to_owned(),
+                sha256: sums.get(fields[5]).copied().unwrap_or_default().to_owned(),
             };
-            (fields[3].trim_start_matches('.').to_owned(), seen)
+            (fields[5].trim_start_matches('.').to_owned(), seen)
         };
         Ok(seen.lines().map(entry).collect())
     }
