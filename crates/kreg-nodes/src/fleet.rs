@@ -17,9 +17,6 @@ use crate::{
 /// How often a probe is repeated because containerd's configuration names further files.
 const PROBE_ROUNDS: usize = 4;
 
-/// The least time that a restart is given: it waits twice for the runtime, if it must be undone.
-const RESTART: Duration = Duration::from_secs(300);
-
 /// Nodes reached by one transport, several at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Fleet<'a, T: ?Sized> {
@@ -101,7 +98,8 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
     }
 
     /// Brings every node to trust: all are read before the first is written to. Nodes that
-    /// go wrong keep no other from being done. `progress` hears of each as it is done.
+    /// go wrong keep no other from being done; one that hangs keeps them waiting for as long as a
+    /// step may take, once. `progress` hears of each as it is done.
     pub fn trust(
         &self,
         nodes: &[Node],
@@ -148,7 +146,7 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         let Some(program) = NodeProgram::restart(plan) else {
             return self.apply(node, plan);
         };
-        let within = self.timeout.max(RESTART);
+        let within = self.timeout.max(NodeProgram::LONGEST_RESTART);
         let restarted = self.answered(node, &program, within);
         if !restarted.is_ok() {
             return restarted;

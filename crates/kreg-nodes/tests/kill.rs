@@ -23,9 +23,9 @@ use kreg_nodes::{Answer, NodeProgram, NodeTransport};
 use rstest::rstest;
 
 /// Every program that the scripts run; those of the shell itself are covered between them.
-const PROGRAMS: [&str; 15] = [
-    "cat", "chmod", "cmp", "cp", "dd", "flock", "mkdir", "mv", "od", "rm", "rmdir", "sed", "sync",
-    "tr", "wc",
+const PROGRAMS: [&str; 17] = [
+    "cat", "chmod", "cmp", "cp", "date", "dd", "flock", "mkdir", "mv", "od", "rm", "rmdir", "sed",
+    "sync", "timeout", "tr", "wc",
 ];
 
 /// Those of a service that runs and is well: what matters here is when the script is killed.
@@ -117,7 +117,8 @@ const BUSY: &str =
     "case $* in */etc/hosts) echo 'mv: Device or resource busy' >&2; exit 1 ;; esac\n";
 
 impl Shims {
-    /// They count themselves and kill their whole group at a number, before or after.
+    /// They count themselves and kill the script's group at a number, before or after; and their
+    /// own, which `timeout` makes another.
     fn killing(after: bool, busy: bool) -> Shims {
         let shims = Shims::busy(false);
         for name in PROGRAMS.into_iter().chain(WELL) {
@@ -131,7 +132,8 @@ impl Shims {
                 &format!(
                     "echo >>\"$KREG_COUNT\"\nn=0\n\
                      while read -r _; do n=$((n + 1)); done <\"$KREG_COUNT\"\n\
-                     if [ $n -eq \"$KREG_KILL\" ]; then {last}kill -9 0; fi\n{busy}"
+                     if [ $n -eq \"$KREG_KILL\" ]; then\n  {last}read -r group <\"$KREG_COUNT.group\"\n  \
+                     kill -9 \"-$group\"\n  kill -9 0\nfi\n{busy}"
                 ),
             );
         }
@@ -177,7 +179,10 @@ impl Shims {
             .env("KREG_COUNT", count.display().to_string())
             .env("KREG_KILL", at.to_string());
         let limit = Duration::from_secs(120);
-        let output = local.run(&node(), program.script(), limit).unwrap();
+        let group = tree.path().join("count.group");
+        let script = format!("echo $$ >\"$KREG_COUNT.group\"\n{}", program.script());
+        let output = local.run(&node(), &script, limit).unwrap();
+        let _ = fs::remove_file(&group);
         let ran = fs::read_to_string(&count).unwrap();
         fs::remove_file(&count).unwrap();
         let killed = output.status.is_none();

@@ -151,7 +151,7 @@ fn a_cri_that_does_not_answer_is_seen() {
         assert_eq!(receipt.state, State::Failed, "{witness}: {receipt}");
         let reason = receipt.reason.unwrap();
         assert!(
-            reason.contains("does not answer 3 s") && reason.contains("is well"),
+            reason.contains("does not answer within 3 s") && reason.contains("is well"),
             "{witness}: {reason}"
         );
         assert_eq!(machine.tree(), before, "{witness}");

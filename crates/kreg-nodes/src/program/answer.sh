@@ -70,6 +70,22 @@ unlock() {
   fi
 }
 
+# leads_out PATH: whether a link takes PATH out of a KREG_ROOT, where this machine's own files would be
+# written to. Sets $leads to the directory that it leads to.
+leads_out() {
+  [ -n "$root" ] || return 1
+  leads=$root${1%/*}
+  while [ -n "$leads" ] && [ ! -d "$leads" ]; do
+    leads=${leads%/*}
+  done
+  # What cannot be entered cannot be written to either.
+  cd -P "$leads/" 2>/dev/null || return 1
+  leads=$PWD
+  cd /
+  # A directory that was removed meanwhile is nowhere.
+  case $leads/ in / | "$root"/*) return 1 ;; esac
+}
+
 root=${KREG_ROOT-}
 root=${root%/}
 base=$root/var/lib/kreg

@@ -11,8 +11,9 @@ put_file() {
   if [ -z "$entry" ]; then
     if [ -f "$target" ]; then
       if [ "$3" != yes ]; then
+        failed_step=check
         report "$1" dirty "exists and was not written by kreg"
-        finish
+        leave_as_found
       fi
       note="what was there is kept and comes back on undo"
     fi

@@ -272,6 +272,7 @@ may_put_hosts() {
 look_at() {
   watch "$1"
   target=$root$1
+  ! leads_out "$1" || refuse "$1" "belongs in $leads, by way of a link out of $root"
   [ ! -L "$target" ] || refuse "$1" "is a symbolic link, and kreg writes regular files only"
   if [ -e "$target" ]; then
     [ -f "$target" ] || refuse "$1" "is not a regular file"

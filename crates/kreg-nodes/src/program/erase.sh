@@ -7,6 +7,7 @@ main() {
   for part in "$storage" "$storage/docker" "$storage/docker/registry" "$tree"; do
     [ ! -L "$root$part" ] || fail erase "$part" "is a symbolic link, which kreg does not follow to erase"
   done
+  ! leads_out "$storage" || fail erase "$storage" "is in $leads, by way of a link out of $root"
   [ -d "$root$tree" ] || finish
   message=$(rm -rf -- "$root$tree" 2>&1) || fail erase "$tree" "$message"
   report "$tree" changed erased

@@ -3,6 +3,7 @@
 # One kreg at a time on a node. The lock is on the directory of all journals, which the one
 # before us may have removed while we waited: then we begin anew.
 take_lock() {
+  ! leads_out "${base#"$root"}/" || fail lock "${base#"$root"}" "is in $leads, by way of a link out of $root"
   waited=0
   until try_lock; do
     [ "$waited" -lt "${KREG_LOCK_WAIT-30}" ] ||

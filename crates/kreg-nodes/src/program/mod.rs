@@ -8,6 +8,7 @@ mod quote;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::time::Duration;
 
 pub use answer::{Answer, AnswerError};
 pub use erase::{StorageDir, StorageDirError};
@@ -30,6 +31,12 @@ const ERASE: &str = include_str!("erase.sh");
 const VITALS: &str = include_str!("vitals.sh");
 const PROCESS: &str = include_str!("process.sh");
 
+/// In seconds, the longest that systemd may take for a restart, that containerd may take to be well
+/// after it, and that either may take to answer a question.
+const RESTART_WITHIN: u64 = 150;
+const WELL_WITHIN: u64 = 60;
+const ASK_WITHIN: u64 = 10;
+
 /// A POSIX shell script for a node: dash, bash and busybox ash run it alike.
 ///
 /// It takes no arguments and reads no input. With `KREG_ROOT=/dir` in its environment every
@@ -40,6 +47,13 @@ pub struct NodeProgram {
 }
 
 impl NodeProgram {
+    /// More than [`NodeProgram::restart`] takes, where the node has `timeout`: a minute for the lock
+    /// and a minute for files; five questions before the restart and after; then the restart and at
+    /// most four questions beside the wait, twice, if it must be undone.
+    pub const LONGEST_RESTART: Duration = Duration::from_secs(
+        120 + 5 * ASK_WITHIN + 2 * (RESTART_WITHIN + WELL_WITHIN + 4 * ASK_WITHIN),
+    );
+
     /// Puts a plan into place. Running it twice changes nothing the second time.
     ///
     /// The script judges anew what is on the node when it runs: it depends on the plan's
@@ -83,7 +97,7 @@ impl NodeProgram {
     /// Makes the runtime read what the plan writes, by a change of its own configuration and a
     /// restart, if the plan has that step. To be run before [`NodeProgram::apply`], on one node at
     /// a time. The runtime's CRI must answer before and after; if it does not after, both are
-    /// undone.
+    /// undone. It takes [`NodeProgram::LONGEST_RESTART`] at most.
     #[must_use]
     pub fn restart(plan: &NodePlan) -> Option<NodeProgram> {
         let restart = plan.restart()?;
@@ -95,7 +109,9 @@ impl NodeProgram {
         let wanted = quote::printer("wanted", restart.edit.after());
         Some(NodeProgram {
             script: format!(
-                "{head}unit={unit}\nsocket={socket}\nconfig={config}\n\n\
+                "{head}unit={unit}\nsocket={socket}\nconfig={config}\n\
+                 restart_within={RESTART_WITHIN}\nwell_within=${{KREG_RESTART_WAIT-{WELL_WITHIN}}}\n\
+                 ask_within={ASK_WITHIN}\n[ \"$well_within\" -ge \"$ask_within\" ] || ask_within=$well_within\n\n\
                  {ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{RESTART}\n{was}{wanted}\n\
                  main() {{\n  take_lock\n  sweep\n  can_restart\n  put_config \"$config\" was wanted\n  \
                  restart_runtime\n  finish\n}}\n\nmain </dev/null\n"

@@ -6,12 +6,19 @@ begun=''
 # As in every program, but a node is left as it was found: what this run began is taken back,
 # the newest first. What it only brought up to date stays for the next run.
 fail() {
-  # Told of already: this is the taking back, which cannot be done either.
-  [ -z "$failed_step" ] || finish
+  if [ -n "$failed_step" ]; then
+    # What failed is told of already: this is the taking back, which cannot be done either.
+    report "$2" failed "could not be put back: $3"
+    finish
+  fi
   failed_step=$1
   report "$2" failed "$3"
   # Without the lock all that is there is another run's.
   [ -n "$locked" ] || finish
+  leave_as_found
+}
+
+leave_as_found() {
   for number in $begun; do
     entry=$journal/$number
     undo_entry
@@ -25,6 +32,7 @@ begin_with() {
   target=$root$1
   planned=$planned$1$nl
   temp_for "$target"
+  ! leads_out "$1" || fail check "$1" "belongs in $leads, by way of a link out of $root"
   [ ! -L "$target" ] || fail check "$1" "is a symbolic link, which kreg does not write through"
   if [ -e "$target" ] && [ ! -f "$target" ]; then
     fail check "$1" "is not a regular file"

@@ -24,9 +24,19 @@ put_config() {
   put_in_place "$1" ""
 }
 
+# within SECONDS COMMAND...: what hangs is ended, if there is anything to end it with.
+within() {
+  if command -v timeout >/dev/null 2>&1; then
+    timeout -s KILL "$@"
+  else
+    shift
+    "$@"
+  fi
+}
+
 # Before anything is changed: whether it can be restarted here, and who can tell that it is well.
 can_restart() {
-  systemctl is-active --quiet "$unit" 2>/dev/null ||
+  within "$ask_within" systemctl is-active --quiet "$unit" 2>/dev/null ||
     fail restart "$config" "$unit does not run as a service of systemd here; set config_path and restart it yourself"
   for witness in crictl ctr journalctl none; do
     ! command -v "$witness" >/dev/null 2>&1 || break
@@ -41,9 +51,9 @@ can_restart() {
 # containerd has logged since it was started.
 cri_answers() {
   case $witness in
-    crictl) crictl --timeout 5s --runtime-endpoint "unix://$socket" version >/dev/null ;;
+    crictl) within "$ask_within" crictl --timeout 5s --runtime-endpoint "unix://$socket" version >/dev/null ;;
     ctr)
-      plugins=$(ctr --address "$socket" --connect-timeout 5s --timeout 5s plugins ls) || return 1
+      plugins=$(within "$ask_within" ctr --address "$socket" --connect-timeout 5s --timeout 5s plugins ls) || return 1
       words=$(printf '%s\n' "$plugins" | while read -r _ id _ status; do
         [ "$id" != cri ] || printf '%s' "$status"
       done)
@@ -53,30 +63,30 @@ cri_answers() {
       }
       ;;
     *)
-      systemctl is-active --quiet "$unit" || {
+      within "$ask_within" systemctl is-active --quiet "$unit" || {
         printf '%s is not active' "$unit"
         return 1
       }
-      pid=$(systemctl show --property MainPID --value "$unit")
-      ! journalctl --no-pager --quiet --output cat "_PID=$pid" | grep 'failed to load plugin.*[ ."]cri'
+      pid=$(within "$ask_within" systemctl show --property MainPID --value "$unit")
+      ! within "$ask_within" journalctl --no-pager --quiet --output cat "_PID=$pid" | grep 'failed to load plugin.*[ ."]cri'
       ;;
   esac
 }
 
 # restarted: restarts it and waits until it is well; says what is not.
 restarted() {
-  systemctl reset-failed "$unit" 2>/dev/null
-  words=$(systemctl restart "$unit" 2>&1) || {
-    printf 'systemctl restart %s: %s' "$unit" "$words"
+  within "$ask_within" systemctl reset-failed "$unit" 2>/dev/null
+  words=$(within "$restart_within" systemctl restart "$unit" 2>&1) || {
+    printf 'systemctl restart %s: %s' "$unit" "${words:-it gave up, or had no end within $restart_within s}"
     return 1
   }
-  waited=0
+  # Not in rounds: one may take as long as all are given.
+  deadline=$(($(date +%s) + well_within))
   until words=$(cri_answers 2>&1); do
-    [ "$waited" -lt "${KREG_RESTART_WAIT-60}" ] || {
-      printf 'its CRI does not answer %s s after the restart: %s' "$waited" "$words"
+    [ "$(date +%s)" -lt "$deadline" ] || {
+      printf 'its CRI does not answer within %s s of the restart: %s' "$well_within" "$words"
       return 1
     }
-    waited=$((waited + 1))
     sleep 1
   done
 }
@@ -86,19 +96,19 @@ restart_runtime() {
     state=changed
     return 0
   fi
-  log=$(journalctl --no-pager --quiet --output cat --lines 200 --unit "$unit" 2>/dev/null |
+  log=$(within "$ask_within" journalctl --no-pager --quiet --output cat --lines 200 --unit "$unit" 2>/dev/null |
     sed -n '/level=error/p;/level=fatal/p;/^containerd: /p' | tail -n 2)
   failed_step=restart
+  report "$config" failed "was read by $unit, which did not come back: $why. $log"
   find_entry "$config"
-  if [ -z "$entry" ]; then
-    report "$config" failed "$unit did not come back ($why): $log"
-    finish
-  fi
+  [ -n "$entry" ] || finish
   undo_entry
+  # What keeps it from being put back is told by then.
+  [ ! -f "$entry/entry" ] || finish
   if again=$(restarted); then
-    report "$config" failed "$unit did not come back with config_path, so its configuration was put back and it was restarted again, and is well. What it said: $why. $log"
+    report "$config" failed "was put back, and $unit was restarted again, and is well"
   else
-    report "$config" failed "$unit did not come back with config_path ($why); its configuration was put back, and still it does not come back: $again. $log"
+    report "$config" failed "was put back, and still $unit does not come back: $again"
   fi
   has_entries || [ ! -f "$journal/made" ] || rm -f "$journal/made"
   finish

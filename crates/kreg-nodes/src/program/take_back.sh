@@ -4,11 +4,18 @@ undo_entry() {
   read_entry || return 0
   target=$root$entry_path
   temp_for "$target"
+  note=''
+  if leads_out "$entry_path"; then
+    report "$entry_path" dirty "is in $leads by now, by way of a link out of $root"
+    return 0
+  fi
   no_old_temp
   finish_over
-  note=''
   case $entry_kind in
-    config) note='the runtime goes on with what it read until it is restarted' && undo_file ;;
+    config)
+      [ "$program" = restart ] || note='the runtime goes on with what it read until it is restarted'
+      undo_file
+      ;;
     dir) undo_dir ;;
     hosts) undo_hosts ;;
     *) undo_file ;;

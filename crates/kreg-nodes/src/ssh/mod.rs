@@ -100,7 +100,8 @@ impl NodeTransport for Ssh {
             result,
             Err(TransportErrorKind::Lost { .. } | TransportErrorKind::Timeout { .. })
         ) {
-            // Dropping it closes the connection, which ends what still runs there.
+            // Dropping it closes the connection. What runs there goes on to its own end, as it has no
+            // terminal that would hang up, and keeps the node's lock until then.
             *kept = None;
         }
         result.map_err(failed)
