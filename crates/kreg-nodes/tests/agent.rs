@@ -15,7 +15,7 @@ mod held;
 use std::fs;
 
 use common::{CA, SHELLS, Tree, answer, instance, node, trust};
-use held::{Case, MAIN, OWN, corpus, v2};
+use held::{Case, DAEMON, MAIN, OWN, corpus, v2};
 use kreg_nodes::conformance::{Directory, NodeFiles as _};
 use kreg_nodes::{Answer, Fleet, NameMode, NodeProgram, State, Trust};
 use proptest::prelude::*;
@@ -25,7 +25,10 @@ use proptest::test_runner::{Config, TestRunner};
 fn look(tree: &Tree) -> Vec<String> {
     let files = Directory::new(tree.path()).tree("/").unwrap();
     let line = |(path, seen): (&String, &kreg_nodes::conformance::Seen)| {
-        format!("{path} {:?} {:o} {}", seen.kind, seen.mode, seen.sha256)
+        format!(
+            "{path} {:?} {:o} {} {} {}",
+            seen.kind, seen.mode, seen.uid, seen.gid, seen.sha256
+        )
     };
     files.iter().map(line).collect()
 }
@@ -188,11 +191,51 @@ fn configs() -> impl Strategy<Value = Case> {
     )
 }
 
+/// Docker's configuration, put together of pieces that make some JSON and much that is none, where
+/// the plan refuses with containerd's image store and writes with Docker's own.
+fn daemons() -> impl Strategy<Value = Case> {
+    let value = prop_oneof![
+        4 => Just("true"), 4 => Just("false"), 1 => Just("null"), 1 => Just("{}"), 1 => Just("[]"), 1 => Just("[1, \"a\"]"),
+        1 => Just("\"true\""), 1 => Just("-0"), 1 => Just("1.50"), 1 => Just("007"), 1 => Just("1e5"), 1 => Just("1."),
+        1 => Just("tru"), 1 => Just("[1,]"), 1 => Just("{\"a\": {\"containerd-snapshotter\": true}}"), 1 => Just("\"a\nb\""),
+        1 => Just("\"\\\"\""), 1 => Just("\"\u{e4}\""), 1 => Just("{\"a\":1,}"), 1 => Just("["), 1 => Just(""),
+    ];
+    let key = prop_oneof![4 => Just("\"containerd-snapshotter\""), 1 => Just("\"buildkit\""), 1 => Just("\"\""), 1 => Just("a")];
+    let inner = prop::collection::vec((key, value), 0..3).prop_map(|all| {
+        let all: Vec<_> = all
+            .iter()
+            .map(|(key, value)| format!("{key}: {value}"))
+            .collect();
+        format!("{{{}}}", all.join(", "))
+    });
+    let outer =
+        prop_oneof![4 => Just("\"features\""), 1 => Just("\"log-opts\""), 1 => Just("'features'")];
+    let members = prop::collection::vec((outer, inner), 0..3);
+    let ends = prop_oneof![8 => Just(("{", "}\n")), 1 => Just(("{", "")), 1 => Just(("[", "]")), 1 => Just(("", "")), 1 => Just(("{", "}}"))];
+    (members, ends, any::<bool>()).prop_map(|(members, (begin, end), hidden)| {
+        let members: Vec<_> = members
+            .iter()
+            .map(|(key, inner)| format!("{key} :\t{inner}"))
+            .collect();
+        let text = format!("{begin}{}{end}", members.join(",\n"));
+        let case = Case::config("").runtime("dockerd 24.0").file(DAEMON, text);
+        match hidden {
+            true => case.file("/etc/docker/certs.d/docker-registry_5000_/x", ""),
+            false => case,
+        }
+    })
+}
+
 fn agree_on_random_files(shells: &[&[&str]], cases: u32) {
+    agree_on(configs(), shells, cases);
+    agree_on(daemons(), shells, cases / 3);
+}
+
+fn agree_on(files: impl Strategy<Value = Case>, shells: &[&[&str]], cases: u32) {
     let trust = trust(CA).with_docker_certs_d(false);
     let mut config = Config::with_cases(cases);
     config.failure_persistence = None;
-    let verdict = TestRunner::new(config).run(&configs(), |case| {
+    let verdict = TestRunner::new(config).run(&files, |case| {
         both(&case, &trust, shells)
             .map_err(TestCaseError::fail)
             .map(drop)

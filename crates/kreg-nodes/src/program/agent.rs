@@ -3,9 +3,12 @@
 use super::{ANSWER, APPLY, FILES, JOURNAL, LOCK, NodeProgram, PUT, TAKE_BACK, head, quote};
 use crate::containerd::{candidates, hosts_toml};
 use crate::hosts_file::Block;
+use crate::plan::system;
 use crate::{NameMode, Trust};
 
 const TOML: &str = include_str!("toml.sh");
+const SYSTEM: &str = include_str!("system.sh");
+const DOCKER: &str = include_str!("docker.sh");
 const DECIDE: &str = include_str!("decide.sh");
 const RUNTIME: &str = include_str!("runtime.sh");
 const WATCH: &str = include_str!("agent.sh");
@@ -35,7 +38,7 @@ impl NodeProgram {
             .endpoint()
             .map(|address| Block::new(trust.instance(), address, trust.host().name()).text());
         let wishes = format!(
-            "own={}\nhiding={}\naddress={}\nby_name={}\nname_is_address={}\ndocker_certs_d={}\nadopt={}\n",
+            "own={}\nhiding={}\naddress={}\nby_name={}\nname_is_address={}\ndocker_certs_d={}\nadopt={}\nmarks={}\n",
             quote(&own),
             quote(&hiding.join(" ")),
             quote(
@@ -48,6 +51,7 @@ impl NodeProgram {
             yes(trust.host().ip().is_some()),
             yes(trust.docker_certs_d()),
             if trust.adopt() { "yes" } else { "no" },
+            quote(&system::MARKS.join(" ")),
         );
         let contents = [
             ("content_ca", trust.ca_pem()),
@@ -60,7 +64,7 @@ impl NodeProgram {
             script: format!(
                 "{head}{wishes}\n{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{APPLY}\n# --- What to put in place \
                  -----------------------------------------------------------------\n\n\
-                 {contents}\n{TOML}\n{DECIDE}"
+                 {contents}\n{TOML}\n{SYSTEM}\n{DOCKER}\n{DECIDE}"
             ),
         }
     }

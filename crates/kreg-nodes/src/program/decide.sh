@@ -317,6 +317,10 @@ tell_watched() {
 
 main() {
   trap tell_watched EXIT
+  find_system
+  case $system in
+    talos | bottlerocket) refuse /etc/os-release "is that of $system, which makes its files from its own settings; set the CA there" ;;
+  esac
   find_runtime
   config_path=''
   if [ -n "$containerd" ]; then
@@ -331,8 +335,10 @@ main() {
     ca=$certs/$own/ca.crt
     toml=$certs/$own/hosts.toml
   fi
+  [ -z "$docker" ] || judge_docker
   if [ -n "$docker$docker_certs_d" ]; then
-    docker_ca=/etc/docker/certs.d/$own/ca.crt
+    ! is_openshift || refuse "$docker_certs" "is OpenShift's, whose node-ca erases what it does not know there; set additionalTrustedCA in image.config.openshift.io/cluster"
+    docker_ca=$docker_certs/$own/ca.crt
     [ "$docker_ca" != "$ca" ] || docker_ca=''
   fi
   [ -z "$docker" ] || [ -z "$address" ] || by_name=yes

@@ -9,6 +9,11 @@ use crate::common::{CA, Tree};
 
 pub const MAIN: &str = "/etc/containerd/config.toml";
 pub const OWN: &str = "/etc/containerd/certs.d/docker-registry:5000";
+const OS: &str = "/etc/os-release";
+pub const DAEMON: &str = "/etc/docker/daemon.json";
+const DAEMON_JSON: &str = "{\n  \"exec-opts\": [\"native.cgroupdriver=systemd\"],\n  \"log-driver\": \"json-file\",\n\t\
+    \"log-opts\": { \"max-size\": \"100m\" },\r\n  \"debug\": false, \"mtu\": 1450, \"insecure-registries\": [],\n  \
+    \"default-ulimits\": {\"nofile\": {\"Name\": \"nofile\", \"Hard\": 64000, \"Soft\": -1}}\n}\n";
 const V2: &str = "plugins.\"io.containerd.grpc.v1.cri\"";
 const V3: &str = "plugins.'io.containerd.cri.v1.images'";
 
@@ -78,6 +83,10 @@ pub fn corpus() -> Vec<(&'static str, &'static str, Case)> {
     let v3 = format!(
         "version = 3\n[{V3}.registry]\nconfig_path = '/etc/containerd/certs.d:/etc/docker/certs.d'\n"
     );
+    let docker = |json: &str| good().runtime("dockerd 24.0").file(DAEMON, json);
+    let stores = |yes: bool| format!("{{\"features\": {{\"containerd-snapshotter\": {yes}}}}}\n");
+    let shadow = "/etc/docker/certs.d/docker-registry_5000_/ca.crt";
+    let toml = "/etc/docker/certs.d/docker-registry:5000/hosts.toml";
     vec![
         (
             "done",
@@ -315,6 +324,88 @@ pub fn corpus() -> Vec<(&'static str, &'static str, Case)> {
             "done",
             "a root with slashes at its end",
             Case::config(v2("config_path = \"/etc/containerd/certs.d//:relative\"")),
+        ),
+        (
+            "refused",
+            "Talos",
+            good().file(OS, "NAME=\"Talos\"\nID=talos\nVERSION_ID=v1.11.2\n"),
+        ),
+        ("refused", "Bottlerocket", good().file(OS, "ID='bottlerocket'")),
+        (
+            "done",
+            "a system of another name",
+            good().file(OS, "ID=debian\nID_LIKE=talos\n"),
+        ),
+        (
+            "refused",
+            "OpenShift by its system",
+            docker("{}").file(OS, "ID=\"rhcos\"\r\n"),
+        ),
+        (
+            "refused",
+            "OpenShift by its machine-config daemon",
+            docker("{}").file("/etc/machine-config-daemon/currentconfig", ""),
+        ),
+        ("done", "a blank daemon.json", docker(" \n\n")),
+        ("done", "a daemon.json as kubeadm wants it", docker(DAEMON_JSON)),
+        ("refused", "a daemon.json that is cut", docker("{")),
+        ("refused", "a daemon.json that is a list", docker("[]")),
+        (
+            "refused",
+            "a daemon.json with a comma too many",
+            docker("{\"debug\": true,}"),
+        ),
+        (
+            "refused",
+            "a daemon.json with two objects",
+            docker("{} {}"),
+        ),
+        (
+            "refused",
+            "a daemon.json with a zero byte",
+            docker("{\"a\": \"b\0\"}"),
+        ),
+        (
+            "by the plan alone",
+            "a daemon.json with an escape",
+            docker("{\"data-root\": \"\\u002fsrv\"}"),
+        ),
+        (
+            "refused",
+            "containerd's image store and a directory that hides kreg's",
+            docker(&stores(true)).file(shadow, CA),
+        ),
+        (
+            "refused",
+            "containerd's image store and a hosts.toml of others",
+            docker(&stores(true)).file(toml, "# theirs\n"),
+        ),
+        (
+            "done",
+            "containerd's image store and nothing in the way",
+            docker(&stores(true)),
+        ),
+        (
+            "done",
+            "Docker's own image store, said to be",
+            docker(&stores(false)).file(shadow, CA),
+        ),
+        (
+            "done",
+            "Docker's own image store, by its release",
+            docker(DAEMON_JSON).file(shadow, CA),
+        ),
+        (
+            "refused",
+            "features twice, of which the last counts",
+            docker("{\"features\": {\"containerd-snapshotter\": false}, \"features\": {\"containerd-snapshotter\": true}}")
+                .file(shadow, CA),
+        ),
+        // The plan warns, and nobody reads an agent's warnings.
+        (
+            "by the plan alone",
+            "an image store that depends on Docker's first release",
+            good().runtime("dockerd 29.1").file(shadow, CA),
         ),
     ]
 }
