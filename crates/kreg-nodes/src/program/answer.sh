@@ -58,7 +58,7 @@ fail() {
 # Gives the lock back, and removes the directories of journals if nothing is in them.
 unlock() {
   [ -n "$locked" ] || return 0
-  [ "$locked" != mkdir ] || rmdir "$base/lock"
+  [ "$locked" != mkdir ] || rm -rf "$base/lock" "$base"/lock.*
   locked=''
   for entry in "$journal"/*; do
     [ ! -e "$entry" ] || return 0
