@@ -375,42 +375,77 @@ fn bad_nodes_are_named_and_good_ones_done() {
 }
 
 /// The command that a person is told really takes the trust back.
+fn told_undoes_it(config: &SshConfig, node: &Node, sshd: &Sshd) {
+    let seen = || {
+        let tree = sshd.entered.tree("/etc").unwrap();
+        let plain = tree
+            .into_iter()
+            .map(|(path, seen)| (path, seen.mode, seen.uid, seen.gid, seen.sha256));
+        plain.collect::<Vec<_>>()
+    };
+    let before = seen();
+    let ssh = Ssh::new(config.clone());
+    let receipts = Fleet::new(&ssh).trust(std::slice::from_ref(node), &trust(CA), &|_| {});
+    assert_eq!(receipts[0].state, State::Changed, "{receipts:#?}");
+    assert_ne!(seen(), before);
+    let command = config.command_line(node).unwrap();
+    let shell = match config.needs_sudo(node).unwrap() {
+        true => "sudo sh",
+        false => "sh",
+    };
+    let program = sshd.file("undo.sh");
+    fs::write(&program, NodeProgram::undo(&instance()).script()).unwrap();
+    let line = format!("cat {} | {command} {shell}", program.display());
+    // Nobody is there to be asked for a password.
+    let ran = Command::new("setsid")
+        .args(["sh", "-c", &line])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&ran.stdout);
+    assert!(
+        ran.status.success() && text.contains("\"state\":\"changed\""),
+        "{line}: {ran:?}"
+    );
+    assert_eq!(seen(), before, "{line}");
+}
+
 #[test]
 #[ignore = "needs Docker with image kreg.test/sshd:12: run by cargo xtask test"]
 fn what_a_person_is_told_undoes_it() {
     let sshd = Sshd::start();
-    let before = sshd.entered.tree("/etc").unwrap();
     for user in ["root", "admin"] {
-        let config = sshd.config(user);
-        let ssh = Ssh::new(config.clone());
-        let receipts = Fleet::new(&ssh).trust(&[sshd.node()], &trust(CA), &|_| {});
-        assert_eq!(receipts[0].state, State::Changed, "{receipts:#?}");
-        assert_ne!(sshd.entered.tree("/etc").unwrap(), before);
-        let command = config.command_line(&sshd.node()).unwrap();
-        let shell = if config.needs_sudo(&sshd.node()).unwrap() {
-            "sudo sh"
-        } else {
-            "sh"
-        };
-        let program = sshd.file("undo.sh");
-        fs::write(&program, NodeProgram::undo(&instance()).script()).unwrap();
-        let line = format!("cat {} | {command} {shell}", program.display());
-        let ran = Command::new("sh").args(["-c", &line]).output().unwrap();
-        let text = String::from_utf8_lossy(&ran.stdout);
-        assert!(
-            ran.status.success() && text.contains("\"state\":\"changed\""),
-            "{line}: {ran:?}"
-        );
-        let kinds = |tree: &kreg_nodes::conformance::Tree| {
-            let seen = tree
-                .iter()
-                .map(|(path, seen)| (path.clone(), seen.mode, seen.sha256.clone()));
-            seen.collect::<Vec<_>>()
-        };
-        assert_eq!(
-            kinds(&sshd.entered.tree("/etc").unwrap()),
-            kinds(&before),
-            "{line}"
-        );
+        told_undoes_it(&sshd.config(user), &sshd.node(), &sshd);
     }
+}
+
+#[test]
+#[ignore = "needs Docker with image kreg.test/sshd:12: run by cargo xtask test"]
+fn what_a_person_is_told_leads_through_jump_hosts() {
+    let pair = Pair::start();
+    let through = pair.config().jumps([pair.jump()]);
+    told_undoes_it(&through, &pair.target(), &pair.node);
+    // All from a file, in which the node is known by another name and its key by a third.
+    let known = fs::read_to_string(pair.known()).unwrap();
+    let alias = known.replace(&format!("\n{} ", pair.node_ip), "\nthe-node ");
+    fs::write(pair.known(), alias).unwrap();
+    let file = pair.gate.file("config of its own");
+    let text = format!(
+        "Host worker-*\n  ProxyJump gate\n  HostKeyAlias the-node\n  User admin\n\
+         Host gate\n  HostName 127.0.0.1\n  Port {port}\n  User guest\n\
+         Host *\n  IdentityFile {own}\n  IdentityFile {other}\n  UserKnownHostsFile {known}\n  \
+         IdentityAgent none\n",
+        port = pair.gate.port,
+        own = pair.gate.file("id").display(),
+        other = pair.node.file("id").display(),
+        known = pair.known().display(),
+    );
+    fs::write(&file, text).unwrap();
+    let config = SshConfig::following(OpensshConfig::read(&file).unwrap(), "root");
+    let node = Node::new("worker-1", pair.node_ip.to_string());
+    told_undoes_it(&config, &node, &pair.node);
+    // What is said beside the file holds on the whole way, too.
+    let keys = config
+        .identity(pair.gate.file("id"), None)
+        .identity(pair.node.file("id"), None);
+    told_undoes_it(&keys, &node, &pair.node);
 }

@@ -14,6 +14,8 @@ const MAX_HOPS: usize = 8;
 /// One host to log in at, and how.
 #[derive(Clone, Debug)]
 pub(super) struct Hop {
+    /// By what name OpenSSH's configuration was asked.
+    pub(super) asked: String,
     pub(super) host: String,
     pub(super) port: u16,
     /// What its key is known by, and at which port.
@@ -39,9 +41,14 @@ pub(super) enum Agent {
 impl Hop {
     /// `host:port`, for messages.
     pub(super) fn name(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
+        self.at(&self.host)
+    }
+
+    /// Its port at `host`.
+    pub(super) fn at(&self, host: &str) -> String {
+        match host.contains(':') {
+            true => format!("[{host}]:{}", self.port),
+            false => format!("{host}:{}", self.port),
         }
     }
 }
@@ -52,7 +59,8 @@ pub(super) fn route(config: &SshConfig, node: &Node) -> Result<Vec<Hop>, Transpo
     // As a person would ask for it: by the name that a `Host` line has.
     let named = !config.openssh.names(address) && config.openssh.names(&node.name);
     let asked = if named { &node.name } else { address };
-    let settings = config.openssh.lookup(asked, config.user.as_deref())?;
+    let asked = asked.to_owned();
+    let settings = config.openssh.lookup(&asked, config.user.as_deref())?;
     let mut hops = match &config.jumps {
         Some(jumps) => chain(config, jumps, 0)?,
         None => chain(config, &settings.jumps, 0)?,
@@ -61,6 +69,7 @@ pub(super) fn route(config: &SshConfig, node: &Node) -> Result<Vec<Hop>, Transpo
     hops.push(hop(
         config,
         settings,
+        &asked,
         address,
         port.or(config.port),
         user.unwrap_or_else(|| config.fallback_user.clone()),
@@ -94,7 +103,7 @@ fn chain(
         }
         let user = user.map(str::to_owned).or_else(|| settings.user.clone());
         let user = user.unwrap_or_else(local_user);
-        hops.push(hop(config, settings, host, port, user));
+        hops.push(hop(config, settings, host, host, port, user));
     }
     Ok(hops)
 }
@@ -102,6 +111,7 @@ fn chain(
 fn hop(
     config: &SshConfig,
     settings: HostSettings,
+    asked: &str,
     address: &str,
     port: Option<u16>,
     user: String,
@@ -109,6 +119,7 @@ fn hop(
     let host = settings.host_name.unwrap_or_else(|| address.to_owned());
     let port = port.or(settings.port).unwrap_or(22);
     Hop {
+        asked: asked.to_owned(),
         known_as: match settings.host_key_alias {
             Some(alias) => (alias, 22),
             None => (host.clone(), port),

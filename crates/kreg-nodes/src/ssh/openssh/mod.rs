@@ -24,6 +24,8 @@ use crate::transport::TransportErrorKind;
 #[derive(Clone, Debug, Default)]
 pub struct OpensshConfig {
     lines: Vec<Vec<Line>>,
+    /// Read instead of the usual ones.
+    pub(super) file: Option<PathBuf>,
     home: String,
     local_user: String,
 }
@@ -106,7 +108,10 @@ impl OpensshConfig {
         let mut config = OpensshConfig::empty();
         let own = Path::new(&config.home).join(".ssh");
         match config.add(file, &own)? {
-            true => Ok(config),
+            true => {
+                config.file = Some(file.to_owned());
+                Ok(config)
+            }
             false => Err(unusable(
                 &file.display().to_string(),
                 "there is no such file",
@@ -147,6 +152,7 @@ impl OpensshConfig {
         let of = |name| std::env::var(name).ok();
         OpensshConfig {
             lines: Vec::new(),
+            file: None,
             home: of("HOME").unwrap_or_default(),
             local_user: local_user(),
         }
