@@ -110,10 +110,18 @@ fn endless(bed: &Bed<'_>) -> Kept {
     usable(bed)
 }
 
+/// Four come together, or none does: one that is served alone waits in vain.
+const MEETING: &str = "mkdir -p \"$room\"\n: >\"$room/$number\"\nwaited=0\n\
+    until [ -e \"$room/0\" ] && [ -e \"$room/1\" ] && [ -e \"$room/2\" ] && [ -e \"$room/3\" ]; do\n  \
+    [ $waited -lt 20 ] || { echo \"waited $waited s for the others\"; exit 1; }\n  \
+    waited=$((waited + 1))\n  sleep 1\ndone\necho \"number $number\"\n";
+
 fn several(bed: &Bed<'_>) -> Kept {
     let one = |number: usize| {
         let node = Node::new(format!("{}-{number}", bed.node.name), &bed.node.address);
-        let script = format!("sleep 1\necho number {number}\n");
+        let script = format!(
+            "number={number}\nroom=${{KREG_ROOT:-}}/etc/containerd/certs.d/meeting\n{MEETING}"
+        );
         let limit = Duration::from_secs(60);
         (number, bed.transport.run(&node, &script, limit))
     };
