@@ -1,6 +1,7 @@
-//! The node program is killed at every step: before and after each program that it runs. After
-//! that every file holds what it held or what it should hold, the journal knows what was there,
-//! the next run finishes the work, and undo brings everything back.
+//! The node program is killed on its way: before and after programs that it runs; at all of these
+//! with KREG_KILL_EVERY=1, else at every 26th, and at every fourth in the ignored tests. After that
+//! every file holds what it held or what it should hold, the journal knows what was there, the next
+//! run finishes the work, and undo brings everything back.
 #![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
