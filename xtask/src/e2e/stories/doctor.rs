@@ -123,7 +123,7 @@ pub(super) fn named_alone(world: &World, id: &str, node: Option<&Node>) -> Resul
 }
 
 /// Doctor finds nothing, and could look at everything.
-pub(super) fn well(world: &World) -> Result<()> {
+fn well(world: &World) -> Result<()> {
     await_that("doctor says nothing", PATIENCE, || {
         let ran = doctor(world)?;
         let told = ran.json()?;

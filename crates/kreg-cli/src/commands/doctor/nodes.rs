@@ -1,5 +1,6 @@
 //! The nodes: what the API server knows, what they hold, and how they stand at this moment.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kreg_k8s::Cluster as _;
@@ -70,16 +71,16 @@ pub(super) async fn nodes(
     if session.settings.nodes.backend == Backend::DaemonSet {
         agents(look, &trust, seen).await?;
     }
+    let mut silent: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (node, answer) in vitals {
         let Some(one) = seen.nodes.iter_mut().find(|one| one.name == node.name) else {
             continue;
         };
         match answer {
             Ok(vitals) => {
-                let untold = untold(&vitals);
-                look.unseen.extend(
-                    untold.map(|what| format!("{what} on node {}: nothing there tells", one.name)),
-                );
+                for what in untold(&vitals) {
+                    silent.entry(what).or_default().push(node.name.clone());
+                }
                 moment(one, vitals, span, server);
             }
             // A node that cannot be entered is a finding by itself.
@@ -90,6 +91,10 @@ pub(super) async fn nodes(
             )),
         }
     }
+    let silent = silent.into_iter();
+    look.unseen.extend(
+        silent.map(|(what, nodes)| format!("{what} of {}: nothing there tells", nodes.join(", "))),
+    );
     let left_out = seen
         .nodes
         .iter()
@@ -106,7 +111,7 @@ pub(super) async fn nodes(
 /// What a node that answered could not say.
 fn untold(vitals: &Vitals) -> impl Iterator<Item = &'static str> + use<> {
     let clock = vitals.now.is_none().then_some("the clock");
-    let route = vitals.route.is_none().then_some("the way to the registry");
+    let route = vitals.route.is_none().then_some("the route");
     clock.into_iter().chain(route)
 }
 
