@@ -127,6 +127,21 @@ async fn clearing_up_leaves_no_tag_where_the_registry_deletes_and_says_so_where_
 
 #[tokio::test]
 #[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn proofs_at_the_same_time_do_not_fail_each_other() {
+    let registry = Registry::start(Setup {
+        delete: true,
+        ..Setup::default()
+    })
+    .await;
+    let proofs = (0..6).map(|_| verify(&registry));
+    for report in futures::future::join_all(proofs).await {
+        let failed: Vec<_> = report.failures().map(ToString::to_string).collect();
+        assert_eq!(failed, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
 async fn what_is_stored_or_trusted_elsewhere_is_compared_with_what_is_served() {
     let setup = Setup::default();
     let registry = Registry::start(Setup::default()).await;
