@@ -95,9 +95,14 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         machine.sh("ln -sf ../usr/lib/os-release /etc/os-release; cp /outside/docker /usr/local/bin/docker").good()?;
         fix_begins(&machine.doctor("root", 1)?, "daemon", "sh -c 'dockerd ")
     })?;
-    scene.check("a daemon at an address that swallows everything", |_| {
-        let far = "DOCKER_HOST=tcp://192.0.2.1:2375 /outside/kreg doctor client --output json";
-        fix_begins(&machine.sh(far).ends_with(1)?, "daemon", "docker version")
+    scene.check("a daemon that takes connections and says nothing is not waited for without end", |_| {
+        let silent = "perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalAddr => shift, Listen => 9) or die $!; sleep 600' \
+             127.0.0.1:2399 </dev/null >/dev/null 2>&1 & listener=$!; sleep 1; code=0\n\
+             DOCKER_HOST=tcp://127.0.0.1:2399 /outside/kreg doctor client --output json || code=$?\n\
+             kill $listener; exit $code";
+        let ran = machine.sh(silent).ends_with(1)?;
+        fix_begins(&ran, "daemon", "docker version")?;
+        ran.shows(&["no answer within"]).map(drop)
     })?;
     scene.check("a socket that a dead daemon has left is no daemon", |_| {
         machine
