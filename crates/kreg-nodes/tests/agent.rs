@@ -91,10 +91,14 @@ fn wishes() -> Vec<(&'static str, Trust)> {
     ]
 }
 
-fn agree_on_the_corpus(shells: &[&[&str]]) {
+/// Every case of the corpus whose number `chosen` takes for this wish's number.
+fn agree_on_the_corpus(shells: &[&[&str]], chosen: fn(usize, usize) -> bool) {
     let mut wrong = Vec::new();
-    for (wish, trust) in wishes() {
-        for (wanted, name, case) in corpus() {
+    for (wish_number, (wish, trust)) in wishes().into_iter().enumerate() {
+        for (number, (wanted, name, case)) in corpus().into_iter().enumerate() {
+            if !chosen(number, wish_number) {
+                continue;
+            }
             // Nothing but the hosts file is concerned.
             if wish == "by address" && (name.contains("markers") || name.contains("zero byte")) {
                 continue;
@@ -131,13 +135,14 @@ fn agree_on_the_corpus(shells: &[&[&str]]) {
 
 #[test]
 fn agent_and_plan_agree_on_what_nodes_hold() {
-    agree_on_the_corpus(&[&["sh"]]);
+    agree_on_the_corpus(&[&["sh"]], |_, _| true);
 }
 
 #[test]
 #[ignore = "needs dash, busybox and bash: run by cargo xtask test"]
 fn every_shell_agrees_on_what_nodes_hold() {
-    agree_on_the_corpus(&SHELLS);
+    // What is read does not depend on the wish, and `sh` has each with each.
+    agree_on_the_corpus(&SHELLS, |case, wish| case % 2 == wish);
 }
 
 /// Configurations put together of lines that matter, in any order, whole and broken.
@@ -253,7 +258,7 @@ fn where_the_plan_refuses_the_agent_writes_nothing() {
 #[test]
 #[ignore = "needs dash, busybox and bash: run by cargo xtask test"]
 fn no_shell_writes_where_the_plan_refuses() {
-    agree_on_random_files(&SHELLS, 48);
+    agree_on_random_files(&SHELLS, 24);
 }
 
 #[test]
