@@ -10,10 +10,10 @@ use crate::{
     inventory::{Declared, Entry, Inventory},
     kind::Kind,
     manifests::Manifests,
-    names::{Names, is_ours},
+    names::Names,
     object::{Object, ObjectRef},
     plan::{Action, ApplyOptions, Change, Expected, Plan, Step, plan, same_data},
-    pull::{TRIES, is_copy, pause},
+    pull::{is_copy, rewrite_inventory},
     wait::{Wait, gone, volume_noted},
 };
 
@@ -111,43 +111,23 @@ fn intent(manifests: &Manifests, plan: &Plan) -> Inventory {
     inventory
 }
 
-/// Written only over what was read, since copies of the pull secret are noted there by others at any time.
+/// Copies of the pull secret are noted there by others at any time, and stay as they are noted.
 async fn write_inventory(
     cluster: &dyn Cluster,
     manifests: &Manifests,
     inventory: &mut Inventory,
 ) -> Result<(), Error> {
     let spec = manifests.spec();
-    let mut lost = 0;
-    loop {
-        let live = cluster.get(&Names::of(spec).inventory).await?;
-        let live = live.filter(|live| is_ours(live, spec.instance()));
-        if let Some(live) = &live {
-            let known = Inventory::from_object(live)?;
+    rewrite_inventory(cluster, spec, |known| {
+        if let Some(known) = known {
             let of_others = |entry: &Entry| is_copy(&entry.object, spec);
             inventory.entries.retain(|entry| !of_others(entry));
             let copies = known.entries.iter().filter(|entry| of_others(entry));
             inventory.entries.extend(copies.cloned());
-            if known == *inventory {
-                return Ok(());
-            }
         }
-        let mut object = inventory.to_object(spec);
-        if let Some(version) = live.as_ref().and_then(Object::version) {
-            object.value_mut()["metadata"]["resourceVersion"] = version.into();
-        }
-        // The ConfigMap is ours alone: a hand edit of it is overwritten.
-        let mode = ApplyMode {
-            dry_run: false,
-            force: true,
-        };
-        match cluster.apply(&object, mode).await {
-            Ok(_) => return Ok(()),
-            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
-            Err(error) => return Err(error),
-        }
-        tokio::time::sleep(pause(lost)).await;
-    }
+        Some(inventory.clone())
+    })
+    .await
 }
 
 async fn carry_out_step(

@@ -537,27 +537,39 @@ async fn inventory(
         .transpose()
 }
 
-/// Changes the inventory; two who do it at the same time lose nothing.
+/// Changes the inventory; a registry without one is found by its labels.
 async fn remember(
     cluster: &dyn Cluster,
     spec: &RegistrySpec,
     change: impl Fn(&mut Inventory),
 ) -> Result<(), Error> {
+    rewrite_inventory(cluster, spec, |known| {
+        let mut changed = known?.clone();
+        change(&mut changed);
+        Some(changed)
+    })
+    .await
+}
+
+/// Writes what `change` makes of the inventory that is there, and only over what it was made of: two who do it at the
+/// same time lose nothing. `None`, or the same again, writes nothing.
+pub(crate) async fn rewrite_inventory(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    mut change: impl FnMut(Option<&Inventory>) -> Option<Inventory>,
+) -> Result<(), Error> {
     let mut lost = 0;
     loop {
-        // A registry without an inventory is found by its labels.
-        let Some((known, live)) = inventory(cluster, spec).await? else {
-            return Ok(());
+        let (known, live) = inventory(cluster, spec).await?.unzip();
+        let changed = match change(known.as_ref()) {
+            Some(changed) if known.as_ref() != Some(&changed) => changed,
+            _ => return Ok(()),
         };
-        let mut changed = known.clone();
-        change(&mut changed);
-        if changed == known {
-            return Ok(());
-        }
         let mut object = changed.to_object(spec);
-        if let Some(version) = live.version() {
+        if let Some(version) = live.as_ref().and_then(Object::version) {
             object.value_mut()["metadata"]["resourceVersion"] = version.into();
         }
+        // The ConfigMap is ours alone: a hand edit of it is overwritten.
         let mode = ApplyMode {
             dry_run: false,
             force: true,

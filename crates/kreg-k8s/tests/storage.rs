@@ -345,16 +345,7 @@ async fn a_volume_that_its_class_keeps_is_told_of() {
         .await
         .unwrap();
     let claim = Names::of(&spec).claim;
-    while cluster
-        .get(&claim)
-        .await
-        .unwrap()
-        .unwrap()
-        .text("/status/phase")
-        != Some("Bound")
-    {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until_phase(&cluster, &claim, "Bound").await;
     let volume = ObjectRef::new(Kind::PersistentVolume, "", &name);
     // Each time, as long as it is there.
     for number in 0..2 {
@@ -404,16 +395,7 @@ async fn a_volume_that_remembers_an_older_claim_is_told_apart() {
     wait::gone(&cluster, &claim, &uid, &waiting).await.unwrap();
     // The volume controller sees it a moment later.
     let volume = Names::of(&spec).volume;
-    while cluster
-        .get(&volume)
-        .await
-        .unwrap()
-        .unwrap()
-        .text("/status/phase")
-        != Some("Released")
-    {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until_phase(&cluster, &volume, "Released").await;
     let facts = ClusterFacts::read(&cluster).await.unwrap();
     let before = claim::check(&cluster, &spec, &facts).await;
     let before = before.unwrap_err().to_string();
@@ -547,4 +529,11 @@ async fn what_cannot_change_is_replaced_or_refused_by_what_it_holds() {
     let live = cluster.get(&names.pull_secret).await.unwrap().unwrap();
     assert_eq!(live.text("/type"), Some("kubernetes.io/dockerconfigjson"));
     down_with_data(&cluster, &first).await;
+}
+
+async fn until_phase(cluster: &LiveCluster, object: &ObjectRef, phase: &str) {
+    let seen = async || cluster.get(object).await.unwrap().unwrap();
+    while seen().await.text("/status/phase") != Some(phase) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
