@@ -14,7 +14,7 @@ const PROVISIONER: &str = "kreg.test/local-path-provisioner:0.0.30";
 
 /// Kubernetes collects garbage at a quarter of Go's usual rate: its heaps are small here, and there are
 /// several clusters on few processors.
-const GARBAGE: &str = "GOGC=400";
+const GARBAGE: &str = "GOMAXPROCS=1 GOGC=400";
 
 /// kind's node without the preloaded images.
 pub(super) fn node(generation: Generation, kubernetes: &KubernetesParts) -> Result<Recipe> {
