@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine;
@@ -20,7 +21,7 @@ const IMAGE: (&str, &str) = ("kreg.test/registry", "2.8.2");
 pub(crate) struct Registry {
     address: String,
     auth: TempDir,
-    _container: Container<GenericImage>,
+    container: Container<GenericImage>,
 }
 
 pub(crate) struct Response {
@@ -52,7 +53,7 @@ impl Registry {
         Registry {
             address: format!("127.0.0.1:{port}"),
             auth,
-            _container: container,
+            container,
         }
     }
 
@@ -71,6 +72,25 @@ impl Registry {
     pub(crate) fn login(&self, username: &str, password: &str) -> u16 {
         self.request("GET", "/v2/", &basic(username, password), b"")
             .status
+    }
+
+    /// What the registry has used of processors so far; other work on the machine does not count.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let told = Command::new("docker")
+            .args(["inspect", "--format={{.State.Pid}}", self.container.id()])
+            .output()
+            .unwrap();
+        let pid = String::from_utf8(told.stdout).unwrap();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap();
+        // proc(5): utime and stime are fields 14 and 15, and what follows the name begins with 3.
+        let fields = stat.rsplit_once(") ").unwrap().1.split(' ');
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .map(|f| f.parse::<u64>().unwrap())
+            .sum();
+        // Linux tells programs of hundredths of a second, whatever its own clock ticks in.
+        Duration::from_millis(ticks * 10)
     }
 
     pub(crate) fn request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Response {
