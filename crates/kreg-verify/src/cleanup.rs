@@ -69,7 +69,7 @@ async fn image(context: &Context) -> Cleared {
     let name = format!("{}:{}", context.repository, context.tag);
     for manifest in context.image.manifests().iter().rev() {
         let deleted = client
-            .delete_manifest(&context.repository, &manifest.digest)
+            .delete_manifest_and_tags(&context.repository, manifest)
             .await;
         match deleted {
             Err(error) if error.status() == Some(StatusCode::METHOD_NOT_ALLOWED) => {
@@ -97,9 +97,9 @@ async fn litter(context: &Context) -> Cleared {
     let mut count = 0;
     for piece in &pieces {
         let (what, deleted) = match piece {
-            Piece::Manifest(repository, digest) => (
-                format!("manifest {repository}@{digest}"),
-                client.delete_manifest(repository, digest).await,
+            Piece::Manifest(repository, manifest) => (
+                format!("manifest {repository}@{}", manifest.digest),
+                client.delete_manifest_and_tags(repository, manifest).await,
             ),
             Piece::Blob(repository, digest) => (
                 format!("blob {repository}@{digest}"),

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::image::Digest;
+use crate::image::{Digest, Manifest};
 use crate::registry::Repository;
 
 /// Notes of what a run brings into the registry, so that clearing up finds it whatever becomes of
@@ -16,7 +16,7 @@ pub struct Litter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     Blob(Repository, Digest),
-    Manifest(Repository, Digest),
+    Manifest(Repository, Manifest),
 }
 
 impl Litter {
@@ -26,8 +26,8 @@ impl Litter {
     }
 
     /// A manifest is about to come into this repository.
-    pub fn manifest(&self, repository: &Repository, digest: &Digest) {
-        self.note(Piece::Manifest(repository.clone(), digest.clone()));
+    pub fn manifest(&self, repository: &Repository, manifest: &Manifest) {
+        self.note(Piece::Manifest(repository.clone(), manifest.clone()));
     }
 
     /// Everything noted, the newest first: what refers to others goes before them.

@@ -157,6 +157,39 @@ async fn both_families_of_formats_and_an_index_are_taken() {
     }
 }
 
+/// distribution answers some of the deletes with 500 and leaves the tag: many at once show it.
+#[tokio::test]
+#[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
+async fn what_is_deleted_while_others_tag_is_gone_with_its_tag() {
+    let registry = Registry::start(Setup {
+        delete: true,
+        auth: false,
+        ..Setup::default()
+    })
+    .await;
+    let (client, repository) = (registry.client(), repository("a"));
+    let lives = (0..8).map(|life| {
+        let (client, repository) = (client.clone(), repository.clone());
+        async move {
+            for turn in 0..15 {
+                let image = ProbeImage::fresh([Architecture::Amd64]).unwrap();
+                let tag: Tag = format!("t{life}-{turn}").parse().unwrap();
+                push(&client, &image, &repository, &tag).await;
+                let manifest = image.manifests().last().unwrap();
+                client
+                    .delete_manifest_and_tags(&repository, manifest)
+                    .await
+                    .unwrap();
+                let left = client.manifest_digest(&repository, image.digest()).await;
+                assert_eq!(left.unwrap(), None);
+            }
+        }
+    });
+    futures::future::join_all(lives).await;
+    let left = client.tags(&repository).await;
+    assert!(left.as_ref().is_ok_and(Vec::is_empty), "{left:?}");
+}
+
 #[tokio::test]
 #[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
 async fn lists_longer_than_a_page_come_whole() {

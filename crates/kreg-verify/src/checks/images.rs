@@ -134,7 +134,11 @@ async fn delete(context: &Context, image: &ProbeImage) -> Result<Outcome, Regist
         Ok(tag) => tag,
         Err(outcome) => return Ok(outcome),
     };
-    match client.delete_manifest(repository, image.digest()).await {
+    // One architecture: its manifest is all, and the tag stands for it.
+    let Some(manifest) = image.manifests().last() else {
+        return Ok(Outcome::skipped("the image has no manifest"));
+    };
+    match client.delete_manifest_and_tags(repository, manifest).await {
         Err(error) if error.status() == Some(StatusCode::METHOD_NOT_ALLOWED) => {
             return Ok(Outcome::skipped(
                 "deletion is off in this registry (REGISTRY_STORAGE_DELETE_ENABLED)",
@@ -178,7 +182,7 @@ async fn push(
             .await?;
     }
     for manifest in image.manifests() {
-        context.litter.manifest(repository, &manifest.digest);
+        context.litter.manifest(repository, manifest);
         let reference = match manifest.digest == *image.digest() {
             true => Reference::from(&tag),
             false => Reference::from(&manifest.digest),

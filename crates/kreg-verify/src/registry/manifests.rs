@@ -1,5 +1,7 @@
 //! Manifests and indexes: put, get, look for, delete.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -118,7 +120,44 @@ impl RegistryClient {
             .expect(&[StatusCode::ACCEPTED, StatusCode::OK, StatusCode::NO_CONTENT])
             .map(drop)
     }
+
+    /// Deletes a manifest whose bytes are at hand, and every tag that stood for it, also while
+    /// others write tags to the same repository.
+    ///
+    /// distribution first removes the manifest and then reads every tag of the repository for those
+    /// that stood for it (`registry/storage/tagstore.go`, `Lookup`). One that is just being written
+    /// reads as empty: the answer is 500, and the tags stay and lead nowhere. So the manifest is put
+    /// back, and deleted again.
+    ///
+    /// # Errors
+    /// As [`delete_manifest`](Self::delete_manifest); 500 if it is answered time and again.
+    pub async fn delete_manifest_and_tags(
+        &self,
+        repository: &Repository,
+        manifest: &Manifest,
+    ) -> Result<(), RegistryError> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let deleted = self.delete_manifest(repository, &manifest.digest).await;
+            let stumbled = matches!(&deleted, Err(error)
+                if error.status() == Some(StatusCode::INTERNAL_SERVER_ERROR));
+            let Some(pause) = pauses.next().filter(|_| stumbled) else {
+                return deleted;
+            };
+            tokio::time::sleep(*pause).await;
+            self.put_manifest(repository, &manifest.digest, manifest)
+                .await?;
+        }
+    }
 }
+
+/// How long a tag that is being written is given, before each of the next tries.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+];
 
 fn path(repository: &Repository, reference: &Reference) -> String {
     format!("/v2/{repository}/manifests/{reference}")

@@ -118,7 +118,7 @@ impl Images {
             let client = self.client();
             for manifest in image.manifests().iter().rev() {
                 let gone = client
-                    .delete_manifest(&self.repository, &manifest.digest)
+                    .delete_manifest_and_tags(&self.repository, manifest)
                     .await;
                 match gone {
                     Err(error) if error.status().is_none() => return, // nobody there to ask
