@@ -36,6 +36,7 @@ pub(super) fn all(world: &World) -> Result<BTreeMap<String, String>> {
     let list = world.get([&kinds.join(","), "--all-namespaces"])?;
     entries(&list, |object| {
         let mut wish = object.clone();
+        let of_pods = object["kind"] == "EndpointSlice";
         if let Some(all) = wish.as_object_mut() {
             // What controllers saw, not what anybody asked for.
             all.remove("status");
@@ -43,6 +44,10 @@ pub(super) fn all(world: &World) -> Result<BTreeMap<String, String>> {
         if let Some(metadata) = wish["metadata"].as_object_mut() {
             // Moves with the status, too, as versions do.
             metadata.remove("managedFields");
+            if of_pods {
+                // Counts how often a Pod was not ready and was ready again.
+                metadata.remove("generation");
+            }
             if let Some(notes) = metadata
                 .get_mut("annotations")
                 .and_then(Value::as_object_mut)
