@@ -14,10 +14,14 @@ use serde_json::Value;
 use crate::cluster::ClusterHandle;
 use crate::e2e;
 use crate::failure::{Failure, Result, Tried as _};
+use crate::parts::Generation;
 use crate::progress::say;
 
 /// Crates whose tests make objects in the cluster: these see each other's.
 const ON_THE_CLUSTER: [&str; 2] = ["kreg-k8s", "kreg-verify"];
+
+/// An older Kubernetes is built for its own tests alone: `cargo xtask test --kubernetes 1.20`.
+const BUT_OLD: [&str; 2] = ["--skip", "1_20"];
 
 /// A program of tests, as cargo built it.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,6 +61,29 @@ pub(crate) fn programs(messages: &str) -> Vec<TestProgram> {
         .collect()
 }
 
+/// Runs the tests of kreg-k8s, and those of the parts of this generation.
+pub(crate) fn run_of_generation(
+    programs: Vec<TestProgram>,
+    cluster: &ClusterHandle,
+    generation: Generation,
+) -> Result<()> {
+    let name = generation.in_names("_");
+    let mut failed = programs
+        .iter()
+        .filter_map(|program| match program.package().as_str() {
+            "kreg-k8s" => Some((program, vec![])),
+            "xtask" => Some((program, vec![name.as_str()])),
+            _ => None,
+        })
+        .filter_map(|(program, chosen)| ignored_tests(program, &chosen, cluster).err());
+    match failed.next() {
+        None => Ok(()),
+        Some(first) => Err(failed.fold(first, |all, next| {
+            Failure::new("pass the tests", format!("{all}\n{next}"))
+        })),
+    }
+}
+
 /// Runs the ignored tests of all of these; what each prints stays together.
 pub(crate) fn run(programs: Vec<TestProgram>, cluster: &ClusterHandle) -> Result<()> {
     if programs.is_empty() {
@@ -71,8 +98,8 @@ pub(crate) fn run(programs: Vec<TestProgram>, cluster: &ClusterHandle) -> Result
     let (on_cluster, others) = (Mutex::new(on_cluster), Mutex::new(others));
     let lane = |waiting: &Mutex<Vec<TestProgram>>| {
         let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let failed =
-            std::iter::from_fn(next).filter_map(|program| ignored_tests(&program, cluster).err());
+        let failed = std::iter::from_fn(next)
+            .filter_map(|program| ignored_tests(&program, &BUT_OLD, cluster).err());
         failed.collect::<Vec<_>>()
     };
     let start = Instant::now();
@@ -102,7 +129,7 @@ pub(crate) fn run(programs: Vec<TestProgram>, cluster: &ClusterHandle) -> Result
     }
 }
 
-fn ignored_tests(program: &TestProgram, cluster: &ClusterHandle) -> Result<()> {
+fn ignored_tests(program: &TestProgram, chosen: &[&str], cluster: &ClusterHandle) -> Result<()> {
     let name = program.name();
     let start = Instant::now();
     let why = || format!("run the tests of {name}");
@@ -110,6 +137,7 @@ fn ignored_tests(program: &TestProgram, cluster: &ClusterHandle) -> Result<()> {
     // One file for both, so that a panic stands where it happened.
     let status = Command::new(&program.file)
         .arg("--ignored")
+        .args(chosen)
         .current_dir(&program.folder)
         .env("CARGO_MANIFEST_DIR", &program.folder)
         .env("CARGO", cargo_program())

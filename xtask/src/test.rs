@@ -13,6 +13,7 @@ use crate::failure::{Failure, Result, Tried as _};
 use crate::images;
 use crate::needs;
 use crate::packages;
+use crate::parts::Generation;
 use crate::process::{Run, without_xtasks_own};
 use crate::progress::say;
 use crate::real_parts::{self, cargo_program};
@@ -30,6 +31,10 @@ pub(crate) struct Options {
     /// Leave the clusters up at the end
     #[arg(long, conflicts_with = "fast")]
     keep_cluster: bool,
+
+    /// Instead: only what depends on Kubernetes itself, on a cluster of this generation
+    #[arg(long, value_enum, value_name = "GENERATION", conflicts_with_all = ["fast", "keep_cluster"])]
+    kubernetes: Option<Generation>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -38,12 +43,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         packages::ensure(needs::BUILD)?;
         packages::ensure(needs::TEST)
     })?;
-    if options.fast {
+    if let Some(generation) = options.kubernetes {
+        of_generation(&mut stages, generation);
+    } else if options.fast {
         alone(&mut stages);
         say(
             "LEFT OUT by --fast: tests with real programs and containers, the cluster, the stories",
         );
     } else {
+        say("LEFT OUT without --kubernetes 1.20: that Kubernetes, and what is told on it");
         let first = std::thread::scope(|scope| {
             // Both build and wait; together they wait less.
             let made = scope.spawn(first_cluster);
@@ -91,6 +99,33 @@ fn alone(stages: &mut Stages) {
     stages.try_stage("tests", || {
         cargo("test", &[EVERYTHING, &["--no-fail-fast"]].concat(), &[])
     });
+}
+
+/// The tests of kreg-k8s and the stories that are told on every generation, on a cluster of this one.
+fn of_generation(stages: &mut Stages, generation: Generation) {
+    let name = format!("kreg-{}", generation.in_names("-"));
+    let mut cluster = None;
+    stages.try_stage("images and the cluster", || {
+        images::build_all()?;
+        let options = cluster::Options {
+            kubernetes: generation,
+            ..named(&name)
+        };
+        cluster = Some(cluster::up(&options)?);
+        Ok(())
+    });
+    if let Some(cluster) = cluster {
+        stages.try_stage("tests of kreg-k8s and of this Kubernetes' parts", || {
+            let tests = real_parts::programs(&built_tests()?);
+            real_parts::run_of_generation(tests, &cluster, generation)
+        });
+        stages.try_stage("stories", || {
+            let telling = Telling::of_every_kubernetes();
+            telling.on(World::new(cluster.clone(), built_kreg()?)?)?;
+            telling.end()
+        });
+    }
+    stages.try_stage("cluster down", || cluster::down(&name, false));
 }
 
 /// A cluster, and what Docker had before it.

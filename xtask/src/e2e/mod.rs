@@ -99,6 +99,14 @@ impl Telling {
         Self::new(stories::ALL.iter().collect(), false, false)
     }
 
+    /// Those that are told on older generations of Kubernetes, too.
+    pub(crate) fn of_every_kubernetes() -> Self {
+        let told = stories::ALL
+            .iter()
+            .filter(|story| stories::ON_EVERY_KUBERNETES.contains(&story.name));
+        Self::new(told.collect(), false, true)
+    }
+
     fn new(stories: Vec<&'static Story>, keep: bool, aloud: bool) -> Self {
         Self {
             waiting: Mutex::new(stories.into()),
@@ -254,6 +262,8 @@ mod tests {
         }
         let on_this_machine = stories::ALL.iter().filter(|s| stories::on_this_machine(s));
         assert_eq!(on_this_machine.count(), stories::ON_THIS_MACHINE.len());
+        let everywhere = locked(&Telling::of_every_kubernetes().waiting).len();
+        assert_eq!(everywhere, stories::ON_EVERY_KUBERNETES.len());
         assert_eq!(chosen(&[]).unwrap().len(), stories::ALL.len());
         assert!(chosen(&["no such".to_owned()]).is_err());
     }

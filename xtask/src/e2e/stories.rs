@@ -226,6 +226,26 @@ pub(crate) const ALL: &[Story] = &[
 /// `/etc/hosts`, what its clients trust.
 pub(crate) const ON_THIS_MACHINE: &[&str] = &["clients-tunnel", "gc"];
 
+/// Stories whose steps hang on how Kubernetes works, so that they are told on every generation.
+pub(crate) const ON_EVERY_KUBERNETES: &[&str] = &[
+    "default",
+    "daemonset",
+    "cert",
+    "gc",
+    "tutorial",
+    "user",
+    "cert-tutorial",
+    "registry-3",
+    "elsewhere",
+    "rights",
+    "foreign-object",
+    "registry-image",
+    "no-storage-class",
+    "claim-pending",
+    "sshd-gone",
+    "disk-full",
+];
+
 pub(crate) fn on_this_machine(story: &Story) -> bool {
     ON_THIS_MACHINE.contains(&story.name)
 }

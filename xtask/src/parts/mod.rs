@@ -40,6 +40,17 @@ pub(crate) enum Generation {
     V1_20,
 }
 
+impl Generation {
+    /// As names of clusters and of tests have it.
+    pub(crate) fn in_names(self, dot: &str) -> String {
+        let minor = match self {
+            Self::V1_34 => "34",
+            Self::V1_20 => "20",
+        };
+        ["1", dot, minor].concat()
+    }
+}
+
 /// A whole Kubernetes.
 #[derive(Debug, Clone)]
 pub(crate) struct KubernetesParts {
