@@ -99,9 +99,11 @@ impl Machine {
         Machine::run(release, ["sleep", "infinity"].as_slice())
     }
 
-    /// One with systemd, which runs containerd.
+    /// One with systemd, which runs containerd. Docker would write its own files below `/etc`
+    /// whenever it gets to it.
     pub fn with_systemd() -> Machine {
-        let machine = Machine::run("12", &["/sbin/init"]);
+        let boot = "systemctl mask docker.service docker.socket && exec /sbin/init";
+        let machine = Machine::run("12", &["/bin/sh", "-c", boot]);
         machine.until("systemctl is-active containerd && crictl -r unix:///run/containerd/containerd.sock version");
         machine
     }
