@@ -67,8 +67,9 @@ pub(crate) fn run_of_generation(
     cluster: &ClusterHandle,
     generation: Generation,
 ) -> Result<()> {
+    some(&programs)?;
     let name = generation.in_names("_");
-    let mut failed = programs
+    let failed = programs
         .iter()
         .filter_map(|program| match program.package().as_str() {
             "kreg-k8s" => Some((program, vec![])),
@@ -76,22 +77,12 @@ pub(crate) fn run_of_generation(
             _ => None,
         })
         .filter_map(|(program, chosen)| ignored_tests(program, &chosen, cluster).err());
-    match failed.next() {
-        None => Ok(()),
-        Some(first) => Err(failed.fold(first, |all, next| {
-            Failure::new("pass the tests", format!("{all}\n{next}"))
-        })),
-    }
+    none(failed.collect())
 }
 
 /// Runs the ignored tests of all of these; what each prints stays together.
 pub(crate) fn run(programs: Vec<TestProgram>, cluster: &ClusterHandle) -> Result<()> {
-    if programs.is_empty() {
-        return Err(Failure::new(
-            "run the tests with real parts",
-            "cargo named no program of tests",
-        ));
-    }
+    some(&programs)?;
     let (on_cluster, others): (Vec<_>, Vec<_>) = programs
         .into_iter()
         .partition(|program| ON_THE_CLUSTER.contains(&program.package().as_str()));
@@ -103,7 +94,7 @@ pub(crate) fn run(programs: Vec<TestProgram>, cluster: &ClusterHandle) -> Result
         failed.collect::<Vec<_>>()
     };
     let start = Instant::now();
-    let mut failed: Vec<Failure> = std::thread::scope(|scope| {
+    let failed: Vec<Failure> = std::thread::scope(|scope| {
         let lanes =
             [&on_cluster, &others, &others].map(|waiting| scope.spawn(move || lane(waiting)));
         let ended = lanes.into_iter().flat_map(|lane| {
@@ -116,6 +107,22 @@ pub(crate) fn run(programs: Vec<TestProgram>, cluster: &ClusterHandle) -> Result
         "tests with real parts: {:.1} s",
         start.elapsed().as_secs_f64()
     ));
+    none(failed)
+}
+
+/// No program at all would pass every time.
+fn some(programs: &[TestProgram]) -> Result<()> {
+    match programs {
+        [] => Err(Failure::new(
+            "run the tests with real parts",
+            "cargo named no program of tests",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// One failure out of all.
+fn none(mut failed: Vec<Failure>) -> Result<()> {
     match failed.len() {
         0 => Ok(()),
         1 => Err(failed.remove(0)),

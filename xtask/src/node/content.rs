@@ -12,9 +12,9 @@ use crate::parts::{self, Base, Generation, KubernetesParts};
 /// Name of the local-path provisioner's image.
 const PROVISIONER: &str = "kreg.test/local-path-provisioner:0.0.30";
 
-/// Kubernetes collects garbage at a quarter of Go's usual rate: its heaps are small here, and there are
-/// several clusters on few processors.
-const GARBAGE: &str = "GOMAXPROCS=1 GOGC=400";
+/// How Go's programs run here: each on one processor, and collecting garbage at a quarter of the usual
+/// rate. Their heaps are small, and there are several clusters on few processors.
+const GO_PROGRAMS: &str = "GOMAXPROCS=1 GOGC=400";
 
 /// kind's node without the preloaded images.
 pub(super) fn node(generation: Generation, kubernetes: &KubernetesParts) -> Result<Recipe> {
@@ -39,7 +39,7 @@ pub(super) fn node(generation: Generation, kubernetes: &KubernetesParts) -> Resu
     .text("ours/usr/local/sbin/runc", RUNC_WRAPPER)
     .text(
         "ours/etc/systemd/system.conf.d/kreg-garbage.conf",
-        format!("[Manager]\nDefaultEnvironment={GARBAGE}\n"),
+        format!("[Manager]\nDefaultEnvironment={GO_PROGRAMS}\n"),
     )
     .text(
         "ours/etc/systemd/system/kreg-ssh-keys.service",
@@ -108,7 +108,7 @@ fn dockerfile(program: &str, base: Base) -> String {
         Base::Libc => "FROM kreg.test/base:12\n",
         Base::Iptables => include_str!("../../assets/node/iptables.Dockerfile"),
     };
-    let start = format!("{start}ENV {GARBAGE}\n");
+    let start = format!("{start}ENV {GO_PROGRAMS}\n");
     match program {
         "coredns" | "pause" => {
             format!("{start}COPY {program} /{program}\nENTRYPOINT [\"/{program}\"]\n")

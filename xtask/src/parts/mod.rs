@@ -43,11 +43,8 @@ pub(crate) enum Generation {
 impl Generation {
     /// As names of clusters and of tests have it.
     pub(crate) fn in_names(self, dot: &str) -> String {
-        let minor = match self {
-            Self::V1_34 => "34",
-            Self::V1_20 => "20",
-        };
-        ["1", dot, minor].concat()
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().replace('.', dot))
     }
 }
 

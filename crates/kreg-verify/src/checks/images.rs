@@ -134,17 +134,15 @@ async fn delete(context: &Context, image: &ProbeImage) -> Result<Outcome, Regist
         Ok(tag) => tag,
         Err(outcome) => return Ok(outcome),
     };
-    // One architecture: its manifest is all, and the tag stands for it.
-    let Some(manifest) = image.manifests().last() else {
-        return Ok(Outcome::skipped("the image has no manifest"));
-    };
-    match client.delete_manifest_and_tags(repository, manifest).await {
-        Err(error) if error.status() == Some(StatusCode::METHOD_NOT_ALLOWED) => {
-            return Ok(Outcome::skipped(
-                "deletion is off in this registry (REGISTRY_STORAGE_DELETE_ENABLED)",
-            ));
+    for manifest in image.manifests() {
+        match client.delete_manifest_and_tags(repository, manifest).await {
+            Err(error) if error.status() == Some(StatusCode::METHOD_NOT_ALLOWED) => {
+                return Ok(Outcome::skipped(
+                    "deletion is off in this registry (REGISTRY_STORAGE_DELETE_ENABLED)",
+                ));
+            }
+            done => done?,
         }
-        done => done?,
     }
     for (what, reference) in [
         ("its digest", Reference::from(image.digest())),
