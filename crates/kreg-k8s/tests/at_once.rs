@@ -50,10 +50,12 @@ async fn first_at_once(cluster: &LiveCluster, round: usize) -> u32 {
 #[ignore = "needs a cluster: run by cargo xtask test"]
 async fn one_of_two_is_killed_wherever_and_what_is_there_fits_together() {
     let cluster = cluster().await;
-    let lives = (2..13).map(|writes| {
+    // The two share a dozen writes as the server lets them: who has few of them left to do lives on,
+    // so that the early deaths stand here twice.
+    let lives = (2..6).chain(2..13).enumerate().map(|(life, writes)| {
         let cluster = &cluster;
         async move {
-            let spec = spec(&format!("killed-{writes}"));
+            let spec = spec(&format!("killed-{life}"));
             let mortal = Mortal::new(cluster, writes);
             let (first, second) = tokio::join!(up(&mortal, &spec, 0), up(cluster, &spec, 1));
             let (material, _) = second.unwrap();
@@ -63,8 +65,7 @@ async fn one_of_two_is_killed_wherever_and_what_is_there_fits_together() {
         }
     });
     let killed: u32 = futures::future::join_all(lives).await.iter().sum();
-    // The two share a dozen writes as the server lets them: who has to do few of them lives on.
-    assert!(killed >= 3, "{killed} of 11 were killed");
+    assert!(killed > 5, "{killed} of 15 were killed");
 }
 
 #[tokio::test]
