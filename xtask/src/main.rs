@@ -13,6 +13,7 @@ mod needs;
 mod node;
 mod packages;
 mod parts;
+mod passed;
 mod process;
 mod progress;
 mod real_parts;

@@ -15,6 +15,7 @@ use crate::cluster::ClusterHandle;
 use crate::e2e;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::parts::Generation;
+use crate::passed::{Passed, Subject};
 use crate::progress::say;
 
 /// Crates whose tests make objects in the cluster: these see each other's.
@@ -36,6 +37,11 @@ impl TestProgram {
     /// `kreg-nodes kill`.
     fn name(&self) -> String {
         format!("{} {}", self.package(), self.target)
+    }
+
+    fn subject<'a>(&'a self, package: &'a str) -> Subject<'a> {
+        let target = &self.target;
+        Subject::Tests { package, target }
     }
 
     fn package(&self) -> String {
@@ -80,17 +86,37 @@ pub(crate) fn run_of_generation(
     none(failed.collect())
 }
 
-/// Runs the ignored tests of all of these; what each prints stays together.
-pub(crate) fn run(programs: Vec<TestProgram>, cluster: &ClusterHandle) -> Result<()> {
+/// Those that have not passed before, and the names of the others.
+pub(crate) fn new(
+    programs: Vec<TestProgram>,
+    passed: &Passed,
+) -> Result<(Vec<TestProgram>, Vec<String>)> {
     some(&programs)?;
+    let (old, new): (Vec<_>, Vec<_>) = programs.into_iter().partition(|program| {
+        let package = program.package();
+        passed.before(program.subject(&package)).is_some()
+    });
+    Ok((new, old.iter().map(TestProgram::name).collect()))
+}
+
+/// Runs the ignored tests of all of these; what each prints stays together.
+pub(crate) fn run(
+    programs: Vec<TestProgram>,
+    cluster: &ClusterHandle,
+    passed: &Passed,
+) -> Result<()> {
     let (on_cluster, others): (Vec<_>, Vec<_>) = programs
         .into_iter()
         .partition(|program| ON_THE_CLUSTER.contains(&program.package().as_str()));
     let (on_cluster, others) = (Mutex::new(on_cluster), Mutex::new(others));
     let lane = |waiting: &Mutex<Vec<TestProgram>>| {
         let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let failed = std::iter::from_fn(next)
-            .filter_map(|program| ignored_tests(&program, &BUT_OLD, cluster).err());
+        let failed = std::iter::from_fn(next).filter_map(|program| {
+            let package = program.package();
+            ignored_tests(&program, &BUT_OLD, cluster)
+                .and_then(|()| passed.note(program.subject(&package)))
+                .err()
+        });
         failed.collect::<Vec<_>>()
     };
     let start = Instant::now();

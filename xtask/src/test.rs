@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::ScopedJoinHandle;
 
 use crate::cluster::{self, ClusterHandle};
@@ -14,6 +14,7 @@ use crate::images;
 use crate::needs;
 use crate::packages;
 use crate::parts::Generation;
+use crate::passed::Passed;
 use crate::process::{Run, without_xtasks_own};
 use crate::progress::say;
 use crate::real_parts::{self, cargo_program};
@@ -32,8 +33,12 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "fast")]
     keep_cluster: bool,
 
+    /// Run what passed before, too, though nothing that it depends on has changed since
+    #[arg(long, conflicts_with = "fast")]
+    again: bool,
+
     /// Instead: only what depends on Kubernetes itself, on a cluster of this generation
-    #[arg(long, value_enum, value_name = "GENERATION", conflicts_with_all = ["fast", "keep_cluster"])]
+    #[arg(long, value_enum, value_name = "GENERATION", conflicts_with_all = ["fast", "keep_cluster", "again"])]
     kubernetes: Option<Generation>,
 }
 
@@ -152,7 +157,7 @@ fn named(cluster: &str) -> cluster::Options {
 fn together(stages: &mut Stages, options: &Options, first: First) {
     let others = CLUSTERS[1..].iter().copied().map(named).collect::<Vec<_>>();
     stages.try_stage("tests with real parts, beside the stories", || {
-        side_by_side(first.cluster, &others)
+        side_by_side(first.cluster, &others, options.again)
     });
     if options.keep_cluster {
         say("the clusters stay up: --keep-cluster was given");
@@ -173,10 +178,13 @@ const CLUSTERS: [&str; 3] = ["kreg", "kreg-stories-1", "kreg-stories-2"];
 
 /// The tests of the crates on the first cluster while the others are made and stories are told
 /// there; then all share what stories are left.
-fn side_by_side(first: ClusterHandle, others: &[cluster::Options]) -> Result<()> {
+fn side_by_side(first: ClusterHandle, others: &[cluster::Options], again: bool) -> Result<()> {
+    let passed = Arc::new(Passed::of(workspace(), again)?);
     let kreg = built_kreg()?;
-    let tests = real_parts::programs(&built_tests()?);
-    let telling = Telling::of_all();
+    let (tests, old_tests) = real_parts::new(real_parts::programs(&built_tests()?), &passed)?;
+    let (telling, old_stories) = Telling::of_new(&passed);
+    left_out(&old_tests, &old_stories);
+    let others = &others[..others.len().min(telling.waiting() / WORTH_A_CLUSTER)];
     let tell = |cluster: ClusterHandle| telling.on(World::new(cluster, kreg.clone())?);
     let (ready, made) = mpsc::channel();
     let results = std::thread::scope(|scope| {
@@ -189,7 +197,8 @@ fn side_by_side(first: ClusterHandle, others: &[cluster::Options]) -> Result<()>
                 Ok(())
             })
         });
-        let on_first = scope.spawn(|| real_parts::run(tests, &first).and(tell(first.clone())));
+        let on_first =
+            scope.spawn(|| real_parts::run(tests, &first, &passed).and(tell(first.clone())));
         let mut lanes = vec![maker, on_first];
         lanes.extend(made.iter().map(|cluster| scope.spawn(|| tell(cluster))));
         let ended = |lane: ScopedJoinHandle<'_, Result<()>>| {
@@ -200,6 +209,23 @@ fn side_by_side(first: ClusterHandle, others: &[cluster::Options]) -> Result<()>
     });
     let told = telling.end();
     results.into_iter().chain([told]).collect()
+}
+
+/// Fewer stories than this are told before another cluster is made.
+const WORTH_A_CLUSTER: usize = 6;
+
+fn left_out(tests: &[String], stories: &[&str]) {
+    let names = tests.iter().map(String::as_str);
+    let names: Vec<_> = names.chain(stories.iter().copied()).collect();
+    if !names.is_empty() {
+        say(format!(
+            "LEFT OUT, for they passed less than a week ago and nothing that they depend on changed \
+             since (--again runs them): {} programs of tests and {} stories: {}",
+            tests.len(),
+            stories.len(),
+            names.join(", ")
+        ));
+    }
 }
 
 fn cargo(command: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {

@@ -14,13 +14,14 @@ pub(crate) mod world;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::cluster;
 use crate::failure::{Failure, Result};
 use crate::packages::{self, tool};
 use crate::parts::Generation;
+use crate::passed::{Passed, Subject};
 use crate::progress::say;
 use snapshot::Snapshot;
 use story::{Scene, Story, Tally, Voice, line};
@@ -89,14 +90,29 @@ pub(crate) struct Telling {
     /// Held by the story that changes this machine: there is one of it, however many clusters.
     this_machine: Mutex<()>,
     tally: Mutex<Tally>,
+    passed: Option<Arc<Passed>>,
     keep: bool,
     aloud: bool,
 }
 
 impl Telling {
-    /// Every story, for several clusters.
-    pub(crate) fn of_all() -> Self {
-        Self::new(stories::ALL.iter().collect(), false, false)
+    /// Every story that has not passed before, for several clusters, with the names of the others.
+    pub(crate) fn of_new(passed: &Arc<Passed>) -> (Self, Vec<&'static str>) {
+        let old = |story: &Story| {
+            let always = stories::AT_EVERY_MERGE.contains(&story.name);
+            !always && passed.before(Subject::Story(story.name)).is_some()
+        };
+        let (old, new): (Vec<_>, Vec<_>) = stories::ALL.iter().partition(|story| old(story));
+        let telling = Self {
+            passed: Some(Arc::clone(passed)),
+            ..Self::new(new, false, false)
+        };
+        (telling, old.iter().map(|story| story.name).collect())
+    }
+
+    /// How many stories nobody tells yet.
+    pub(crate) fn waiting(&self) -> usize {
+        locked(&self.waiting).len()
     }
 
     /// Those that are told on older generations of Kubernetes, too.
@@ -112,6 +128,7 @@ impl Telling {
             waiting: Mutex::new(stories.into()),
             this_machine: Mutex::default(),
             tally: Mutex::default(),
+            passed: None,
             keep,
             aloud,
         }
@@ -127,6 +144,9 @@ impl Telling {
                 .or_else(|| stories::on_this_machine(story).then(|| locked(&self.this_machine)));
             let Tally { passed, failed } = self.tell(&world, story, &before);
             drop(machine);
+            if let (Some(records), []) = (&self.passed, failed.as_slice()) {
+                records.note(Subject::Story(story.name))?;
+            }
             let stop = self.keep && !failed.is_empty();
             let mut sum = locked(&self.tally);
             sum.passed += passed;
@@ -242,7 +262,7 @@ mod tests {
 
     #[test]
     fn of_the_stories_that_change_this_machine_one_is_told_at_a_time() {
-        let telling = Telling::of_all();
+        let telling = Telling::new(stories::ALL.iter().collect(), false, false);
         let (first, others): (Vec<_>, Vec<_>) = std::iter::from_fn(|| telling.next())
             .collect::<Vec<_>>()
             .into_iter()

@@ -226,6 +226,10 @@ pub(crate) const ALL: &[Story] = &[
 /// `/etc/hosts`, what its clients trust.
 pub(crate) const ON_THIS_MACHINE: &[&str] = &["clients-tunnel", "gc"];
 
+/// Stories that are told even where nothing changed since they passed: no change lands without a real
+/// registry that every node of a real cluster has pulled from, as kreg does it and as the tutorial does.
+pub(crate) const AT_EVERY_MERGE: &[&str] = &["default", "tutorial"];
+
 /// Stories whose steps hang on how Kubernetes works, so that they are told on every generation.
 pub(crate) const ON_EVERY_KUBERNETES: &[&str] = &[
     "default",
