@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -67,36 +67,33 @@ impl Passed {
         })
     }
 
-    /// How long ago this passed with the same of everything, if that still counts.
-    pub(crate) fn before(&self, subject: Subject<'_>) -> Option<Duration> {
-        let kept = fs::metadata(self.record(subject)).ok()?;
+    /// Whether this passed with the same of everything, and that still counts.
+    pub(crate) fn before(&self, subject: Subject<'_>) -> bool {
+        let record = fs::metadata(self.record(subject, &self.files));
         // A clock that was set back makes no record younger than none.
-        let age = SystemTime::now().duration_since(kept.modified().ok()?).ok();
-        age.filter(|age| !self.again && *age < GOOD_FOR)
+        let age = record
+            .and_then(|record| record.modified())
+            .map(|noted| SystemTime::now().duration_since(noted));
+        !self.again && matches!(age, Ok(Ok(age)) if age < GOOD_FOR)
     }
 
     /// Keeps that this passed. What was edited since the files were read may not be what passed.
     pub(crate) fn note(&self, subject: Subject<'_>) -> Result<()> {
-        let wanted = |path: &str| self.crates.depends(subject, path);
-        let now = files(&self.workspace)?;
-        if digest(&now, &self.machine, wanted) != digest(&self.files, &self.machine, wanted) {
+        let record = self.record(subject, &self.files);
+        if record != self.record(subject, &files(&self.workspace)?) {
             return Ok(());
         }
-        let record = self.record(subject);
         fs::write(&record, "").tried(|| format!("write {}", record.display()))
     }
 
-    fn record(&self, subject: Subject<'_>) -> PathBuf {
-        let wanted = |path: &str| self.crates.depends(subject, path);
-        let digest = digest(&self.files, &self.machine, wanted);
+    fn record(&self, subject: Subject<'_>, files: &Files) -> PathBuf {
+        let wanted = files
+            .iter()
+            .filter(|(path, _)| self.crates.depends(subject, path))
+            .flat_map(|(path, content)| [path, content]);
+        let digest = cache::digest(std::iter::once(&self.machine).chain(wanted));
         self.shelf.join(format!("{}-{digest}", subject.name()))
     }
-}
-
-fn digest(files: &Files, machine: &str, wanted: impl Fn(&str) -> bool) -> String {
-    let files = files.iter().filter(|(path, _)| wanted(path));
-    let parts = files.flat_map(|(path, content)| [path.as_str(), content]);
-    cache::digest(std::iter::once(machine).chain(parts))
 }
 
 /// Folders of the crates, each with all crates of the workspace that it depends on.
@@ -104,7 +101,7 @@ fn digest(files: &Files, machine: &str, wanted: impl Fn(&str) -> bool) -> String
 struct Crates(BTreeMap<String, BTreeSet<String>>);
 
 impl Crates {
-    fn of(workspace: &PathBuf) -> Result<Self> {
+    fn of(workspace: &Path) -> Result<Self> {
         let told = Run::new(cargo_program())
             .args(["metadata", "--no-deps", "--format-version=1", "--locked"])
             .cwd(workspace)
@@ -171,7 +168,7 @@ impl Crates {
 }
 
 /// What git keeps or would keep here, as it is in the folder now.
-fn files(workspace: &PathBuf) -> Result<Files> {
+fn files(workspace: &Path) -> Result<Files> {
     let told = Run::new("git")
         .args([
             "ls-files",
@@ -303,18 +300,18 @@ mod tests {
     fn what_passed_counts_until_a_file_or_the_machine_changes() {
         let folder = tempfile::tempdir().unwrap();
         let first = passed(&folder, false);
-        assert!(first.before(KILL).is_none());
+        assert!(!first.before(KILL));
         first.note(KILL).unwrap();
-        assert!(passed(&folder, false).before(KILL).is_some());
-        assert!(passed(&folder, false).before(STORY).is_none());
-        assert!(passed(&folder, true).before(KILL).is_none(), "again");
+        assert!(passed(&folder, false).before(KILL));
+        assert!(!passed(&folder, false).before(STORY));
+        assert!(!passed(&folder, true).before(KILL), "again");
         let mut elsewhere = passed(&folder, false);
         elsewhere.machine = "other".into();
-        assert!(elsewhere.before(KILL).is_none());
+        assert!(!elsewhere.before(KILL));
         fs::write(first.workspace.join("README.md"), "new").unwrap();
-        assert!(passed(&folder, false).before(KILL).is_some());
+        assert!(passed(&folder, false).before(KILL));
         fs::write(first.workspace.join("crates/kreg-nodes/a"), "2").unwrap();
-        assert!(passed(&folder, false).before(KILL).is_none());
+        assert!(!passed(&folder, false).before(KILL));
     }
 
     #[test]
@@ -323,8 +320,8 @@ mod tests {
         let begun = passed(&folder, false);
         fs::write(begun.workspace.join("crates/kreg-nodes/a"), "2").unwrap();
         begun.note(KILL).unwrap();
-        assert!(begun.before(KILL).is_none());
-        assert!(passed(&folder, false).before(KILL).is_none());
+        assert!(!begun.before(KILL));
+        assert!(!passed(&folder, false).before(KILL));
     }
 
     #[test]
@@ -332,14 +329,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let passed = passed(&folder, false);
         passed.note(KILL).unwrap();
-        let record = fs::File::open(passed.record(KILL)).unwrap();
+        let record = fs::File::open(passed.record(KILL, &passed.files)).unwrap();
         record
             .set_modified(SystemTime::now() - GOOD_FOR + Duration::from_secs(60))
             .unwrap();
-        assert!(passed.before(KILL).is_some());
+        assert!(passed.before(KILL));
         record
             .set_modified(SystemTime::now() - GOOD_FOR - Duration::from_secs(60))
             .unwrap();
-        assert!(passed.before(KILL).is_none());
+        assert!(!passed.before(KILL));
     }
 }

@@ -3,7 +3,7 @@
 //! `cargo test` runs one test program after the other. Most of these wait, so those that need the
 //! cluster run in one lane, and all others in two more beside it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -39,14 +39,16 @@ impl TestProgram {
         format!("{} {}", self.package(), self.target)
     }
 
-    fn subject<'a>(&'a self, package: &'a str) -> Subject<'a> {
-        let target = &self.target;
-        Subject::Tests { package, target }
+    fn subject(&self) -> Subject<'_> {
+        Subject::Tests {
+            package: self.package(),
+            target: &self.target,
+        }
     }
 
-    fn package(&self) -> String {
-        let name = self.folder.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+    fn package(&self) -> &str {
+        let name = self.folder.file_name().and_then(OsStr::to_str);
+        name.unwrap_or_default()
     }
 }
 
@@ -77,7 +79,7 @@ pub(crate) fn run_of_generation(
     let name = generation.in_names("_");
     let failed = programs
         .iter()
-        .filter_map(|program| match program.package().as_str() {
+        .filter_map(|program| match program.package() {
             "kreg-k8s" => Some((program, vec![])),
             "xtask" => Some((program, vec![name.as_str()])),
             _ => None,
@@ -87,15 +89,14 @@ pub(crate) fn run_of_generation(
 }
 
 /// Those that have not passed before, and the names of the others.
-pub(crate) fn new(
+pub(crate) fn still_to_run(
     programs: Vec<TestProgram>,
     passed: &Passed,
 ) -> Result<(Vec<TestProgram>, Vec<String>)> {
     some(&programs)?;
-    let (old, new): (Vec<_>, Vec<_>) = programs.into_iter().partition(|program| {
-        let package = program.package();
-        passed.before(program.subject(&package)).is_some()
-    });
+    let (old, new): (Vec<_>, Vec<_>) = programs
+        .into_iter()
+        .partition(|program| passed.before(program.subject()));
     Ok((new, old.iter().map(TestProgram::name).collect()))
 }
 
@@ -107,14 +108,13 @@ pub(crate) fn run(
 ) -> Result<()> {
     let (on_cluster, others): (Vec<_>, Vec<_>) = programs
         .into_iter()
-        .partition(|program| ON_THE_CLUSTER.contains(&program.package().as_str()));
+        .partition(|program| ON_THE_CLUSTER.contains(&program.package()));
     let (on_cluster, others) = (Mutex::new(on_cluster), Mutex::new(others));
     let lane = |waiting: &Mutex<Vec<TestProgram>>| {
         let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let failed = std::iter::from_fn(next).filter_map(|program| {
-            let package = program.package();
             ignored_tests(&program, &BUT_OLD, cluster)
-                .and_then(|()| passed.note(program.subject(&package)))
+                .and_then(|()| passed.note(program.subject()))
                 .err()
         });
         failed.collect::<Vec<_>>()

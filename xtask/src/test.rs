@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread::ScopedJoinHandle;
 
 use crate::cluster::{self, ClusterHandle};
@@ -179,9 +179,10 @@ const CLUSTERS: [&str; 3] = ["kreg", "kreg-stories-1", "kreg-stories-2"];
 /// The tests of the crates on the first cluster while the others are made and stories are told
 /// there; then all share what stories are left.
 fn side_by_side(first: ClusterHandle, others: &[cluster::Options], again: bool) -> Result<()> {
-    let passed = Arc::new(Passed::of(workspace(), again)?);
+    let passed = Passed::of(workspace(), again)?;
     let kreg = built_kreg()?;
-    let (tests, old_tests) = real_parts::new(real_parts::programs(&built_tests()?), &passed)?;
+    let (tests, old_tests) =
+        real_parts::still_to_run(real_parts::programs(&built_tests()?), &passed)?;
     let (telling, old_stories) = Telling::of_new(&passed);
     left_out(&old_tests, &old_stories);
     let others = &others[..others.len().min(telling.waiting() / WORTH_A_CLUSTER)];

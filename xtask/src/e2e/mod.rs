@@ -14,7 +14,7 @@ pub(crate) mod world;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::cluster;
@@ -85,26 +85,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Stories that are told one after the other, on one cluster or on several side by side.
-pub(crate) struct Telling {
+pub(crate) struct Telling<'a> {
     waiting: Mutex<VecDeque<&'static Story>>,
     /// Held by the story that changes this machine: there is one of it, however many clusters.
     this_machine: Mutex<()>,
     tally: Mutex<Tally>,
-    passed: Option<Arc<Passed>>,
+    passed: Option<&'a Passed>,
     keep: bool,
     aloud: bool,
 }
 
-impl Telling {
+impl<'a> Telling<'a> {
     /// Every story that has not passed before, for several clusters, with the names of the others.
-    pub(crate) fn of_new(passed: &Arc<Passed>) -> (Self, Vec<&'static str>) {
+    pub(crate) fn of_new(passed: &'a Passed) -> (Self, Vec<&'static str>) {
         let old = |story: &Story| {
             let always = stories::AT_EVERY_MERGE.contains(&story.name);
-            !always && passed.before(Subject::Story(story.name)).is_some()
+            !always && passed.before(Subject::Story(story.name))
         };
         let (old, new): (Vec<_>, Vec<_>) = stories::ALL.iter().partition(|story| old(story));
         let telling = Self {
-            passed: Some(Arc::clone(passed)),
+            passed: Some(passed),
             ..Self::new(new, false, false)
         };
         (telling, old.iter().map(|story| story.name).collect())
@@ -144,15 +144,16 @@ impl Telling {
                 .or_else(|| stories::on_this_machine(story).then(|| locked(&self.this_machine)));
             let Tally { passed, failed } = self.tell(&world, story, &before);
             drop(machine);
-            if let (Some(records), []) = (&self.passed, failed.as_slice()) {
-                records.note(Subject::Story(story.name))?;
-            }
+            let records = self.passed.filter(|_| failed.is_empty());
             let stop = self.keep && !failed.is_empty();
             let mut sum = locked(&self.tally);
             sum.passed += passed;
             let named = failed.iter().map(|what| format!("{}: {what}", story.name));
             sum.failed.extend(named);
             drop(sum);
+            if let Some(records) = records {
+                records.note(Subject::Story(story.name))?;
+            }
             if stop {
                 line("kept as it is: --keep was given");
                 break;
