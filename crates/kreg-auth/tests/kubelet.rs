@@ -31,9 +31,10 @@ struct Question {
 fn ask_the_kubelet(questions: &[Question]) -> Vec<Value> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kubelet-keyring");
     let built = Command::new("go")
-        // As Kubernetes itself is built for the test cluster: what is compiled is compiled once.
+        // As Kubernetes itself is built for the test cluster, flag for flag: what is compiled is
+        // compiled once.
         .env("CGO_ENABLED", "0")
-        .args(["build", "-trimpath", "-o"])
+        .args(["build", "-trimpath", "-gcflags", "all=-dwarf=false", "-o"])
         .arg(&program)
         .arg(".")
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kubelet"))

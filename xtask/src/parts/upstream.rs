@@ -107,7 +107,7 @@ const REGISTRY: Program = Program {
     sum: "h1:/Bv2YIqqSR00HiO49FT93hovy6r9IlrzwUDsJjCN5qg=",
     siblings: None,
     at_least: &[],
-    source: Source::Packages(&[("registry", "cmd/registry")]),
+    source: Source::Main("registry", include_str!("../../assets/parts/registry.go")),
     variables: &["github.com/distribution/distribution/v3/version.version=v3.1.2"],
 };
 

@@ -9,9 +9,10 @@ use super::case::Case;
 pub(crate) fn verdicts(cases: &[Case], scratch: &Path) -> Vec<Option<String>> {
     let program = scratch.join("go-judge");
     let built = Command::new("go")
-        // As the programs of the test cluster are built: Go's own packages are compiled once.
+        // As the programs of the test cluster are built, flag for flag: Go's own packages are
+        // compiled once.
         .env("CGO_ENABLED", "0")
-        .args(["build", "-trimpath", "-o"])
+        .args(["build", "-trimpath", "-gcflags", "all=-dwarf=false", "-o"])
         .arg(&program)
         .arg(".")
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/go"))
