@@ -151,13 +151,27 @@ impl Program {
             .fold("-s -w".to_owned(), |flags, variable| {
                 format!("{flags} -X {variable}")
             });
+        let (programs, packages): (Vec<&str>, Vec<String>) = match self.source {
+            Source::Main(program, _) => (vec![program], vec![".".to_owned()]),
+            Source::Packages(packages) => packages
+                .iter()
+                .map(|(program, path)| match *path {
+                    "" => (*program, self.module.to_owned()),
+                    path => (*program, format!("{}/{path}", self.module)),
+                })
+                .unzip(),
+        };
         say(format!(
             "{} {}: building {}",
             self.name,
             self.version,
-            self.programs()
+            programs.join(", ")
         ));
-        let (out, packages) = self.what_goes_where(entry);
+        // Of several packages Go wants a directory, and calls each program as its package.
+        let out = match programs.as_slice() {
+            [program] => entry.join(program),
+            _ => entry.to_owned(),
+        };
         // One call for all: while one program is linked, which takes one core, another compiles.
         go().args(["build", "-mod=mod", "-trimpath", "-ldflags", &flags])
             // The linker leaves it out (-s -w), and a fifth of compiling went into it. Tests that
@@ -168,35 +182,7 @@ impl Program {
             .cwd(work)
             .log(log)
             .dies_with_us()
-            .run()?;
-        Ok(())
-    }
-
-    fn programs(&self) -> String {
-        match self.source {
-            Source::Main(program, _) => program.to_owned(),
-            Source::Packages(packages) => {
-                let names: Vec<_> = packages.iter().map(|(program, _)| *program).collect();
-                names.join(", ")
-            }
-        }
-    }
-
-    /// What `go build -o` is given, and the packages: of several programs it wants the directory,
-    /// and names each like its package.
-    fn what_goes_where(&self, entry: &Path) -> (PathBuf, Vec<String>) {
-        let package = |path: &str| match path {
-            "" => self.module.to_owned(),
-            path => format!("{}/{path}", self.module),
-        };
-        match self.source {
-            Source::Main(program, _) => (entry.join(program), vec![".".to_owned()]),
-            Source::Packages([(program, path)]) => (entry.join(program), vec![package(path)]),
-            Source::Packages(several) => (
-                entry.to_owned(),
-                several.iter().map(|(_, path)| package(path)).collect(),
-            ),
-        }
+            .run()
     }
 }
 
