@@ -85,7 +85,7 @@ enum Cluster {
         /// Generation of Kubernetes
         #[arg(long, value_enum, default_value_t)]
         kubernetes: Generation,
-        /// A node image that Docker has or can pull, such as kindest/node:v1.34.0
+        /// A node image that Docker has or can pull, such as kindest/node:v1.37.0
         #[arg(long)]
         node_image: Option<String>,
     },

@@ -286,7 +286,7 @@ fn matches_wish(options: &Options, facts: &[Facts]) -> Result<()> {
     let version = facts.first().map_or("", |facts| facts.kubelet.as_str());
     let wanted = match options.kubernetes {
         Generation::V1_20 => "v1.20.",
-        Generation::V1_34 => "v1.34.",
+        Generation::V1_37 => "v1.37.",
     };
     let other_version = options.node_image.is_none() && !version.starts_with(wanted);
     if facts.len() == options.nodes && !other_version {

@@ -41,13 +41,16 @@ pub(super) fn kind(nodes: usize, kubernetes: Generation, own_image: bool) -> Str
     );
     match kubernetes {
         Generation::V1_20 => text.push_str("  cgroupRoot: /\n"),
-        Generation::V1_34 if own_image => {
-            let _ = write!(
-                text,
-                "- |\n  kind: InitConfiguration\n  patches: {{ directory: {CONTROL_PLANE_PATCHES} }}\n"
-            );
+        Generation::V1_37 => {
+            // Kubelets from 1.35 on do not start on cgroup v1 unless told to.
+            text.push_str("  failCgroupV1: false\n");
+            if own_image {
+                let _ = write!(
+                    text,
+                    "- |\n  kind: InitConfiguration\n  patches: {{ directory: {CONTROL_PLANE_PATCHES} }}\n"
+                );
+            }
         }
-        Generation::V1_34 => {}
     }
     text.push_str("nodes:\n- role: control-plane\n");
     for _ in 1..nodes {
@@ -124,11 +127,12 @@ mod tests {
 
     #[test]
     fn kind_is_asked_for_one_control_plane_and_the_rest_workers() {
-        let text = kind(3, Generation::V1_34, true);
+        let text = kind(3, Generation::V1_37, true);
         assert_eq!(text.matches("role: control-plane").count(), 1);
         assert_eq!(text.matches("role: worker").count(), 2);
+        assert!(text.contains("  failCgroupV1: false\n"));
         assert!(!text.contains("cgroupRoot") && text.contains("directory: /kind/patches"));
-        assert!(!kind(3, Generation::V1_34, false).contains("patches"));
+        assert!(!kind(3, Generation::V1_37, false).contains("patches"));
         assert!(kind(1, Generation::V1_20, true).contains("  oomScoreAdj: 0\n  cgroupRoot: /\n"));
         assert_eq!(kind(1, Generation::V1_20, true).matches("role:").count(), 1);
     }

@@ -211,8 +211,8 @@ mod tests {
                 ],
                 "conditions": [{ "type": "Ready", "status": "True" }],
                 "nodeInfo": {
-                    "kubeletVersion": "v1.34.4",
-                    "containerRuntimeVersion": "containerd://1.6.20",
+                    "kubeletVersion": "v1.37.2",
+                    "containerRuntimeVersion": "containerd://2.4.2",
                 },
             },
         });
@@ -224,7 +224,7 @@ mod tests {
         let last = table.lines().last().unwrap();
         assert_eq!(
             last,
-            "kreg-control-plane  172.18.0.4  yes    v1.34.4  containerd://1.6.20"
+            "kreg-control-plane  172.18.0.4  yes    v1.37.2  containerd://2.4.2"
         );
     }
 

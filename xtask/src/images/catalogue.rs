@@ -46,6 +46,9 @@ pub(crate) fn for_tests() -> Result<Vec<Recipe>> {
     for release in RUNTIMES {
         recipes.push(runtimes(release)?);
     }
+    for release in parts::Containerd::ALL {
+        recipes.push(containerd(release)?);
+    }
     Ok(recipes)
 }
 
@@ -67,6 +70,22 @@ fn runtimes(release: u32) -> Result<Recipe> {
         Recipe::new(format!("kreg.test/runtimes:{release}"), dockerfile)
             .file("crictl", Source::File(parts::crictl()?)),
     )
+}
+
+/// The machine of Debian 12 with another containerd: `kreg.test/runtimes:containerd-2.4.2`.
+fn containerd(release: parts::Containerd) -> Result<Recipe> {
+    let programs = release.build()?;
+    let name = format!("kreg.test/runtimes:containerd-{}", release.version());
+    let dockerfile = format!(
+        "FROM kreg.test/runtimes:12\nCOPY {} /usr/bin/\n",
+        parts::Containerd::PROGRAMS.join(" ")
+    );
+    let machine = Recipe::new(name, dockerfile).parent(runtimes(12)?);
+    Ok(parts::Containerd::PROGRAMS
+        .into_iter()
+        .fold(machine, |machine, program| {
+            machine.file(program, Source::File(programs.join(program)))
+        }))
 }
 
 const REGISTRY_CONFIG: &str = include_str!("../../assets/images/registry/config.yml");

@@ -7,7 +7,7 @@ use crate::cluster::CONTROL_PLANE_PATCHES;
 use crate::engine::RUNC_WRAPPER;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::images::{self, BUSYBOX, NGINX, REGISTRY, Recipe, Source};
-use crate::parts::{self, Base, Generation, KubernetesParts};
+use crate::parts::{self, Base, Containerd, Generation, KubernetesParts};
 
 /// Name of the local-path provisioner's image.
 const PROVISIONER: &str = "kreg.test/local-path-provisioner:0.0.30";
@@ -29,13 +29,9 @@ pub(super) fn node(generation: Generation, kubernetes: &KubernetesParts) -> Resu
         .ok_or_else(|| Failure::new("set up containerd", "no pause image among the parts"))?;
     let mut node = Recipe::new(
         format!("kreg.test/node-bare:{}", kubernetes.version),
-        include_str!("../../assets/node/Dockerfile"),
+        dockerfile_of_node(&pause.reference, generation),
     )
     .parent(root)
-    .text(
-        "ours/etc/containerd/config.toml",
-        containerd(&pause.reference, generation),
-    )
     .text("ours/usr/local/sbin/runc", RUNC_WRAPPER)
     .text(
         "ours/etc/systemd/system.conf.d/kreg-garbage.conf",
@@ -52,6 +48,16 @@ pub(super) fn node(generation: Generation, kubernetes: &KubernetesParts) -> Resu
             format!("ours{CONTROL_PLANE_PATCHES}/{component}+strategic.yaml"),
             seldom_asked(component),
         );
+    }
+    if generation == Generation::V1_37 {
+        let release = Containerd::NODES.build()?;
+        for program in Containerd::PROGRAMS {
+            // Debian's, below /usr/bin, go: there is one containerd on a node.
+            node = node.file(
+                format!("bin/{program}"),
+                Source::File(release.join(program)),
+            );
+        }
     }
     for program in ["kubeadm", "kubelet", "kubectl"] {
         node = node.file(
@@ -137,15 +143,16 @@ fn file_name(program: &Path) -> Result<&str> {
         })
 }
 
+/// The node's Dockerfile. Its containerd has the default configuration with only what kind's nodes need.
 /// kind gives kubelets before 1.24 the cgroupfs driver; containerd has to do the same.
-fn containerd(pause: &str, generation: Generation) -> String {
-    include_str!("../../assets/node/containerd.toml")
+fn dockerfile_of_node(pause: &str, generation: Generation) -> String {
+    include_str!("../../assets/node/Dockerfile")
         .replace("@PAUSE@", pause)
         .replace(
             "@SYSTEMD@",
             match generation {
                 Generation::V1_20 => "false",
-                Generation::V1_34 => "true",
+                Generation::V1_37 => "true",
             },
         )
 }
@@ -198,11 +205,12 @@ mod tests {
 
     #[test]
     fn containerd_gets_the_pause_image_and_the_driver_of_its_kubelet() {
-        let new = containerd("registry.example/pause:1", Generation::V1_34);
-        assert!(new.contains("sandbox_image = \"registry.example/pause:1\""));
-        assert!(new.contains("SystemdCgroup = true"));
-        assert!(containerd("p", Generation::V1_20).contains("SystemdCgroup = false"));
-        assert!(!new.contains('@'), "{new}");
+        let new = dockerfile_of_node("registry.example/pause:1", Generation::V1_37);
+        assert!(new.contains("'registry.example/pause:1'"), "{new}");
+        assert!(new.contains("SystemdCgroup = ).*|\\1true|"), "{new}");
+        let old = dockerfile_of_node("p", Generation::V1_20);
+        assert!(old.contains("SystemdCgroup = ).*|\\1false|"), "{old}");
+        assert!(!new.contains("@S") && !new.contains("@P"), "{new}");
     }
 
     #[test]
@@ -214,7 +222,7 @@ mod tests {
     #[test]
     fn the_entrypoint_of_1_20_leaves_cgroup_mounts_alone() {
         let kinds = "a\nmount_kubelet_cgroup_root() {\n  b\n}\n";
-        assert_eq!(entrypoint(kinds, Generation::V1_34).unwrap(), kinds);
+        assert_eq!(entrypoint(kinds, Generation::V1_37).unwrap(), kinds);
         assert_eq!(
             entrypoint(kinds, Generation::V1_20).unwrap(),
             "a\nmount_kubelet_cgroup_root() {\n  return 0\n  b\n}\n"

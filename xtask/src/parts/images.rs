@@ -68,7 +68,7 @@ fn image(reference: &str, bin: &Path, guests: &Guests) -> Result<Image> {
     })
 }
 
-/// `registry.k8s.io/coredns/coredns:v1.12.1` → `coredns`.
+/// `registry.k8s.io/coredns/coredns:v1.14.6` → `coredns`.
 fn name(reference: &str) -> &str {
     let last = reference.rsplit('/').next().unwrap_or(reference);
     last.split(':').next().unwrap_or(last)
@@ -88,10 +88,10 @@ mod tests {
 
     #[test]
     fn every_image_of_both_generations_finds_its_program() {
-        let list = "registry.k8s.io/kube-apiserver:v1.34.4 registry.k8s.io/kube-controller-manager:v1.34.4 \
+        let list = "registry.k8s.io/kube-apiserver:v1.37.2 registry.k8s.io/kube-controller-manager:v1.37.2 \
                     k8s.gcr.io/kube-scheduler:v1.20.2 k8s.gcr.io/kube-proxy:v1.20.2 \
-                    registry.k8s.io/coredns/coredns:v1.12.1 k8s.gcr.io/coredns:1.7.0 \
-                    registry.k8s.io/pause:3.10.1 k8s.gcr.io/etcd:3.4.13-0";
+                    registry.k8s.io/coredns/coredns:v1.14.6 k8s.gcr.io/coredns:1.7.0 \
+                    registry.k8s.io/pause:3.10.2 k8s.gcr.io/etcd:3.4.13-0";
         let found: Vec<_> = list
             .split_whitespace()
             .map(|reference| image(reference, Path::new("/bin"), &guests()).unwrap())

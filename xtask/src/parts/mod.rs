@@ -2,12 +2,14 @@
 //!
 //! - `program`, `gomod`, `toolchain`: a program of a published Go module;
 //! - `upstream`: which modules, at which versions; `pause`: the one part in C;
+//! - `containerd`: its releases;
 //! - `debian`, `kubernetes_1_20`: what comes from Debian;
 //! - `images`: what kubeadm calls the images, and what goes into each.
 //!
 //! One build runs at a time: a single `go build` keeps every core busy, and the next one finds
 //! what it shares in Go's own build cache.
 
+mod containerd;
 mod debian;
 mod gomod;
 mod images;
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+pub(crate) use self::containerd::Containerd;
 pub(crate) use self::images::{Base, Image};
 pub(crate) use self::upstream::{
     CONFORMANCE_VERSION, buildkit, conformance, crane, crictl, kind, local_path, registry,
@@ -33,8 +36,8 @@ use crate::failure::Result;
 pub(crate) enum Generation {
     /// From Go modules: current.
     #[default]
-    #[value(name = "1.34")]
-    V1_34,
+    #[value(name = "1.37")]
+    V1_37,
     /// From Debian 12's source package: as old as the tutorial.
     #[value(name = "1.20")]
     V1_20,
@@ -63,7 +66,7 @@ pub(crate) struct KubernetesParts {
 /// Builds a Kubernetes with etcd and CoreDNS, or finds it built.
 pub(crate) fn kubernetes(generation: Generation) -> Result<KubernetesParts> {
     let (version, bin, guests) = match generation {
-        Generation::V1_34 => (
+        Generation::V1_37 => (
             upstream::KUBERNETES_VERSION,
             upstream::kubernetes()?,
             images::Guests {
@@ -141,9 +144,9 @@ mod tests {
 
     #[test]
     #[ignore = "needs Go and builds for minutes: run by cargo xtask test"]
-    fn every_program_of_1_34_says_its_version() {
-        let parts = kubernetes(Generation::V1_34).unwrap();
-        answers(&parts, "3.6.5", "1.12.1", "3.10.1");
+    fn every_program_of_1_37_says_its_version() {
+        let parts = kubernetes(Generation::V1_37).unwrap();
+        answers(&parts, "3.7.0", "1.14.6", "3.10.2");
         let dns = parts
             .images
             .iter()
@@ -175,14 +178,14 @@ mod tests {
     #[test]
     #[ignore = "needs Go and builds for minutes: run by cargo xtask test"]
     fn crictl_answers() {
-        assert!(says(&crictl().unwrap(), &["--version"]).contains("v1.34.0"));
+        assert!(says(&crictl().unwrap(), &["--version"]).contains("v1.37.0"));
     }
 
     #[test]
     #[ignore = "needs Go and builds for minutes: run by cargo xtask test"]
     fn kind_and_the_provisioner_answer() {
         let kind = kind().unwrap();
-        assert!(says(&kind.program, &["version"]).contains("v0.30.0"));
+        assert!(says(&kind.program, &["version"]).contains("v0.33.0"));
         let entrypoint = kind.base_files.join("usr/local/bin/entrypoint");
         Run::new("bash").arg("-n").arg(&entrypoint).run().unwrap();
         assert!(says(&local_path().unwrap(), &["--version"]).contains("v0.0.30"));

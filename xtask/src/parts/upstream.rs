@@ -8,14 +8,13 @@ use super::pause;
 use super::program::{Program, Source};
 use crate::failure::{Result, Tried as _};
 
-/// The newest minor whose kubelet takes cgroup v1 without being told (1.35 has
-/// `failCgroupV1: true`) and that still speaks to containerd 1.6.
+/// What kubeadm users install today.
 const KUBERNETES: Program = Program {
     name: "kubernetes",
     module: "k8s.io/kubernetes",
-    version: "v1.34.4",
-    sum: "h1:Yy6R4QB8C9kJPp25GFqEvX5XQwY5qzKeqD0Xx6oAcmk=",
-    siblings: Some("v0.34.4"),
+    version: "v1.37.2",
+    sum: "h1:A2VDEiObzkYqFTKhSsn0ZEb0RlLEXpHWj93gi2HqEwE=",
+    siblings: Some("v0.37.2"),
     at_least: &[],
     // kubeadm and kubelet first: what is wrong with the rest of the way shows soonest there.
     source: Source::Packages(&[
@@ -29,37 +28,37 @@ const KUBERNETES: Program = Program {
     ]),
     // The names of hack/lib/version.sh. A module carries no commit, so none is claimed.
     variables: &[
-        "k8s.io/component-base/version.gitVersion=v1.34.4",
+        "k8s.io/component-base/version.gitVersion=v1.37.2",
         "k8s.io/component-base/version.gitMajor=1",
-        "k8s.io/component-base/version.gitMinor=34",
+        "k8s.io/component-base/version.gitMinor=37",
         "k8s.io/component-base/version.gitTreeState=clean",
         "k8s.io/component-base/version.gitCommit=",
-        "k8s.io/client-go/pkg/version.gitVersion=v1.34.4",
+        "k8s.io/client-go/pkg/version.gitVersion=v1.37.2",
         "k8s.io/client-go/pkg/version.gitMajor=1",
-        "k8s.io/client-go/pkg/version.gitMinor=34",
+        "k8s.io/client-go/pkg/version.gitMinor=37",
         "k8s.io/client-go/pkg/version.gitTreeState=clean",
         "k8s.io/client-go/pkg/version.gitCommit=",
     ],
 };
 
-/// kubeadm 1.34's `DefaultEtcdVersion` is 3.6.5-0.
+/// kubeadm 1.37's `DefaultEtcdVersion` is 3.7.0-0.
 const ETCD: Program = Program {
     name: "etcd",
     module: "go.etcd.io/etcd/server/v3",
-    version: "v3.6.5",
-    sum: "h1:4RbUb1Bd4y1WkBHmuF+cZII83JNQMuNXzyjwigQ06y0=",
-    siblings: Some("v3.6.5"),
+    version: "v3.7.0",
+    sum: "h1:ScdUdN8ljuimp0lZaNq0otLMrHcFSFT+dQyT1j7JSFo=",
+    siblings: Some("v3.7.0"),
     at_least: &[],
     source: Source::Packages(&[("etcd", "")]),
     variables: &[],
 };
 
-/// kubeadm 1.34's `CoreDNSVersion`.
+/// kubeadm 1.37's `CoreDNSVersion`.
 const COREDNS: Program = Program {
     name: "coredns",
     module: "github.com/coredns/coredns",
-    version: "v1.12.1",
-    sum: "h1:haptbGscSbdWU46xrjdPj1vp3wvH1Z2FgCSQKEdgN5s=",
+    version: "v1.14.6",
+    sum: "h1:V2g2JdCWJVqYGdX8tlBiK0iQo23Pnt8xs8gHqKyFYs8=",
     siblings: None,
     at_least: &[],
     source: Source::Main("coredns", include_str!("../../assets/parts/coredns.go")),
@@ -76,7 +75,7 @@ const COREDNS_OF_1_20: Program = Program {
     ..COREDNS
 };
 
-/// The release that kind's own 0.30 carries as its default storage.
+/// The release that kind's own 0.33 carries as its default storage.
 const LOCAL_PATH: Program = Program {
     name: "local-path-provisioner",
     module: "github.com/rancher/local-path-provisioner",
@@ -91,8 +90,8 @@ const LOCAL_PATH: Program = Program {
 const KIND: Program = Program {
     name: "kind",
     module: "sigs.k8s.io/kind",
-    version: "v0.30.0",
-    sum: "h1:2Xi1KFEfSMm0XDcvKnUt15ZfgRPCT0OnCBbpgh8DztY=",
+    version: "v0.33.0",
+    sum: "h1:AjvDv3vOygb/VKLVQW87lfktIBzkxR8Ump9DjxC8+Lk=",
     siblings: None,
     at_least: &[],
     source: Source::Packages(&[("kind", "")]),
@@ -163,28 +162,28 @@ const BUILDKIT: Program = Program {
 const CRICTL: Program = Program {
     name: "crictl",
     module: "sigs.k8s.io/cri-tools",
-    version: "v1.34.0",
-    sum: "h1:KqL9EJ+WgHtz1HR1exezm91n+o8O2uMLs/eHzHJHAWw=",
+    version: "v1.37.0",
+    sum: "h1:BmTImEoTX3KPXCLwmIU9mfCC8umUqF4R8WibY9eVU9Y=",
     siblings: None,
     at_least: &[],
     source: Source::Packages(&[("crictl", "cmd/crictl")]),
-    variables: &["sigs.k8s.io/cri-tools/pkg/version.Version=v1.34.0"],
+    variables: &["sigs.k8s.io/cri-tools/pkg/version.Version=v1.37.0"],
 };
 
 /// Version of [`kubernetes`].
 pub(super) const KUBERNETES_VERSION: &str = KUBERNETES.version;
 
-/// Directory with the seven programs of Kubernetes 1.34, and `pause`.
+/// Directory with the seven programs of Kubernetes 1.37, and `pause`.
 pub(super) fn kubernetes() -> Result<PathBuf> {
-    KUBERNETES.build(|module, entry| pause::build(module, "3.10.1", entry))
+    KUBERNETES.build(|module, entry| pause::build(module, "3.10.2", entry))
 }
 
-/// etcd for Kubernetes 1.34, static.
+/// etcd for Kubernetes 1.37, static.
 pub(super) fn etcd() -> Result<PathBuf> {
     Ok(ETCD.build(|_, _| Ok(()))?.join("etcd"))
 }
 
-/// CoreDNS for Kubernetes 1.34, static.
+/// CoreDNS for Kubernetes 1.37, static.
 pub(super) fn coredns() -> Result<PathBuf> {
     Ok(COREDNS.build(|_, _| Ok(()))?.join("coredns"))
 }
