@@ -148,7 +148,7 @@ fn every_shell_agrees_on_what_nodes_hold() {
 /// Configurations put together of lines that matter, in any order, whole and broken.
 fn configs() -> impl Strategy<Value = Case> {
     let line = prop_oneof![
-        3 => Just("version = 2"), 2 => Just("version = 3"), 1 => Just("version = 1"), 1 => Just("version = \"2\""),
+        3 => Just("version = 2"), 2 => Just("version = 3"), 1 => Just("version = 1"), 1 => Just("version = 4"), 1 => Just("version = \"2\""),
         3 => Just("[plugins.\"io.containerd.grpc.v1.cri\".registry]"),
         1 => Just("[ plugins . 'io.containerd.grpc.v1.cri' ]  # x"),
         2 => Just("[plugins.'io.containerd.cri.v1.images'.registry]"),
@@ -171,13 +171,16 @@ fn configs() -> impl Strategy<Value = Case> {
         1 => Just("c = true"), 1 => Just("c = yes"), 1 => Just("d = 1979-05-27"), 1 => Just("\"e f\" = 'g'"), 1 => Just("= 1"),
         1 => Just("# comment"), 1 => Just(""), 1 => Just("]"), 1 => Just("  \t"),
     ];
-    let file = prop::collection::vec(line, 0..7).prop_map(|lines| lines.join("\n"));
+    let file = prop::collection::vec(line, 0..8).prop_map(|lines| lines.join("\n"));
     let shape = prop_oneof![2 => Just(true), 1 => Just(false)];
     let runtime = prop_oneof![
         Just(""),
         Just("containerd 1.6"),
+        Just("containerd 1.7"),
         Just("containerd 2.0"),
         Just("containerd 2.2"),
+        Just("containerd 2.2.2"),
+        Just("containerd 2.4"),
         Just("dockerd 24.0"),
         Just("crio 1.30"),
     ];

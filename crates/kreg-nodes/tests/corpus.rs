@@ -34,12 +34,12 @@ const ROOT: &str = "config_path = \"/etc/containerd/certs.d\"";
 /// three releases: nothing is written, and the remedy names the table of that file's schema. With
 /// leave to restart, one line is set or added, and all else stays.
 #[rstest]
-#[case::bookworm("bookworm", "containerd.toml", Version(1, 6), 2, V2)]
-#[case::trixie("trixie", "containerd.toml", Version(1, 7), 2, V2)]
-#[case::forky("forky", "containerd.toml", Version(2, 1), 2, V2)]
-#[case::bookworm_default("bookworm", "containerd-default.toml", Version(1, 6), 2, V2)]
-#[case::trixie_default("trixie", "containerd-default.toml", Version(1, 7), 2, V2)]
-#[case::forky_default("forky", "containerd-default.toml", Version(2, 1), 3, V3)]
+#[case::bookworm("bookworm", "containerd.toml", Version(1, 6, 20), 2, V2)]
+#[case::trixie("trixie", "containerd.toml", Version(1, 7, 24), 2, V2)]
+#[case::forky("forky", "containerd.toml", Version(2, 1, 9), 2, V2)]
+#[case::bookworm_default("bookworm", "containerd-default.toml", Version(1, 6, 20), 2, V2)]
+#[case::trixie_default("trixie", "containerd-default.toml", Version(1, 7, 24), 2, V2)]
+#[case::forky_default("forky", "containerd-default.toml", Version(2, 1, 9), 3, V3)]
 fn containerd_looks_nowhere(
     #[case] suite: &str,
     #[case] file: &str,
@@ -53,7 +53,7 @@ fn containerd_looks_nowhere(
         .file(CONFIG_FILE, &text);
     let config = ContainerdConfig::of(&node.0).unwrap();
     assert_eq!((config.release, config.schema), (Some(release), schema));
-    assert_eq!(config.roots, [""; 0]);
+    assert_eq!(config.config_path, "");
     assert!(config.mirrors.is_empty() && config.tls.is_empty() && !config.cri_disabled);
     assert_eq!(config.socket, "/run/containerd/containerd.sock");
 
@@ -85,7 +85,7 @@ fn containerd_looks_nowhere(
         .runs("containerd", &corpus(suite, "containerd-version"))
         .file(CONFIG_FILE, after);
     let config = ContainerdConfig::of(&then.0).unwrap();
-    assert_eq!(config.roots, ["/etc/containerd/certs.d"]);
+    assert_eq!(config.config_path, "/etc/containerd/certs.d");
     assert_eq!(config.misplaced, None);
     assert!(
         then.decide(&by_address().with_restart(true))

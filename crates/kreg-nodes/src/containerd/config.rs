@@ -5,21 +5,14 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::{BUILT_IN_ROOTS, CONFIG_FILE};
+use super::layout::{places, roots};
+use super::merge::{CRI_V1, CRI_V2, CRI_V3, RELEASES, Registry, Sheet};
+use super::{CONFIG_FILE, Version};
 use crate::NodeFacts;
 use crate::rancher::Rancher;
 
-/// containerd's release, major and minor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Version(
-    /// Major.
-    pub u32,
-    /// Minor.
-    pub u32,
-);
-
-/// What containerd's CRI plugin reads about registries: `config.toml` with all its imports,
-/// in the table that each file's own `version` calls for.
+/// What containerd's CRI plugin reads about registries: `config.toml` with all its imports, put
+/// together as the release that runs there does. Where the release is not known, all must agree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ContainerdConfig {
@@ -29,21 +22,20 @@ pub struct ContainerdConfig {
     pub schema: i64,
     /// containerd's release, if known.
     pub release: Option<Version>,
-    /// The roots that containerd looks in, in order; none if it looks nowhere.
-    pub roots: Vec<String>,
-    /// Whether the roots are containerd's own, not set by any file.
+    /// `config_path`; empty if containerd looks in no directory.
+    pub config_path: String,
+    /// Whether `config_path` is containerd's own default, not set by any file.
     pub built_in: bool,
     /// Registries under the old `registry.mirrors`: with `config_path` set, the CRI plugin
     /// does not load at all.
     pub mirrors: Vec<String>,
-    /// Registries under the old `registry.configs.*.tls`: fatal with `config_path` on 1.x.
+    /// Registries under the old `registry.configs.*.tls`: with `config_path`, the CRI plugin of 1.x
+    /// does not load.
     pub tls: Vec<String>,
     /// Whether `disabled_plugins` turns the CRI plugin off.
     pub cri_disabled: bool,
-    /// A `config_path` in a table that this schema does not read: file and table.
+    /// A `config_path` that does not hold, in a table that is not read: file and table.
     pub misplaced: Option<(String, String)>,
-    /// Whether releases of containerd differ in how they put these files together.
-    pub ambiguous: bool,
     /// The socket that it listens on.
     pub socket: String,
     /// When the newest of the files was changed, in seconds since 1970 UTC.
@@ -68,30 +60,28 @@ pub enum ConfigError {
         /// The file.
         file: String,
     },
+    /// Imported by its name, and not there.
+    #[error("{file} imports {import}, which is not there")]
+    Missing {
+        /// The file with `imports`.
+        file: String,
+        /// The file that it names.
+        import: String,
+    },
+    /// This release does not start with it.
+    #[error("{file} {detail}")]
+    Refused {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        detail: String,
+    },
 }
 
-/// The CRI plugin's table up to schema 2, and by its short name in schema 1.
-const CRI_V2: &str = "io.containerd.grpc.v1.cri";
-const CRI_V1: &str = "cri";
-/// The table with the registries from schema 3 on.
-const CRI_V3: &str = "io.containerd.cri.v1.images";
 /// Where containerd listens unless told otherwise.
 const SOCKET: &str = "/run/containerd/containerd.sock";
-/// Imported from 2.2 on where there is no configuration file (containerd `defaults_unix.go`).
-const DROP_INS: &str = "/etc/containerd/conf.d/*.toml";
-
-impl Version {
-    /// The release in a line of `containerd --version`.
-    #[must_use]
-    pub fn parse(line: &str) -> Option<Version> {
-        line.split_whitespace().find_map(|word| {
-            let mut parts = word.trim_start_matches('v').split('.');
-            let major = parts.next()?.parse().ok()?;
-            let minor = parts.next()?.parse().ok()?;
-            Some(Version(major, minor))
-        })
-    }
-}
+/// The server's own plugin from schema 4 on, which the socket is set in.
+const SERVER_V4: &str = "io.containerd.server.v1.grpc";
 
 impl ContainerdConfig {
     /// The effective configuration on a node.
@@ -116,16 +106,18 @@ impl ContainerdConfig {
         reader.read().map(|(config, _)| config)
     }
 
-    /// The table of registries in this file's schema, and the line that a new file begins with.
-    pub(crate) fn table(&self) -> (&'static str, &'static str) {
-        let new = self.release.is_some_and(|release| release >= Version(2, 0));
-        match self.schema {
-            3.. => ("", CRI_V3),
-            2 => ("", CRI_V2),
-            1 => ("", CRI_V1),
-            _ if new => ("version = 3\n", CRI_V3),
-            _ => ("version = 2\n", CRI_V2),
-        }
+    /// The roots of `config_path`, as a release that splits the list takes them; none if containerd
+    /// looks nowhere.
+    #[must_use]
+    pub fn roots(&self) -> Vec<String> {
+        roots(&self.config_path)
+    }
+
+    /// The directories below which a host's own directory has to lie, so that containerd reads it
+    /// however it pulls: see [`places`].
+    #[must_use]
+    pub fn places(&self) -> Vec<String> {
+        places(&self.config_path)
     }
 
     /// Paths and patterns that this configuration names and that were not asked for yet.
@@ -137,7 +129,7 @@ impl ContainerdConfig {
             .into_iter()
             .chain(own);
         let read = all.filter_map(|(name, file)| Reader::new(facts, name, &file).read().ok());
-        let named = read.flat_map(|(config, imports)| config.roots.into_iter().chain(imports));
+        let named = read.flat_map(|(config, imports)| config.places().into_iter().chain(imports));
         named.filter(|path| !facts.asked.contains(path)).collect()
     }
 }
@@ -145,10 +137,7 @@ impl ContainerdConfig {
 struct Reader<'a> {
     facts: &'a NodeFacts,
     config: ContainerdConfig,
-    /// The registry table as 1.x puts it together: a plugin's table replaces the earlier one.
-    replaced: Table,
-    /// And as later releases do: table merged into table.
-    merged: Table,
+    sheets: Vec<Sheet>,
     imports: Vec<String>,
 }
 
@@ -167,18 +156,16 @@ impl<'a> Reader<'a> {
         Reader {
             facts,
             config,
-            replaced: Table::new(),
-            merged: Table::new(),
+            sheets: Vec::new(),
             imports: Vec::new(),
         }
     }
 
+    /// The files in containerd's order (config.go: LoadConfig): a file, then what it imports; each once.
+    /// Where the first is not there, nothing is read (cmd/containerd/command/main.go).
     fn read(mut self) -> Result<(ContainerdConfig, Vec<String>), ConfigError> {
         let first = self.config.file.clone();
-        let mut pending = VecDeque::from([first.clone()]);
-        if self.facts.at(&first).is_none() && first == CONFIG_FILE {
-            pending.extend(self.resolve(&first, DROP_INS));
-        }
+        let mut pending = VecDeque::from([first]);
         let mut loaded = BTreeSet::new();
         while let Some(path) = pending.pop_front() {
             if !loaded.insert(path.clone()) || self.facts.at(&path).is_none() {
@@ -186,11 +173,11 @@ impl<'a> Reader<'a> {
             }
             let table = self.load(&path)?;
             for import in strings(table.get("imports")) {
-                pending.extend(self.resolve(&path, &import));
+                pending.extend(self.resolve(&path, &import)?);
             }
-            self.take(&path, &table);
+            self.take(path, table);
         }
-        self.settle();
+        self.settle()?;
         Ok((self.config, self.imports))
     }
 
@@ -207,8 +194,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The files that an import means, in the order of their names.
-    fn resolve(&mut self, parent: &str, import: &str) -> Vec<String> {
+    /// The files that an import means, in the order of their names. One that holds a `*` is a pattern, any
+    /// other a file that must be there (config.go: resolveImports).
+    fn resolve(&mut self, parent: &str, import: &str) -> Result<Vec<String>, ConfigError> {
         let absolute = match import.starts_with('/') {
             true => import.to_owned(),
             false => {
@@ -217,111 +205,112 @@ impl<'a> Reader<'a> {
             }
         };
         self.imports.push(absolute.clone());
-        match absolute.contains('*') {
-            true => self
-                .facts
-                .found
-                .keys()
+        if absolute.contains('*') {
+            let known = self.facts.found.keys();
+            return Ok(known
                 .filter(|path| glob(&absolute, path))
                 .cloned()
-                .collect(),
-            false => vec![absolute],
+                .collect());
         }
+        // One that nobody asked for yet is asked for next.
+        if self.facts.asked.contains(&absolute) && self.facts.at(&absolute).is_none() {
+            return Err(ConfigError::Missing {
+                file: parent.to_owned(),
+                import: absolute,
+            });
+        }
+        Ok(vec![absolute])
     }
 
-    fn take(&mut self, path: &str, table: &Table) {
-        let schema = table
-            .get("version")
-            .and_then(Value::as_integer)
-            .unwrap_or(1);
+    fn take(&mut self, path: String, mut table: Table) {
+        let version = table.get("version").and_then(Value::as_integer);
         if path == self.config.file {
-            self.config.schema = schema;
+            self.config.schema = version.unwrap_or(1);
         }
-        let socket = || table.get("grpc")?.get("address")?.as_str();
-        if let Some(socket) = socket().filter(|socket| !socket.is_empty()) {
+        let old = || table.get("grpc")?.get("address")?.as_str();
+        let new = || {
+            table
+                .get("plugins")?
+                .get(SERVER_V4)?
+                .get("address")?
+                .as_str()
+        };
+        let socket = new().or_else(old).filter(|socket| !socket.is_empty());
+        if let Some(socket) = socket {
             self.config.socket = socket.to_owned();
         }
         let disabled = strings(table.get("disabled_plugins"));
         self.config.cri_disabled |= disabled
             .iter()
             .any(|id| [CRI_V1, CRI_V2, CRI_V3].contains(&id.as_str()));
-        let plugin = |name: &str| table.get("plugins")?.get(name)?.as_table();
-        let (right, wrong): (&[&str], &[&str]) = match schema {
-            ..=1 => (&[CRI_V1, CRI_V2], &[CRI_V3]),
-            2 => (&[CRI_V2], &[CRI_V3, CRI_V1]),
-            _ => (&[CRI_V3], &[CRI_V2, CRI_V1]),
+        let plugins = match table.remove("plugins") {
+            Some(Value::Table(plugins)) => plugins,
+            _ => Table::new(),
         };
-        for name in wrong {
-            let path_there = plugin(name)
-                .and_then(|section| section.get("registry")?.get("config_path")?.as_str());
-            if path_there.is_some_and(|text| !text.is_empty()) {
-                self.config.misplaced = Some((path.to_owned(), (*name).to_owned()));
-            }
-        }
-        for section in right.iter().filter_map(|name| plugin(name)) {
-            let empty = Table::new();
-            let registry = section
-                .get("registry")
-                .and_then(Value::as_table)
-                .unwrap_or(&empty);
-            self.replaced = registry.clone();
-            merge(&mut self.merged, registry);
-        }
+        self.sheets.push(Sheet {
+            path,
+            version: version.unwrap_or(0),
+            plugins,
+        });
     }
 
-    fn settle(&mut self) {
-        let old = self
-            .config
-            .release
-            .is_some_and(|release| release < Version(2, 0));
-        let (used, other) = match old {
-            true => (&self.replaced, &self.merged),
-            false => (&self.merged, &self.replaced),
-        };
-        let roots = |registry: &Table| -> Vec<String> {
-            let text = registry
-                .get("config_path")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let roots = text.split(':').filter(|root| root.starts_with('/'));
-            roots
-                .map(|root| root.trim_end_matches('/').to_owned())
-                .collect()
+    fn settle(&mut self) -> Result<(), ConfigError> {
+        let refused = |(file, detail)| ConfigError::Refused { file, detail };
+        let registry = match self.config.release {
+            Some(release) => Registry::of(&self.sheets, release).map_err(refused)?,
+            None => self.whatever_runs(),
         };
         let keys = |name: &str| -> Vec<String> {
-            let table = used.get(name).and_then(Value::as_table);
+            let table = registry.table.get(name).and_then(Value::as_table);
             table
                 .map(|table| table.keys().cloned().collect())
                 .unwrap_or_default()
         };
         let with_tls = |host: &String| {
-            let tls = || used.get("configs")?.get(host)?.get("tls")?.as_table();
+            let tls = || {
+                registry
+                    .table
+                    .get("configs")?
+                    .get(host)?
+                    .get("tls")?
+                    .as_table()
+            };
             tls().is_some_and(|table| !table.is_empty())
         };
-        self.config.ambiguous = !old && roots(used) != roots(other);
-        self.config.roots = roots(used);
         self.config.mirrors = keys("mirrors");
         self.config.tls = keys("configs").into_iter().filter(with_tls).collect();
-        let built_in = self
-            .config
-            .release
-            .is_some_and(|release| release >= Version(2, 2));
-        if self.config.roots.is_empty() && self.config.mirrors.is_empty() && built_in {
-            self.config.roots = BUILT_IN_ROOTS.map(str::to_owned).to_vec();
-            self.config.built_in = true;
+        self.config.built_in = registry.built_in;
+        self.config.config_path = registry.config_path;
+        if self.config.config_path.is_empty() {
+            self.config.misplaced = self.sheets.iter().find_map(misplaced);
+        }
+        Ok(())
+    }
+
+    /// What every release makes of the files; nothing where they differ.
+    fn whatever_runs(&self) -> Registry {
+        let all = RELEASES.map(|release| Registry::of(&self.sheets, release).ok());
+        let [Some(first), rest @ ..] = all else {
+            return Registry::default();
+        };
+        match rest.iter().all(|other| other.as_ref() == Some(&first)) {
+            true => first,
+            false => Registry::default(),
         }
     }
 }
 
-/// Merges as mergo does with override: what is empty overrides nothing.
-fn merge(to: &mut Table, from: &Table) {
-    for (key, value) in from {
-        match (to.get_mut(key), value) {
-            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
-            (Some(_), Value::String(text)) if text.is_empty() => {}
-            _ => drop(to.insert(key.clone(), value.clone())),
-        }
-    }
+/// A `config_path` in a file, and the table that it stands in.
+fn misplaced(sheet: &Sheet) -> Option<(String, String)> {
+    [CRI_V1, CRI_V2, CRI_V3].into_iter().find_map(|name| {
+        let set = sheet
+            .plugins
+            .get(name)?
+            .get("registry")?
+            .get("config_path")?;
+        let path = set.as_str().filter(|path| !path.is_empty());
+        path.map(|_| (sheet.path.clone(), name.to_owned()))
+    })
 }
 
 fn strings(value: Option<&Value>) -> Vec<String> {
@@ -364,22 +353,6 @@ fn glob(pattern: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_releases() {
-        let of = |line: &str| Version::parse(line);
-        let debian = "containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3";
-        assert_eq!(of(debian), Some(Version(1, 6)));
-        assert_eq!(
-            of("containerd containerd.io 1.7.27 05044ec0"),
-            Some(Version(1, 7))
-        );
-        assert_eq!(
-            of("containerd github.com/containerd/containerd/v2 v2.1.4 x"),
-            Some(Version(2, 1))
-        );
-        assert_eq!(of("no such thing"), None);
-    }
 
     #[test]
     fn globs_as_go_does() {

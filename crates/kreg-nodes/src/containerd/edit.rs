@@ -1,6 +1,50 @@
-//! `config_path` put into a configuration of others', with all else as it was.
+//! `config_path` set in a configuration that others wrote, with all else as it was.
 
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+
+use super::merge::{CRI_V1, CRI_V2, CRI_V3};
+use super::{ContainerdConfig, Version};
+use crate::NodeFacts;
+
+/// The file that containerd starts from, with one root set.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SingleRoot {
+    /// The lines to set: for people.
+    pub(crate) lines: String,
+    /// The whole file.
+    pub(crate) text: String,
+}
+
+/// `config_path` set to `root` in the file that containerd starts from, in the first table in which it
+/// holds. None if it holds in none: an import overrules it, or the file has another form.
+pub(crate) fn with_single_root(
+    facts: &NodeFacts,
+    config: &ContainerdConfig,
+    root: &str,
+) -> Option<SingleRoot> {
+    let is_new = config
+        .release
+        .is_some_and(|release| release >= Version(2, 0, 0));
+    let (head, tables) = match config.schema {
+        3.. => ("", [CRI_V3, CRI_V2, CRI_V1]),
+        2 => ("", [CRI_V2, CRI_V3, CRI_V1]),
+        1 => ("", [CRI_V1, CRI_V3, CRI_V2]),
+        _ if is_new => ("version = 3\n", [CRI_V3, CRI_V2, CRI_V1]),
+        _ => ("version = 2\n", [CRI_V2, CRI_V3, CRI_V1]),
+    };
+    let now = match facts.content(&config.file) {
+        Some(bytes) => std::str::from_utf8(bytes).ok()?,
+        None => head,
+    };
+    tables.into_iter().find_map(|table| {
+        let text = with_config_path(now, table, root)?;
+        let mut then = facts.clone();
+        then.put(&config.file, &text);
+        let holds = ContainerdConfig::of(&then).is_ok_and(|then| then.config_path == root);
+        let lines = format!("{head}[plugins.\"{table}\".registry]\n  config_path = \"{root}\"");
+        holds.then_some(SingleRoot { lines, text })
+    })
+}
 
 /// `text` with `config_path` set to `root` in the registry table of `plugin`; comments and order
 /// stay. None if it is no TOML, or holds something else where tables should be.

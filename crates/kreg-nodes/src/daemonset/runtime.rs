@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::containerd::Version;
 
-/// A runtime as [`crate::NodeProgram::agent`] takes it: `containerd 1.7`.
+/// A runtime as [`crate::NodeProgram::agent`] takes it: `containerd 1.7`. Only of 2.2 the
+/// patch counts (see [`Version`] in `containerd/merge.rs`).
 ///
 /// `url` is a node's `status.nodeInfo.containerRuntimeVersion`, such as `containerd://1.7.27`.
 fn runtime(url: &str) -> Option<(&'static str, Option<Version>)> {
@@ -21,7 +22,7 @@ fn runtime(url: &str) -> Option<(&'static str, Option<Version>)> {
 }
 
 /// One line a node, `NAME RUNTIME`, and a line `*` for nodes that are not named: those that join
-/// later. It is there if every node has the same runtime, and has the lowest release of them; only
+/// later. It is there if every node has the same runtime, with the release if they share that too; only
 /// nodes that differ from it are named, so that one that joins and is like the others changes nothing.
 pub(super) fn table<'a>(nodes: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let known: Vec<_> = nodes
@@ -29,20 +30,19 @@ pub(super) fn table<'a>(nodes: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
         .map(|(name, url)| (name, runtime(url)))
         .collect();
     let word = |runtime: Option<(&str, Option<Version>)>| match runtime {
-        Some((name, Some(Version(major, minor)))) => format!("{name} {major}.{minor}"),
+        Some((name, Some(Version(2, 2, 2..)))) => format!("{name} 2.2.2"),
+        Some((name, Some(Version(major, minor, _)))) => format!("{name} {major}.{minor}"),
         Some((name, None)) => name.to_owned(),
         None => "unknown".to_owned(),
     };
+    let words: BTreeSet<_> = known.iter().map(|(_, runtime)| word(*runtime)).collect();
     let names: BTreeSet<_> = known
         .iter()
         .map(|(_, runtime)| runtime.map(|(name, _)| name))
         .collect();
-    let lowest = known
-        .iter()
-        .map(|(_, runtime)| *runtime)
-        .min_by_key(|runtime| runtime.and_then(|(_, release)| release));
-    let all = match (names.len(), lowest) {
-        (1, Some(lowest)) => Some(word(lowest)),
+    let all = match (words.first(), names.first()) {
+        (Some(word), _) if words.len() == 1 => Some(word.clone()),
+        (_, Some(Some(name))) if names.len() == 1 => Some((*name).to_owned()),
         _ => None,
     };
     let mut lines: Vec<String> = all.iter().map(|all| format!("* {all}\n")).collect();
@@ -68,9 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn those_that_differ_are_named_and_strangers_get_the_lowest() {
-        let nodes = [("n1", "containerd://v2.2.0"), ("n2", "containerd://1.7.1")];
-        assert_eq!(table(nodes), "* containerd 1.7\nn1 containerd 2.2\n");
+    fn those_that_differ_are_named_and_newcomers_get_no_release() {
+        let nodes = [("n1", "containerd://v2.2.0"), ("n2", "containerd://2.2.9")];
+        assert_eq!(
+            table(nodes),
+            "* containerd\nn1 containerd 2.2\nn2 containerd 2.2.2\n"
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::runtime::Wanted;
 use super::{Refusal, RefusalKind, Restart};
 use crate::containerd::{
-    BUILT_IN_ROOTS, ConfigError, ContainerdConfig, Version, candidates, hosts_toml, own_dir,
+    ConfigError, ContainerdConfig, ROOT, Version, candidates, hosts_toml, is_plain, own_dir,
+    with_single_root,
 };
 use crate::{NodeFacts, Trust};
 
@@ -16,43 +17,47 @@ pub(super) fn want(wanted: &mut Wanted<'_>) {
     if trust.restart() {
         match Restart::needed(facts, trust, &config) {
             Ok(None) => {}
-            Ok(Some((restart, root))) => {
+            Ok(Some((restart, places))) => {
                 wanted.restart = Some(restart);
-                return below(wanted, &root);
+                return below_all(wanted, &places);
             }
             Err(refusal) => return wanted.refuse(refusal),
         }
     }
-    match root(&config) {
-        Ok(root) => {
+    match places(facts, &config) {
+        Ok(places) => {
             warn(facts, &config, &mut wanted.warnings);
-            below(wanted, &root);
+            below_all(wanted, &places);
         }
         Err(refusal) => wanted.refuse(refusal),
     }
 }
 
-/// The CA and `hosts.toml` below a root of `config_path` that is read.
-pub(super) fn below(wanted: &mut Wanted<'_>, root: &str) {
+/// The CA and `hosts.toml` below each of these directories.
+pub(super) fn below_all(wanted: &mut Wanted<'_>, places: &[String]) {
     let trust = wanted.trust;
-    if let Err(refusal) = shadows(wanted.facts, trust, root) {
-        return wanted.refuse(refusal);
+    for place in places {
+        if let Err(refusal) = shadows(wanted.facts, trust, place) {
+            return wanted.refuse(refusal);
+        }
     }
-    let dir = own_dir(root, trust.host());
-    wanted.file(format!("{dir}/ca.crt"), trust.ca_pem());
-    wanted.last_file(format!("{dir}/hosts.toml"), &hosts_toml(trust));
+    for place in places {
+        let dir = own_dir(place, trust.host());
+        wanted.file(format!("{dir}/ca.crt"), trust.ca_pem());
+        wanted.last_file(format!("{dir}/hosts.toml"), &hosts_toml(trust));
+    }
 }
 
 pub(super) fn broken(e: &ConfigError) -> Refusal {
     Refusal::new(
         RefusalKind::BrokenConfig,
-        format!("containerd's configuration is not readable: {e}"),
-        "mend it: containerd itself will not start again with it",
+        format!("containerd's configuration is broken: {e}"),
+        "fix it, then run kreg again: containerd does not start again with it",
     )
 }
 
-/// The root of `config_path` to write below, if containerd would read what is written there.
-pub(super) fn root(config: &ContainerdConfig) -> Result<String, Refusal> {
+/// The directories to write below, if containerd reads what is written there.
+fn places(facts: &NodeFacts, config: &ContainerdConfig) -> Result<Vec<String>, Refusal> {
     let file = &config.file;
     if config.cri_disabled {
         return Err(Refusal::new(
@@ -63,9 +68,21 @@ pub(super) fn root(config: &ContainerdConfig) -> Result<String, Refusal> {
             format!("take `cri` out of disabled_plugins in {file} and restart containerd"),
         ));
     }
-    let Some(root) = config.roots.first().cloned() else {
-        return Err(no_config_path(config));
+    let places = config.places();
+    let Some(root) = places.first() else {
+        return Err(no_config_path(facts, config));
     };
+    if !is_plain(&config.config_path) {
+        return Err(Refusal::new(
+            RefusalKind::NoConfigPath,
+            format!(
+                "{file} or its imports set config_path to {:?}, and what containerd reads by that \
+                 depends on where it was started: a root is not an absolute path, or holds . or ..",
+                config.config_path
+            ),
+            set_root(facts, config, ROOT),
+        ));
+    }
     if !config.mirrors.is_empty() {
         return Err(Refusal::new(
             RefusalKind::BrokenConfig,
@@ -79,7 +96,9 @@ pub(super) fn root(config: &ContainerdConfig) -> Result<String, Refusal> {
             ),
         ));
     }
-    let old = config.release.is_none_or(|release| release < Version(2, 0));
+    let old = config
+        .release
+        .is_none_or(|release| release < Version(2, 0, 0));
     if old && !config.tls.is_empty() {
         return Err(Refusal::new(
             RefusalKind::BrokenConfig,
@@ -93,7 +112,7 @@ pub(super) fn root(config: &ContainerdConfig) -> Result<String, Refusal> {
             ),
         ));
     }
-    Ok(root)
+    Ok(places)
 }
 
 fn warn(facts: &NodeFacts, config: &ContainerdConfig, warnings: &mut Vec<String>) {
@@ -105,21 +124,6 @@ fn warn(facts: &NodeFacts, config: &ContainerdConfig, warnings: &mut Vec<String>
         warnings.push(format!(
             "{} was changed after containerd was started; what it says now holds only after \
              `systemctl restart containerd`",
-            config.file
-        ));
-    }
-    if config.built_in {
-        warnings.push(format!(
-            "containerd looks in {} only by its built-in default, which some 2.2 releases ignore \
-             (containerd issue 12808); if pulls fail, set config_path in {}",
-            config.roots.join(" and "),
-            config.file
-        ));
-    }
-    if config.ambiguous {
-        warnings.push(format!(
-            "{} and its imports set config_path in more than one place, and containerd's releases \
-             differ in which one wins; `crictl info` shows it",
             config.file
         ));
     }
@@ -144,30 +148,23 @@ fn shadows(facts: &NodeFacts, trust: &Trust, root: &str) -> Result<(), Refusal> 
     Ok(())
 }
 
-pub(super) fn no_config_path(config: &ContainerdConfig) -> Refusal {
+fn no_config_path(facts: &NodeFacts, config: &ContainerdConfig) -> Refusal {
     let file = &config.file;
-    let root = BUILT_IN_ROOTS[0];
-    let (head, table) = config.table();
-    let reason = match &config.misplaced {
-        Some((at, wrong)) => format!(
-            "{at} sets config_path under [plugins.\"{wrong}\"], which a file of version {} does \
-             not read, so containerd looks in no directory for registries",
-            config.schema.max(1)
+    let reason = match (&config.misplaced, config.release) {
+        (_, None) => format!(
+            "containerd's release is not known, and releases differ in where they look for \
+             registries by {file} and its imports"
         ),
-        None => format!(
+        (Some((at, table)), Some(release)) => format!(
+            "{at} sets config_path under [plugins.\"{table}\"], which containerd {release} does not \
+             read there, so it looks in no directory for registries"
+        ),
+        (None, Some(_)) => format!(
             "containerd looks in no directory for registries: no config_path is set by {file} or \
-             its imports{}",
-            if config.release.is_none() {
-                " (its release is not known)"
-            } else {
-                ""
-            }
+             its imports"
         ),
     };
-    let mut remedy = format!(
-        "let kreg set it and restart containerd (--allow-runtime-restart), or set it in {file}, then `systemctl restart containerd` (running containers go on), then \
-         run kreg again:\n{head}[plugins.\"{table}\".registry]\n  config_path = \"{root}\""
-    );
+    let mut remedy = set_root(facts, config, ROOT);
     let mut blocks: Vec<&str> = Vec::new();
     if !config.mirrors.is_empty() {
         blocks.push("registry.mirrors");
@@ -177,10 +174,26 @@ pub(super) fn no_config_path(config: &ContainerdConfig) -> Refusal {
     }
     if !blocks.is_empty() {
         remedy += &format!(
-            "\nFirst move what {} says to {root}/<host>/hosts.toml and remove it: with both, \
+            "\nFirst move what {} says to {ROOT}/<host>/hosts.toml and remove it: with both, \
              containerd's CRI plugin does not load",
             blocks.join(" and ")
         );
     }
     Refusal::new(RefusalKind::NoConfigPath, reason, remedy)
+}
+
+/// What to set by hand, in a table that this release reads.
+fn set_root(facts: &NodeFacts, config: &ContainerdConfig, root: &str) -> String {
+    let file = &config.file;
+    let (place, lines) = match with_single_root(facts, config, root) {
+        Some(set) => (format!("in {file}"), set.lines),
+        None => (
+            format!("in the one of {file} and its imports that sets the table last"),
+            format!("  config_path = \"{root}\""),
+        ),
+    };
+    format!(
+        "let kreg set it and restart containerd (--allow-runtime-restart), or set it {place}, then \
+         `systemctl restart containerd` (running containers go on), then run kreg again:\n{lines}"
+    )
 }

@@ -9,13 +9,13 @@ use crate::containerd::ContainerdConfig;
 use crate::rancher::{Rancher, Registries};
 
 pub(super) fn want(wanted: &mut Wanted<'_>, rancher: Rancher) {
-    match root(wanted, rancher) {
-        Ok(root) => containerd::below(wanted, &root),
+    match places(wanted, rancher) {
+        Ok(places) => containerd::below_all(wanted, &places),
         Err(refusal) => wanted.refuse(refusal),
     }
 }
 
-fn root(wanted: &Wanted<'_>, rancher: Rancher) -> Result<String, Refusal> {
+fn places(wanted: &Wanted<'_>, rancher: Rancher) -> Result<Vec<String>, Refusal> {
     let (facts, trust) = (wanted.facts, wanted.trust);
     let (name, yaml) = (rancher.name(), rancher.registries_yaml());
     let said = Registries::of(facts, rancher).map_err(|e| {
@@ -69,14 +69,15 @@ fn root(wanted: &Wanted<'_>, rancher: Rancher) -> Result<String, Refusal> {
     let file = rancher.containerd_config();
     let config = ContainerdConfig::of_program(facts, rancher.containerd(), &file)
         .map_err(|e| containerd::broken(&e))?;
-    match (facts.at(&config.file), config.roots.first()) {
-        (Some(_), Some(root)) => Ok(root.clone()),
-        (Some(_), None) => because(format!(
+    let places = config.places();
+    match (facts.at(&config.file), places.is_empty()) {
+        (Some(_), false) => Ok(places),
+        (Some(_), true) => because(format!(
             "{} sets no config_path, as where a template of yours leaves it out",
             config.file
         )),
         // Not started yet, as where an image is built: it is what it will write.
-        (None, _) => Ok(rancher.certs_d()),
+        (None, _) => Ok(vec![rancher.certs_d()]),
     }
 }
 

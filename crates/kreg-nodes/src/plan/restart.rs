@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Edit, EditKind, Refusal, RefusalKind};
-use crate::containerd::{BUILT_IN_ROOTS, ContainerdConfig, Version, with_config_path};
+use crate::containerd::{ContainerdConfig, ROOT, Version, is_plain, with_single_root};
 use crate::facts::Found;
 use crate::{NodeFacts, Trust};
 
@@ -24,14 +24,16 @@ pub struct Restart {
 }
 
 impl Restart {
-    /// The restart without which containerd would not read what is written, and the root that it
-    /// reads after it. None where it is of no use: what stands in the way is then told by others.
+    /// The restart that makes containerd read one root, and the places to write below then. None where
+    /// there is no use for it; what stands in the way is reported elsewhere.
     pub(super) fn needed(
         facts: &NodeFacts,
         trust: &Trust,
         config: &ContainerdConfig,
-    ) -> Result<Option<(Restart, String)>, Refusal> {
-        let old = config.release.is_none_or(|release| release < Version(2, 0));
+    ) -> Result<Option<(Restart, Vec<String>)>, Refusal> {
+        let old = config
+            .release
+            .is_none_or(|release| release < Version(2, 0, 0));
         let blocked = !config.mirrors.is_empty() || (old && !config.tls.is_empty());
         if config.cri_disabled || blocked || !facts.runs("containerd") {
             return Ok(None);
@@ -45,17 +47,18 @@ impl Restart {
             },
             Some(_) => return Ok(None),
         };
-        let (root, after) = match config.roots.first() {
-            Some(root) if is_waiting(facts, trust, config) => {
-                (root.clone(), now.unwrap_or_default().to_owned())
+        let roots = config.roots();
+        let is_list = roots.len() > 1 || !is_plain(&config.config_path);
+        let (places, after) = match roots.first() {
+            Some(_) if is_waiting(facts, trust, config) => {
+                (config.places(), now.unwrap_or_default().to_owned())
             }
-            Some(_) => return Ok(None),
-            None => {
-                let root = BUILT_IN_ROOTS[0].to_owned();
-                let (head, table) = config.table();
-                let text = with_config_path(now.unwrap_or(head), table, &root);
-                let after = text.filter(|text| leads_to(facts, file, text, &root));
-                (root, after.ok_or_else(|| of_no_avail(file))?)
+            // A list that a file sets becomes its first root; containerd's own default stays.
+            Some(root) if !is_list || config.built_in || !root.starts_with('/') => return Ok(None),
+            root => {
+                let root = root.map_or(ROOT, String::as_str);
+                let set = with_single_root(facts, config, root).ok_or_else(|| of_no_avail(file))?;
+                (vec![root.to_owned()], set.text)
             }
         };
         let change = match now {
@@ -79,7 +82,7 @@ impl Restart {
             unit: "containerd".to_owned(),
             socket: config.socket.clone(),
         };
-        Ok(Some((restart, root)))
+        Ok(Some((restart, places)))
     }
 
     /// The edit of containerd's configuration; kept where only the restart is still to be made.
@@ -116,24 +119,14 @@ fn is_waiting(facts: &NodeFacts, trust: &Trust, config: &ContainerdConfig) -> bo
     ours && started.is_some_and(|started| config.modified > started + 1)
 }
 
-/// Whether containerd would look in `root` and nowhere else, with `text` as its configuration: an
-/// import may still overrule it.
-fn leads_to(facts: &NodeFacts, file: &str, text: &str, root: &str) -> bool {
-    let mut then = facts.clone();
-    then.put(file, text);
-    let config = ContainerdConfig::of(&then);
-    config.is_ok_and(|config| config.roots == [root] && !config.built_in && !config.ambiguous)
-}
-
 fn of_no_avail(file: &str) -> Refusal {
     Refusal::new(
         RefusalKind::NoConfigPath,
         format!(
-            "config_path in {file} would not hold: its imports set the same table, or it is of an odd form"
+            "config_path in {file} would not hold: its imports set the same table, or the file has an unusual form"
         ),
         format!(
-            "set config_path = \"{}\" yourself in the file that wins, then `systemctl restart containerd`",
-            BUILT_IN_ROOTS[0]
+            "set config_path = \"{ROOT}\" yourself in the file that wins, then `systemctl restart containerd`"
         ),
     )
 }

@@ -46,7 +46,7 @@ fn talos(facts: &NodeFacts, trust: &Trust) -> String {
         physical.push(trust.endpoint_authority());
     }
     let version = Version::parse(&facts.os.version_id);
-    if version.is_some_and(|version| version >= Version(1, 12)) {
+    if version.is_some_and(|version| version >= Version(1, 12, 0)) {
         let pem: String = trust
             .ca_pem()
             .lines()

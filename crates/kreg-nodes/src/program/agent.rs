@@ -9,6 +9,7 @@ use crate::{NameMode, Trust};
 const TOML: &str = include_str!("toml.sh");
 const SYSTEM: &str = include_str!("system.sh");
 const DOCKER: &str = include_str!("docker.sh");
+const CONTAINERD: &str = include_str!("containerd.sh");
 const DECIDE: &str = include_str!("decide.sh");
 const RUNTIME: &str = include_str!("runtime.sh");
 const WATCH: &str = include_str!("agent.sh");
@@ -64,7 +65,7 @@ impl NodeProgram {
             script: format!(
                 "{head}{wishes}\n{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{APPLY}\n# --- What to put in place \
                  -----------------------------------------------------------------\n\n\
-                 {contents}\n{TOML}\n{SYSTEM}\n{DOCKER}\n{DECIDE}"
+                 {contents}\n{TOML}\n{SYSTEM}\n{DOCKER}\n{CONTAINERD}\n{DECIDE}"
             ),
         }
     }

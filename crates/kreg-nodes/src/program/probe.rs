@@ -6,7 +6,7 @@ use kreg_auth::RegistryHost;
 
 use super::PROCESS;
 use super::quote::{quote, quote_glob};
-use crate::containerd::{BUILT_IN_ROOTS, CONFIG_FILE, candidates};
+use crate::containerd::{BUILT_IN_CONFIG_PATH, CONFIG_FILE, candidates, places, roots};
 use crate::hosts_file::HOSTS;
 use crate::instance::JOURNALS;
 use crate::plan::containers::HOME_CERTS_D;
@@ -67,9 +67,12 @@ impl ProbeRequest {
             looks += &look(&format!("{certs_d}/{}", self.host), "look_in");
         }
         looks += &format!("  writable {}\n", quote(containers::CERTS_D));
-        let roots = BUILT_IN_ROOTS
+        // Those of a node that says nothing, so that most need no second look.
+        let mut own = roots(BUILT_IN_CONFIG_PATH);
+        own.extend(places(BUILT_IN_CONFIG_PATH).into_iter().skip(1));
+        let roots = own
             .iter()
-            .copied()
+            .map(String::as_str)
             .chain(rancher_roots.iter().map(String::as_str))
             .chain(self.more.iter().map(String::as_str));
         for root in roots {

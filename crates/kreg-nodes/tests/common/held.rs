@@ -118,17 +118,32 @@ pub fn corpus() -> Vec<(&'static str, &'static str, Case)> {
         (
             "done",
             "schema 3, single quotes, two roots",
-            Case::config(&v3),
+            Case::config(&v3).runtime("containerd 2.1"),
         ),
         (
             "refused",
-            "schema 3's table in a file of schema 2",
-            Case::config(v3.replace("version = 3", "version = 2")),
+            "schema 3, and no release known: 1.x does not read it",
+            Case::config(&v3),
         ),
         (
             "done",
-            "schema 1, short name",
-            Case::config(format!("[plugins.cri.registry]\n{certs}\n")),
+            "schema 3's table in a file of schema 2, 2.1",
+            Case::config(v3.replace("version = 3", "version = 2")).runtime("containerd 2.1"),
+        ),
+        (
+            "refused",
+            "schema 3's table in a file of schema 2, 1.7",
+            Case::config(v3.replace("version = 3", "version = 2")).runtime("containerd 1.7"),
+        ),
+        (
+            "done",
+            "schema 1, short name, 1.6",
+            Case::config(format!("[plugins.cri.registry]\n{certs}\n")).runtime("containerd 1.6"),
+        ),
+        (
+            "refused",
+            "schema 1, short name, 2.1: it migrates the name and not the table",
+            Case::config(format!("[plugins.cri.registry]\n{certs}\n")).runtime("containerd 2.1"),
         ),
         (
             "done",
@@ -145,13 +160,13 @@ pub fn corpus() -> Vec<(&'static str, &'static str, Case)> {
                 .file("/etc/containerd/more.toml", v2(certs)),
         ),
         (
-            "done",
+            "refused",
             "an import of a file that is not there",
             Case::config(format!("imports = [\"/etc/none.toml\"]\n{}", v2(certs))),
         ),
         (
             "done",
-            "drop-ins and no file",
+            "drop-ins and no file: they are not read",
             Case::default()
                 .runtime("containerd 2.2")
                 .file("/etc/containerd/conf.d/a.toml", &v3),
@@ -322,8 +337,68 @@ pub fn corpus() -> Vec<(&'static str, &'static str, Case)> {
         ),
         (
             "done",
-            "a root with slashes at its end",
-            Case::config(v2("config_path = \"/etc/containerd/certs.d//:relative\"")),
+            "a root with a slash at its end",
+            Case::config(v2("config_path = \"/etc/containerd/certs.d/\"")),
+        ),
+        (
+            "refused",
+            "a root that is relative to where containerd was started",
+            Case::config(v2("config_path = \"/etc/containerd/certs.d:relative\"")),
+        ),
+        (
+            "done",
+            "a list, which some releases do not split",
+            Case::config(v2("config_path = \"/etc/containerd/certs.d:/opt/certs.d/\"")),
+        ),
+        (
+            "done",
+            "the default configuration of 2.4",
+            Case::config(format!(
+                "version = 4\nimports = ['/etc/containerd/conf.d/*.toml']\n[{V3}.registry]\nconfig_path = ''\n"
+            ))
+            .runtime("containerd 2.4"),
+        ),
+        (
+            "refused",
+            "an empty string overrides the default of 2.2.1",
+            Case::config(format!("version = 3\n[{V3}.registry]\nconfig_path = ''\n"))
+                .runtime("containerd 2.2"),
+        ),
+        (
+            "refused",
+            "a directory that hides kreg's where the list is not split",
+            Case::default().runtime("containerd 2.4").file(
+                "/etc/containerd/certs.d:/etc/docker/certs.d/docker-registry_5000_/x",
+                "",
+            ),
+        ),
+        (
+            "refused",
+            "a file that kreg did not write where the list is not split",
+            Case::default().runtime("containerd 2.4").file(
+                "/etc/containerd/certs.d:/etc/docker/certs.d/docker-registry:5000/hosts.toml",
+                "x = 1\n",
+            ),
+        ),
+        (
+            "refused",
+            "a drop-in of schema 3 beside a file of schema 2, 2.1",
+            Case::config(format!(
+                "imports = ['/etc/containerd/x.toml']\n{}",
+                v2(certs)
+            ))
+            .runtime("containerd 2.1")
+            .file("/etc/containerd/x.toml", "version = 3\n"),
+        ),
+        (
+            "done",
+            "the same, 2.4",
+            Case::config(format!(
+                "imports = ['/etc/containerd/x.toml']\n{}",
+                v2(certs)
+            ))
+            .runtime("containerd 2.4")
+            .file("/etc/containerd/x.toml", "version = 3\n"),
         ),
         (
             "refused",
