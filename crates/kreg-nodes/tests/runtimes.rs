@@ -13,15 +13,10 @@ mod entered;
 #[path = "common/machine.rs"]
 mod machine;
 
-use kreg_nodes::containerd::with_config_path;
 use kreg_nodes::{Fleet, State};
 use machine::{IMAGE, MISSING, Machine, Registry};
 use rstest::rstest;
 
-/// By crictl, which asks over the CRI as the kubelet does.
-const CRI_PULL: &str =
-    "crictl -t 60s -i unix:///run/containerd/containerd.sock pull --creds myuser:mypasswd";
-const CRI_REMOVE: &str = "crictl -t 60s -i unix:///run/containerd/containerd.sock rmi";
 /// By dockerd's own interface: its client only asks it to.
 const DOCKER_PULL: &str = "sh -c 'set -eu; auth=$(printf %s \"{\\\"username\\\":\\\"myuser\\\",\\\"password\\\":\\\"mypasswd\\\",\\\"serveraddress\\\":\\\"docker-registry:5000\\\"}\" | base64 -w0); \
     told=$(curl -sS --unix-socket /run/docker.sock -X POST -H \"X-Registry-Auth: $auth\" \"http://d/images/create?fromImage=$1\"); \
@@ -68,27 +63,6 @@ fn proves(machine: &Machine, registry: &Registry, pull: &str, remove: &str, writ
     assert!(receipt.is_ok(), "{receipt}");
     refused("after");
     assert_eq!(machine.tree(), before);
-}
-
-#[rstest]
-#[case::v1_6("12", "1.6.")]
-#[case::v1_7("13", "1.7.")]
-#[case::v2_1("14", "2.1.")]
-#[ignore = "needs Docker with images kreg.test/runtimes:12, :13 and :14: run by cargo xtask test"]
-fn containerd_pulls(#[case] release: &str, #[case] version: &str) {
-    let (registry, machine) = (Registry::start(), Machine::start(release));
-    assert!(machine.exec("containerd --version").contains(version));
-    let config = machine.read("/etc/containerd/config.toml");
-    let table = "io.containerd.grpc.v1.cri";
-    let config = with_config_path(&config, table, "/etc/containerd/certs.d").unwrap();
-    machine.exec(&format!(
-        "cat >/etc/containerd/config.toml <<'END'\n{config}END\n"
-    ));
-    machine.spawn("containerd");
-    machine.until("crictl -r unix:///run/containerd/containerd.sock version");
-    let dir = "/etc/containerd/certs.d/docker-registry:5000";
-    let (ca, hosts) = (format!("{dir}/ca.crt"), format!("{dir}/hosts.toml"));
-    proves(&machine, &registry, CRI_PULL, CRI_REMOVE, &[&ca, &hosts]);
 }
 
 #[rstest]

@@ -18,6 +18,8 @@ use crate::rancher::Rancher;
 pub struct ContainerdConfig {
     /// The file that containerd starts from.
     pub file: String,
+    /// It and its imports, in the order in which containerd loads them.
+    pub files: Vec<String>,
     /// Its schema version; 0 if there is no such file.
     pub schema: i64,
     /// containerd's release, if known.
@@ -247,6 +249,7 @@ impl<'a> Reader<'a> {
             Some(Value::Table(plugins)) => plugins,
             _ => Table::new(),
         };
+        self.config.files.push(path.clone());
         self.sheets.push(Sheet {
             path,
             version: version.unwrap_or(0),

@@ -6,17 +6,20 @@ use super::merge::{CRI_V1, CRI_V2, CRI_V3};
 use super::{ContainerdConfig, Version};
 use crate::NodeFacts;
 
-/// The file that containerd starts from, with one root set.
+/// A file with one root set.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SingleRoot {
+    /// Its path.
+    pub(crate) file: String,
     /// The lines to set: for people.
     pub(crate) lines: String,
     /// The whole file.
     pub(crate) text: String,
 }
 
-/// `config_path` set to `root` in the file that containerd starts from, in the first table in which it
-/// holds. None if it holds in none: an import overrules it, or the file has another form.
+/// `config_path` set to `root` in the file that containerd starts from, or else in the last of its imports
+/// in which it holds, in the first table in which it does. None if it holds nowhere, as in files of an
+/// unusual form.
 pub(crate) fn with_single_root(
     facts: &NodeFacts,
     config: &ContainerdConfig,
@@ -32,18 +35,28 @@ pub(crate) fn with_single_root(
         _ if is_new => ("version = 3\n", [CRI_V3, CRI_V2, CRI_V1]),
         _ => ("version = 2\n", [CRI_V2, CRI_V3, CRI_V1]),
     };
-    let now = match facts.content(&config.file) {
-        Some(bytes) => std::str::from_utf8(bytes).ok()?,
-        None => head,
-    };
-    tables.into_iter().find_map(|table| {
-        let text = with_config_path(now, table, root)?;
-        let mut then = facts.clone();
-        then.put(&config.file, &text);
-        let holds = ContainerdConfig::of(&then).is_ok_and(|then| then.config_path == root);
-        let lines = format!("{head}[plugins.\"{table}\".registry]\n  config_path = \"{root}\"");
-        holds.then_some(SingleRoot { lines, text })
-    })
+    let imports = config.files.iter().skip(1).rev();
+    std::iter::once(&config.file)
+        .chain(imports)
+        .find_map(|file| {
+            let now = match facts.content(file) {
+                Some(bytes) => std::str::from_utf8(bytes).ok()?,
+                None => head,
+            };
+            tables.into_iter().find_map(|table| {
+                let text = with_config_path(now, table, root)?;
+                let mut then = facts.clone();
+                then.put(file, &text);
+                let holds = ContainerdConfig::of(&then).is_ok_and(|then| then.config_path == root);
+                holds.then(|| SingleRoot {
+                    file: file.clone(),
+                    lines: format!(
+                        "{head}[plugins.\"{table}\".registry]\n  config_path = \"{root}\""
+                    ),
+                    text,
+                })
+            })
+        })
 }
 
 /// `text` with `config_path` set to `root` in the registry table of `plugin`; comments and order

@@ -37,8 +37,15 @@ pub(super) fn want(wanted: &mut Wanted<'_>) {
 pub(super) fn below_all(wanted: &mut Wanted<'_>, places: &[String]) {
     let trust = wanted.trust;
     for place in places {
-        if let Err(refusal) = shadows(wanted.facts, trust, place) {
-            return wanted.refuse(refusal);
+        match shadows(wanted.facts, trust, place) {
+            Err(refusal) if place.contains(':') && splits_lists(wanted.facts) => {
+                wanted.warn(format!(
+                    "{}; releases before 2.1 do not, so this holds after an upgrade",
+                    refusal.reason
+                ))
+            }
+            Err(refusal) => return wanted.refuse(refusal),
+            Ok(()) => {}
         }
     }
     for place in places {
@@ -46,6 +53,15 @@ pub(super) fn below_all(wanted: &mut Wanted<'_>, places: &[String]) {
         wanted.file(format!("{dir}/ca.crt"), trust.ca_pem());
         wanted.last_file(format!("{dir}/hosts.toml"), &hosts_toml(trust));
     }
+}
+
+/// Whether this release never takes a list for one directory's name.
+fn splits_lists(facts: &NodeFacts) -> bool {
+    ContainerdConfig::of(facts).is_ok_and(|config| {
+        config
+            .release
+            .is_some_and(|release| release < Version(2, 1, 0))
+    })
 }
 
 pub(super) fn broken(e: &ConfigError) -> Refusal {
@@ -184,16 +200,12 @@ fn no_config_path(facts: &NodeFacts, config: &ContainerdConfig) -> Refusal {
 
 /// What to set by hand, in a table that this release reads.
 fn set_root(facts: &NodeFacts, config: &ContainerdConfig, root: &str) -> String {
-    let file = &config.file;
     let (place, lines) = match with_single_root(facts, config, root) {
-        Some(set) => (format!("in {file}"), set.lines),
-        None => (
-            format!("in the one of {file} and its imports that sets the table last"),
-            format!("  config_path = \"{root}\""),
-        ),
+        Some(set) => (set.file, set.lines),
+        None => (config.file.clone(), format!("  config_path = \"{root}\"")),
     };
     format!(
-        "let kreg set it and restart containerd (--allow-runtime-restart), or set it {place}, then \
+        "let kreg set it and restart containerd (--allow-runtime-restart), or set it in {place}, then \
          `systemctl restart containerd` (running containers go on), then run kreg again:\n{lines}"
     )
 }

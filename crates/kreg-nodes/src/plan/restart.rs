@@ -57,7 +57,9 @@ impl Restart {
             Some(root) if !is_list || config.built_in || !root.starts_with('/') => return Ok(None),
             root => {
                 let root = root.map_or(ROOT, String::as_str);
-                let set = with_single_root(facts, config, root).ok_or_else(|| of_no_avail(file))?;
+                let set = with_single_root(facts, config, root)
+                    .filter(|set| set.file == *file)
+                    .ok_or_else(|| of_no_avail(file))?;
                 (vec![root.to_owned()], set.text)
             }
         };

@@ -249,6 +249,8 @@ find_certs() {
   for place in "$certs" "$list"; do
     [ -n "$place" ] || continue
     in_sight "$place" || refuse "$place" "is where containerd looks, and is not mounted in the node agent"
+    # Only from 2.1 on a list is read as one name.
+    case $place in *:*) [ -z "$release" ] || release_is 2 1 || continue ;; esac
     for name in $hiding; do
       watch "$place/$name"
       ! there "$place/$name" || refuse "$place/$name" "exists, and containerd reads it instead of $place/$own"

@@ -373,6 +373,16 @@ pub fn corpus() -> Vec<(&'static str, &'static str, Case)> {
             ),
         ),
         (
+            "done",
+            "the same, where lists are split",
+            Case::config(v2("config_path = '/etc/containerd/certs.d:/etc/docker/certs.d'"))
+                .runtime("containerd 1.7")
+                .file(
+                    "/etc/containerd/certs.d:/etc/docker/certs.d/docker-registry_5000_/x",
+                    "",
+                ),
+        ),
+        (
             "refused",
             "a file that kreg did not write where the list is not split",
             Case::default().runtime("containerd 2.4").file(

@@ -1,5 +1,6 @@
 //! A machine with real runtimes, and the real registry that they are to pull from. The images
-//! `kreg.test/runtimes:12`, `:13` and `:14` are made by the test harness from Debian's packages.
+//! `kreg.test/runtimes` are made by the test harness from Debian's packages; those named like a release of
+//! containerd have that one.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 use std::collections::BTreeMap;
@@ -22,6 +23,10 @@ use super::entered::Entered;
 
 pub const IMAGE: &str = "docker-registry:5000/app:v1";
 pub const MISSING: &str = "docker-registry:5000/app:none";
+/// By crictl, which asks over the CRI as the kubelet does.
+pub const CRI_PULL: &str =
+    "crictl -t 60s -i unix:///run/containerd/containerd.sock pull --creds myuser:mypasswd";
+pub const CRI_REMOVE: &str = "crictl -t 60s -i unix:///run/containerd/containerd.sock rmi";
 const ADDRESS: &str = "10.96.0.50";
 const USER: &str = "myuser";
 const PASSWORD: &str = "mypasswd";
