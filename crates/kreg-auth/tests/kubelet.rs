@@ -1,4 +1,4 @@
-//! Pull secrets against the kubelet's own code (Kubernetes 1.34, `pkg/credentialprovider`).
+//! Pull secrets against the kubelet's own code (Kubernetes 1.37, `pkg/credentialprovider`).
 //!
 //! Run by `cargo xtask test`, or by hand where Go can fetch `k8s.io/kubernetes`:
 //! `cargo test -p kreg-auth --test kubelet -- --ignored`.
