@@ -1,14 +1,14 @@
 //! `cargo xtask demo`: a throwaway cluster, `kreg up`, the proof, and how to look around.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::cluster::{self, ClusterHandle};
+use crate::cluster::{self, ClusterHandle, NodeImage};
 use crate::e2e;
-use crate::e2e::world::build_kreg;
+use crate::e2e::world::build_kreg_with;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::needs;
-use crate::packages;
 use crate::stages::Stages;
 
 #[derive(Debug, Default, clap::Args)]
@@ -18,18 +18,40 @@ pub(crate) struct Options {
     tutorial: bool,
 }
 
+/// The demo on kind's own node image where it can be had, else on the one that is built here.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let wanted = cluster::Options {
+        node_image: NodeImage::published(),
+        ..cluster::Options::default()
+    };
     let start = Instant::now();
     let mut stages = Stages::new();
-    stages.stage("packages that kreg needs to be built", || {
-        packages::ensure(needs::BUILD)
+    let arguments = stages.stage("packages that kreg needs to be built", needs::to_build)?;
+    let kreg = stages.stage("kreg, built from this folder", || {
+        build_kreg_with(arguments)
     })?;
-    let kreg = stages.stage("kreg, built from this folder", build_kreg)?;
-    let cluster = stages.stage("a cluster of three nodes", || {
-        cluster::up(&cluster::Options::default())
-    })?;
+    let cluster = show(&mut stages, &kreg, &wanted, options)?;
+    e2e::print(&stages.table());
+    e2e::print(&look_around(
+        &cluster,
+        &kreg.display().to_string(),
+        options.tutorial,
+    ));
+    e2e::print(&format!("Done in {:.0} s.", start.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// The cluster, and on it `kreg up` with its proof.
+fn show(
+    stages: &mut Stages,
+    kreg: &Path,
+    wanted: &cluster::Options,
+    options: &Options,
+) -> Result<ClusterHandle> {
+    let name = format!("a cluster of {} nodes", wanted.nodes);
+    let cluster = stages.stage(&name, || cluster::up(wanted))?;
     let config = cluster.state.join("kreg.toml");
-    let mut up = Command::new(&kreg);
+    let mut up = Command::new(kreg);
     up.arg("up").arg("--config").arg(&config);
     if options.tutorial {
         up.args(["--profile", "tutorial"]);
@@ -46,14 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             }
         },
     )?;
-    e2e::print(&stages.table());
-    e2e::print(&look_around(
-        &cluster,
-        &kreg.display().to_string(),
-        options.tutorial,
-    ));
-    e2e::print(&format!("Done in {:.0} s.", start.elapsed().as_secs_f64()));
-    Ok(())
+    Ok(cluster)
 }
 
 fn look_around(cluster: &ClusterHandle, kreg: &str, tutorial: bool) -> String {
@@ -61,14 +76,13 @@ fn look_around(cluster: &ClusterHandle, kreg: &str, tutorial: bool) -> String {
         true => ("default", "reg-cred-secret", " --profile tutorial"),
         false => ("kreg-system", "docker-registry-pull", ""),
     };
-    let node = cluster
-        .nodes
-        .first()
-        .map_or("", |node| node.container.as_str());
-    let address = cluster
-        .nodes
-        .first()
-        .map_or("", |node| node.address.as_str());
+    let nodes = &cluster.nodes;
+    let node = nodes.first().map_or("", |node| node.container.as_str());
+    let kubectl = cluster.state.join("kubectl");
+    let kubectl = match kubectl.exists() {
+        true => kubectl.display().to_string(),
+        false => format!("'docker exec -i {node} kubectl --kubeconfig=/etc/kubernetes/admin.conf'"),
+    };
     format!(
         r#"How to look around:
 
@@ -83,9 +97,8 @@ fn look_around(cluster: &ClusterHandle, kreg: &str, tutorial: bool) -> String {
   kubectl get secret {secret} -n {namespace} -o jsonpath='{{.data.\.dockerconfigjson}}' | base64 -d
 
   Images are named docker-registry:5000/NAME:TAG. Push one from a node:
-  ssh -i {identity} -o UserKnownHostsFile={known_hosts} root@{address}
-  (or: docker exec -it {node} bash)
-    ctr -n k8s.io images tag {nginx} docker-registry:5000/hello:v1
+  docker exec -it {node} bash
+    ctr -n k8s.io images tag $(ctr -n k8s.io images list -q | grep -m1 /pause:) docker-registry:5000/hello:v1
     ctr -n k8s.io images push --hosts-dir /etc/containerd/certs.d --user USER:PASSWORD docker-registry:5000/hello:v1
 
   Run it on any node, from the registry:
@@ -97,9 +110,8 @@ fn look_around(cluster: &ClusterHandle, kreg: &str, tutorial: bool) -> String {
 "#,
         kubeconfig = cluster.kubeconfig.display(),
         config = cluster.state.join("kreg.toml").display(),
-        kubectl = cluster.state.join("kubectl").display(),
-        identity = cluster.state.join("id_ed25519").display(),
-        known_hosts = cluster.state.join("known_hosts").display(),
-        nginx = crate::images::NGINX,
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Chore {
     /// A throwaway cluster, `kreg up`, the proof, and how to look around
+    ///
+    /// The nodes are made of kind's own image, or of the one that KREG_NODE_IMAGE names, if Docker has it or
+    /// can pull it. Otherwise an image is built here, as root on Debian.
     Demo(demo::Options),
     /// Everything that passes before a merge
     Test(test::Options),
@@ -175,7 +178,7 @@ fn cluster(chore: Cluster) -> Result<()> {
             },
             nodes: usize::from(nodes),
             kubernetes,
-            node_image,
+            node_image: node_image.map_or(cluster::NodeImage::Built, cluster::NodeImage::Named),
         })
         .map(drop),
         Cluster::Down { name, engine } => cluster::down(&name, engine),

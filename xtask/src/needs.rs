@@ -1,6 +1,7 @@
 //! Programs that building and testing kreg needs, beside those of the cluster and its images.
 
-use crate::packages::{Tool, tool};
+use crate::failure::Result;
+use crate::packages::{self, Tool, tool};
 
 /// To build `kreg`: OpenSSL for libssh2, a C compiler for aws-lc.
 pub(crate) const BUILD: &[Tool] = &[
@@ -9,6 +10,22 @@ pub(crate) const BUILD: &[Tool] = &[
     tool("pkg-config", "pkg-config"),
     tool("/usr/include/openssl/ssl.h", "libssl-dev"),
 ];
+
+/// Makes sure that `kreg` can be built, and returns the arguments that cargo then needs: where OpenSSL's
+/// headers are missing and cannot be installed, OpenSSL itself is built too.
+pub(crate) fn to_build() -> Result<&'static [&'static str]> {
+    match packages::ensure(BUILD) {
+        Err(_) if !packages::can_install() => {
+            packages::ensure(&[
+                tool("cc", "gcc"),
+                tool("make", "make"),
+                tool("perl", "perl"),
+            ])?;
+            Ok(&["--features", "kreg-nodes/vendored-openssl"])
+        }
+        other => other.map(|()| [].as_slice()),
+    }
+}
 
 /// To run its tests without Docker: shells that node programs must bear, and other people's
 /// programs that must agree with kreg's files.

@@ -31,7 +31,7 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
         return Ok(());
     }
     let list = missing.join(" ");
-    if !is_root() || process::find("apt-get").is_none() {
+    if !can_install() {
         return Err(Failure::new(
             "find every program that is needed",
             format!("missing, by Debian package: {list}"),
@@ -63,6 +63,11 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
             .map_err(|failure| failure.next(format!("install {list} by hand")))?;
     }
     Ok(())
+}
+
+/// Whether this is a Debian, or a relative of it, and this process is root there.
+pub(crate) fn can_install() -> bool {
+    is_root() && process::find("apt-get").is_some()
 }
 
 /// Whether this process is root; read from its own `/proc` entry, whose owner it is.

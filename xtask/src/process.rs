@@ -75,7 +75,7 @@ impl Run {
         self
     }
 
-    /// Has the kernel kill the program when xtask dies, however that happens.
+    /// Has the kernel kill the program when xtask dies, however that happens; only Linux can.
     pub(crate) fn dies_with_us(mut self) -> Self {
         self.dies_with_us = true;
         self
@@ -125,7 +125,7 @@ impl Run {
     }
 
     fn output(&self) -> Result<Output> {
-        let mut command = if self.dies_with_us {
+        let mut command = if self.dies_with_us && find("setpriv").is_some() {
             let mut setpriv = Command::new("setpriv");
             setpriv
                 .args(["--pdeathsig", "KILL", "--"])

@@ -252,8 +252,8 @@ fn cargo_command(command: &str, arguments: &[&str]) -> Command {
     cargo
 }
 
-/// The program that the tests' own selection of features gives: no dependency is built anew.
-fn built_kreg() -> Result<PathBuf> {
+/// The program that the tests' own selection of features gives: no dependency is built again for it.
+pub(crate) fn built_kreg() -> Result<PathBuf> {
     let told = Run::new(cargo_program())
         .arg("build")
         .args(EVERYTHING)

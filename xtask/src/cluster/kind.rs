@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use super::access;
 use super::leftovers::{self, MARK};
-use super::options::{ClusterHandle, Node, Options};
-use super::plan;
+use super::options::{ClusterHandle, Node, NodeImage, Options};
 use super::state::State;
 use super::status::{Api, Facts};
+use super::{plan, published};
 use crate::cache;
 use crate::engine;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::node;
-use crate::parts::{self, Generation};
+use crate::parts::Generation;
 use crate::process::Run;
 use crate::progress::say;
 
@@ -140,15 +140,11 @@ fn renewed(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) ->
 }
 
 fn create(options: &Options, state: &State) -> Result<()> {
-    let image = match &options.node_image {
-        Some(image) => image.clone(),
-        None => node::image(options.kubernetes)?,
-    };
-    let kind = parts::kind()?.program;
+    let image = published::image(options)?;
+    let kind = published::kind()?;
     prepare_host()?;
     state.make()?;
-    let own_image = options.node_image.is_none();
-    let config = plan::kind(options.nodes, options.kubernetes, own_image);
+    let config = plan::kind(options.nodes, options.kubernetes, node::is_own(&image));
     state.write("kind.yaml", &config)?;
     let log = cache::log(&format!("cluster-{}", options.name))?;
     let _ = fs::remove_file(&log);
@@ -225,7 +221,8 @@ fn settle(
     containers: &[String],
 ) -> Result<ClusterHandle> {
     let facts = nodes_with_blocks(api, &addresses(containers)?)?;
-    matches_wish(options, &facts)?;
+    let image = image_of(&containers[0])?;
+    matches_wish(options, &image, &facts)?;
     let nodes: Vec<Node> = facts.into_iter().map(|facts| facts.node).collect();
     for node in &nodes {
         connect(node, &nodes)?;
@@ -242,9 +239,8 @@ fn settle(
         api.wait(&["rollout", "status", "--namespace", namespace, what, &within])?;
     }
     say("DNS, Services and storage are ready");
-    access::open(&nodes, state)?;
+    access::open(&nodes, state, node::is_own(&image))?;
     client(state, &nodes)?;
-    access::configure(state, options.node_image.is_none())?;
     say(format!(
         "cluster {}: {}",
         options.name,
@@ -281,20 +277,34 @@ fn nodes_with_blocks(api: &Api, wanted: &BTreeMap<String, String>) -> Result<Vec
     }
 }
 
+/// The image that a container was made of, by the name that kind was given.
+fn image_of(container: &str) -> Result<String> {
+    Run::new("docker")
+        .args(["inspect", "--format={{.Config.Image}}", container])
+        .read()
+}
+
 /// A cluster that stands is not silently taken for another one.
-fn matches_wish(options: &Options, facts: &[Facts]) -> Result<()> {
+fn matches_wish(options: &Options, image: &str, facts: &[Facts]) -> Result<()> {
     let version = facts.first().map_or("", |facts| facts.kubelet.as_str());
     let wanted = match options.kubernetes {
         Generation::V1_20 => "v1.20.",
         Generation::V1_37 => "v1.37.",
     };
-    let other_version = options.node_image.is_none() && !version.starts_with(wanted);
-    if facts.len() == options.nodes && !other_version {
+    let fits = match &options.node_image {
+        NodeImage::Built => node::is_own(image) && version.starts_with(wanted),
+        NodeImage::Published(_) => version.starts_with(wanted),
+        NodeImage::Named(_) => true,
+    };
+    if facts.len() == options.nodes && fits {
         return Ok(());
     }
     Err(Failure::new(
         format!("bring up cluster {}", options.name),
-        format!("it stands already, with {} nodes of {version}", facts.len()),
+        format!(
+            "it stands already, with {} nodes of {version} from {image}",
+            facts.len()
+        ),
     )
     .next("take it down first (cargo xtask cluster down), or give another --name"))
 }
@@ -318,10 +328,11 @@ fn connect(node: &Node, all: &[Node]) -> Result<()> {
     .map(drop)
 }
 
-/// The kubectl of this very version, for whoever works with the cluster from outside.
+/// The kubectl of this very version, for whoever works with the cluster from outside. Only Linux runs it.
 fn client(state: &State, nodes: &[Node]) -> Result<()> {
     let kubectl = state.file("kubectl");
-    let (Some(node), false) = (nodes.first(), kubectl.exists()) else {
+    let needed = cfg!(target_os = "linux") && !kubectl.exists();
+    let (Some(node), true) = (nodes.first(), needed) else {
         return Ok(());
     };
     let scratch = state.file(".kubectl");

@@ -3,6 +3,7 @@
 //! - [`options`]: what is wanted, and the values that come back;
 //! - [`plan`]: kind's configuration, CNI, routes: text from values, nothing else;
 //! - [`kind`]: creation, the network, waiting, by kind's own program;
+//! - [`published`]: kind's own program and node image;
 //! - [`access`]: ssh key, host keys, `kreg.toml`;
 //! - [`state`]: the directory that remembers it, [`mod@leftovers`]: what a cluster leaves on the machine;
 //! - [`existing`]: a cluster from somebody's kubeconfig.
@@ -13,11 +14,12 @@ mod kind;
 mod leftovers;
 mod options;
 mod plan;
+mod published;
 mod state;
 mod status;
 
 pub(crate) use leftovers::leftovers;
-pub(crate) use options::{ClusterHandle, Node, Options, Provider};
+pub(crate) use options::{ClusterHandle, Node, NodeImage, Options, Provider};
 pub(crate) use plan::CONTROL_PLANE_PATCHES;
 pub(crate) use status::status;
 

@@ -17,8 +17,8 @@ pub(crate) struct Options {
     pub(crate) nodes: usize,
     /// Which Kubernetes, where the image is built here.
     pub(crate) kubernetes: Generation,
-    /// A node image to take instead of building one.
-    pub(crate) node_image: Option<String>,
+    /// What the nodes are made of.
+    pub(crate) node_image: NodeImage,
 }
 
 impl Default for Options {
@@ -29,9 +29,20 @@ impl Default for Options {
             provider: Provider::Kind,
             nodes: 3,
             kubernetes: Generation::default(),
-            node_image: None,
+            node_image: NodeImage::Built,
         }
     }
+}
+
+/// Which image the nodes are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NodeImage {
+    /// The one that is built here.
+    Built,
+    /// This one, which Docker has or can pull.
+    Named(String),
+    /// This one if Docker has it or can pull it, otherwise the one that is built here.
+    Published(String),
 }
 
 /// Who makes the cluster.

@@ -188,6 +188,11 @@ fn first_process(node: &Node) -> Option<(String, String)> {
 
 /// Builds the program under test and says where it lies.
 pub(crate) fn build_kreg() -> Result<PathBuf> {
+    build_kreg_with(&[])
+}
+
+/// [`build_kreg`] with further arguments for cargo.
+pub(crate) fn build_kreg_with(arguments: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let told = Run::new(cargo)
@@ -198,9 +203,10 @@ pub(crate) fn build_kreg() -> Result<PathBuf> {
             "kreg-cli",
             "--message-format=json",
         ])
+        .args(arguments)
         .cwd(root)
         .read()
-        .map_err(|failure| failure.next("run `cargo build -p kreg-cli` and mend what it says"))?;
+        .map_err(|failure| failure.next("run `cargo build -p kreg-cli` and fix what it says"))?;
     executable(&told, "kreg")
 }
 

@@ -17,11 +17,24 @@ use crate::progress::say;
 /// Changes when the way the image is put together does.
 const REVISION: &str = "2";
 
+/// Start of the names of the images that are built here; the version of Kubernetes follows.
+const NAME: &str = "kreg.test/node:";
+
+/// Whether this name is that of an image that is built here.
+pub(crate) fn is_own(image: &str) -> bool {
+    image.starts_with(NAME)
+}
+
+/// Whether Docker has the image that is built here, stale or not.
+pub(crate) fn is_built(generation: Generation) -> bool {
+    images::recorded(&format!("{NAME}{}", generation.version())).is_some()
+}
+
 /// Builds the image if it is missing or stale; returns its name.
 pub(crate) fn image(generation: Generation) -> Result<String> {
     engine::up()?;
     let kubernetes = parts::kubernetes(generation)?;
-    let tag = format!("kreg.test/node:{}", kubernetes.version);
+    let tag = format!("{NAME}{}", kubernetes.version);
     let node = content::node(generation, &kubernetes)?;
     let loaded = content::loaded(&kubernetes)?;
     let mut digests = vec![REVISION.to_owned(), node.content()?];

@@ -25,9 +25,10 @@ use clap::ValueEnum;
 
 pub(crate) use self::containerd::Containerd;
 pub(crate) use self::images::{Base, Image};
+pub(crate) use self::toolchain::number;
 pub(crate) use self::upstream::{
-    CONFORMANCE_VERSION, buildkit, conformance, crane, crictl, kind, local_path, registry,
-    s3_server,
+    CONFORMANCE_VERSION, KIND_NODE_IMAGE, KIND_VERSION, buildkit, conformance, crane, crictl, kind,
+    local_path, registry, s3_server,
 };
 use crate::failure::Result;
 
@@ -44,6 +45,14 @@ pub(crate) enum Generation {
 }
 
 impl Generation {
+    /// The version that is built here, with the `v`.
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Self::V1_37 => upstream::KUBERNETES_VERSION,
+            Self::V1_20 => kubernetes_1_20::VERSION,
+        }
+    }
+
     /// As names of clusters and of tests have it.
     pub(crate) fn in_names(self, dot: &str) -> String {
         let value = self.to_possible_value();
@@ -65,9 +74,9 @@ pub(crate) struct KubernetesParts {
 
 /// Builds a Kubernetes with etcd and CoreDNS, or finds it built.
 pub(crate) fn kubernetes(generation: Generation) -> Result<KubernetesParts> {
-    let (version, bin, guests) = match generation {
+    let version = generation.version();
+    let (bin, guests) = match generation {
         Generation::V1_37 => (
-            upstream::KUBERNETES_VERSION,
             upstream::kubernetes()?,
             images::Guests {
                 etcd: upstream::etcd()?,
@@ -76,7 +85,6 @@ pub(crate) fn kubernetes(generation: Generation) -> Result<KubernetesParts> {
             },
         ),
         Generation::V1_20 => (
-            kubernetes_1_20::VERSION,
             kubernetes_1_20::build()?,
             images::Guests {
                 etcd: kubernetes_1_20::etcd()?,
@@ -185,7 +193,10 @@ mod tests {
     #[ignore = "needs Go and builds for minutes: run by cargo xtask test"]
     fn kind_and_the_provisioner_answer() {
         let kind = kind().unwrap();
-        assert!(says(&kind.program, &["version"]).contains("v0.33.0"));
+        assert!(says(&kind.program, &["version"]).contains(KIND_VERSION));
+        let bytes = std::fs::read(&kind.program).unwrap();
+        let image = KIND_NODE_IMAGE.as_bytes();
+        assert!(bytes.windows(image.len()).any(|part| part == image));
         let entrypoint = kind.base_files.join("usr/local/bin/entrypoint");
         Run::new("bash").arg("-n").arg(&entrypoint).run().unwrap();
         assert!(says(&local_path().unwrap(), &["--version"]).contains("v0.0.30"));

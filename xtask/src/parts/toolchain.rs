@@ -31,10 +31,13 @@ fn advice(needed: &str) -> String {
     )
 }
 
-/// `go1.26.8`, `1.24` or `go1.27rc1 X:…` as a number that can be compared; a missing patch is 0.
-fn number(version: &str) -> [u32; 3] {
+/// `go1.26.8`, `v1.24` or `go1.27rc1 X:…` as a number that can be compared; a missing patch is 0.
+pub(crate) fn number(version: &str) -> [u32; 3] {
     let mut number = [0; 3];
-    let version = version.trim().trim_start_matches("go");
+    let version = version
+        .trim()
+        .trim_start_matches("go")
+        .trim_start_matches('v');
     for (place, part) in number.iter_mut().zip(version.split('.')) {
         let digits = part
             .find(|c: char| !c.is_ascii_digit())

@@ -170,6 +170,13 @@ const CRICTL: Program = Program {
     variables: &["sigs.k8s.io/cri-tools/pkg/version.Version=v1.37.0"],
 };
 
+/// Version of [`kind`].
+pub(crate) const KIND_VERSION: &str = KIND.version;
+
+/// The node image that this kind takes by default (pkg/apis/config/defaults/image.go of its module).
+pub(crate) const KIND_NODE_IMAGE: &str =
+    "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5";
+
 /// Version of [`kubernetes`].
 pub(super) const KUBERNETES_VERSION: &str = KUBERNETES.version;
 
