@@ -19,6 +19,8 @@ mod progress;
 mod real_parts;
 mod stages;
 mod test;
+#[cfg(test)]
+mod versions;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
