@@ -1,4 +1,4 @@
-//! Ways into the nodes: ssh with a key pair of the cluster's own, else agents; and `kreg.toml`, which says which.
+//! Ways in: to the nodes ssh with a key pair of the cluster's own, else agents, as `kreg.toml` says; kubectl to the API.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -134,6 +134,22 @@ fn key(state: &State) -> Result<String> {
     }
     let public = identity.with_extension("pub");
     std::fs::read_to_string(&public).tried(|| format!("read {}", public.display()))
+}
+
+/// The kubectl of this very version, for whoever works with the cluster from outside. Only Linux runs it.
+pub(super) fn client(nodes: &[Node], state: &State) -> Result<()> {
+    let kubectl = state.file("kubectl");
+    let needed = cfg!(target_os = "linux") && !kubectl.exists();
+    let (Some(node), true) = (nodes.first(), needed) else {
+        return Ok(());
+    };
+    let scratch = state.file(".kubectl");
+    Run::new("docker")
+        .args(["cp", "--follow-link"])
+        .arg(format!("{}:/usr/bin/kubectl", node.container))
+        .arg(&scratch)
+        .run()?;
+    std::fs::rename(&scratch, &kubectl).tried(|| format!("write {}", kubectl.display()))
 }
 
 /// The configuration that `kreg -c` takes. Nodes of an `own_image` already hold the registry's image

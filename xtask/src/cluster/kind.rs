@@ -17,7 +17,7 @@ use super::status::{Api, Facts};
 use super::{plan, published};
 use crate::cache;
 use crate::engine;
-use crate::failure::{Failure, Result, Tried as _};
+use crate::failure::{Failure, Result};
 use crate::node;
 use crate::parts::Generation;
 use crate::process::Run;
@@ -240,7 +240,7 @@ fn settle(
     }
     say("DNS, Services and storage are ready");
     access::open(&nodes, state, node::is_own(&image))?;
-    client(state, &nodes)?;
+    access::client(&nodes, state)?;
     say(format!(
         "cluster {}: {}",
         options.name,
@@ -326,22 +326,6 @@ fn connect(node: &Node, all: &[Node]) -> Result<()> {
         ],
     )
     .map(drop)
-}
-
-/// The kubectl of this very version, for whoever works with the cluster from outside. Only Linux runs it.
-fn client(state: &State, nodes: &[Node]) -> Result<()> {
-    let kubectl = state.file("kubectl");
-    let needed = cfg!(target_os = "linux") && !kubectl.exists();
-    let (Some(node), true) = (nodes.first(), needed) else {
-        return Ok(());
-    };
-    let scratch = state.file(".kubectl");
-    Run::new("docker")
-        .args(["cp", "--follow-link"])
-        .arg(format!("{}:/usr/bin/kubectl", node.container))
-        .arg(&scratch)
-        .run()?;
-    fs::rename(&scratch, &kubectl).tried(|| format!("write {}", kubectl.display()))
 }
 
 #[cfg(test)]
