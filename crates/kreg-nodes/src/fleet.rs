@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::containerd::ContainerdConfig;
+use crate::containers::Places;
 use crate::program::Answer;
 use crate::{
     InstanceId, Node, NodeFacts, NodePlan, NodeProgram, NodeTransport, Output, ProbeRequest,
@@ -226,12 +227,14 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
                 let remedy = "see that `stat`, `cat` and `df` are on the node, then run kreg again";
                 Box::new(Receipt::new(node, State::Failed).because("probe", reason, remedy))
             })?;
-            let more: BTreeSet<String> = ContainerdConfig::unseen(&facts);
-            if more.is_subset(&asked) {
+            let mut more: BTreeSet<String> = ContainerdConfig::unseen(&facts);
+            more.extend(Places::unseen(&facts));
+            let logins = Places::unseen_logins(&facts);
+            if more.is_subset(&asked) && logins.is_subset(&asked) {
                 return Ok(facts);
             }
-            asked.extend(more.clone());
-            request = request.with(more);
+            asked.extend(more.iter().chain(&logins).cloned());
+            request = request.with(more).with_logins(logins);
         }
         Err(Box::new(Receipt::new(node, State::Failed).because(
             "probe",

@@ -111,6 +111,109 @@ fn podman_pulls(#[case] release: &str, #[case] version: &str) {
     proves(&machine, &registry, PODMAN_PULL, PODMAN_REMOVE, &written);
 }
 
+/// What root's podman fails at, kreg refuses; what podman does not read, kreg does not refuse. CRI-O
+/// reads these files by the same library.
+#[rstest]
+#[case::v4("12")]
+#[case::v5("13")]
+#[case::v5_8("14")]
+#[ignore = "needs Docker with images kreg.test/runtimes:12, :13 and :14: run by cargo xtask test"]
+fn podman_fails_where_kreg_refuses(#[case] release: &str) {
+    let (registry, machine) = (Registry::start(), Machine::start(release));
+    machine.exec("rm /usr/bin/containerd /usr/sbin/dockerd /etc/containerd/config.toml");
+    machine.reaches(&registry);
+    let (trust, nodes) = (registry.trust(), [machine.node()]);
+    let fleet = Fleet::new(&machine);
+    let receipt = &fleet.trust(&nodes, &trust, &|_| {})[0];
+    assert_eq!(receipt.state, State::Changed, "{receipt}");
+    let pull = format!("{PODMAN_PULL} {IMAGE}");
+    machine.until(&pull);
+    let home = "/root/.config/containers";
+    let dir = "/etc/containers/certs.d/docker-registry:5000";
+    let drop_in = "/etc/containers/registries.conf.d/99-ours.conf";
+    let blocked = "[[registry]]\nlocation = \"docker-registry:5000\"\nblocked = true\n";
+    let v1 = "[registries.insecure]\nregistries = [\"docker-registry:5000\"]\n";
+    let reject = r#"{"default":[{"type":"reject"}]}"#;
+    let policy = "/etc/containers/policy.json";
+    let write = |path: &str, text: &str| {
+        format!("mkdir -p \"$(dirname {path})\"; printf '%s' '{text}' >{path}")
+    };
+    // What is done, how podman fails (or not at all), and the file that kreg names.
+    let cases: [(String, Option<&str>, &str); 13] = [
+        (
+            write(&format!("{dir}/a.cert"), ""),
+            Some("missing key"),
+            "a.cert",
+        ),
+        (
+            write(&format!("{dir}/a.key"), ""),
+            Some("missing client certificate"),
+            "a.key",
+        ),
+        (
+            format!("mkdir {dir}/x.crt"),
+            Some("is a directory"),
+            "x.crt",
+        ),
+        (
+            format!("mkdir -p {home}/certs.d/docker-registry:5000"),
+            Some("x509"),
+            "/root/.config/containers/certs.d",
+        ),
+        (write(policy, reject), Some("rejected by policy"), policy),
+        (format!("rm {policy}"), Some("policy.json"), policy),
+        (
+            write(&format!("{home}/policy.json"), reject),
+            Some("rejected by policy"),
+            home,
+        ),
+        (write(drop_in, blocked), Some("blocked"), drop_in),
+        (write(drop_in, "[["), Some("99-ours.conf"), drop_in),
+        (write(drop_in, v1), Some("v1"), drop_in),
+        (
+            write(&format!("{home}/registries.conf"), blocked),
+            Some("blocked"),
+            home,
+        ),
+        (
+            write(&format!("{home}/registries.conf.d/1.conf"), blocked),
+            Some("blocked"),
+            home,
+        ),
+        // An empty file at home hides what is in /etc.
+        (
+            format!(
+                "{}; {}",
+                write(drop_in, "[["),
+                write(&format!("{home}/registries.conf"), "")
+            ),
+            None,
+            "",
+        ),
+    ];
+    machine.exec("cp -a /etc/containers /tmp/etc-containers");
+    for (done, fails, named) in cases {
+        machine.exec(&done);
+        let (good, told) = machine.try_exec(&pull);
+        let receipt = &fleet.status(&nodes, &trust)[0];
+        let shown = receipt.to_string();
+        match fails {
+            Some(words) => {
+                assert!(!good && told.contains(words), "{done}: {told}");
+                assert_eq!(receipt.state, State::Refused, "{done}: {shown}");
+                assert!(shown.contains(named), "{done}: {shown}");
+            }
+            None => {
+                assert!(good, "{done}: {told}");
+                assert_eq!(receipt.state, State::Unchanged, "{done}: {shown}");
+            }
+        }
+        machine.exec("rm -r /etc/containers; cp -a /tmp/etc-containers /etc/containers; rm -rf /root/.config/containers");
+    }
+    machine.exec(&pull);
+    assert_eq!(fleet.status(&nodes, &trust)[0].state, State::Unchanged);
+}
+
 /// Why CRI-O and podman are led by name: a redirect is followed, and the credentials are not sent.
 #[test]
 #[ignore = "needs Docker with image kreg.test/runtimes:13: run by cargo xtask test"]

@@ -5,8 +5,15 @@
 //! secret, from any host but the one that the image is named after (`docker/docker_image_src.go`),
 //! so that a registry with a password answers 401.
 
+mod certs;
+mod places;
+mod policy;
 mod registries;
 
+pub use certs::faults;
+pub use places::Places;
+pub(crate) use places::exists;
+pub use policy::{Demand, Policy, Rule};
 pub use registries::{RegistriesConf, RegistriesConfError, RegistryTable};
 
 /// Certificates by registry; before Docker's own directory, which is read too (containers/image
@@ -18,3 +25,6 @@ pub const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
 
 /// Files that are read after it, in the order of their names (containers-registries.conf.d(5)).
 pub const DROP_INS: &str = "/etc/containers/registries.conf.d";
+
+/// Which images may be used (containers-policy.json(5)).
+pub const POLICY: &str = "/etc/containers/policy.json";

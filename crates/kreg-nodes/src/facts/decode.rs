@@ -67,9 +67,16 @@ impl NodeFacts {
             "program" => self.named(name).path = Some(rest.to_owned()),
             "version" => self.named(name).version = Some(rest.to_owned()),
             "config" => self.named(name).config = Some(rest.to_owned()),
+            "option" => {
+                let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
+                let options = &mut self.named(name).options;
+                options.insert(key.to_owned(), value.to_owned());
+            }
             "started" => self.named(name).started = Some(number(rest)?),
             "endpoint" => self.runtime_endpoint = Some(value.to_owned()),
             "cloud" => drop(self.cloud_hosts.insert(name.to_owned(), value_of(rest))),
+            "home" => self.home = Some(value.to_owned()),
+            "login" => drop(self.logins.insert(value.to_owned())),
             "nowrite" => drop(self.not_writable.insert(value.to_owned())),
             "space" => {
                 let point = rest.strip_prefix(self.root.as_str()).unwrap_or(rest);
@@ -145,6 +152,7 @@ mod tests {
 
     const ANSWER: &[u8] = b"Welcome!\nkreg-probe 1\nroot \nuid 0\nmachine x86_64\nasked /etc/hosts\ncloud /etc/cloud/cloud.cfg  'true' # why\n\
         running containerd\nversion containerd containerd github.com/containerd/containerd 1.6.20 x\n\
+        home /root\nlogin /root/.docker/config.json\noption crio registries-conf /a b\noption crio HOME \n\
         dir /etc/containerd\nspace 1000 /\nfile 5 644 0 0 1700000000 /etc/hosts\n\
         file 2 644 0 0 1700000000 /etc/a b\ndata\nab\ncd\xff\x00\nmounts\n\
         22 1 8:1 / / rw - ext4 /dev/sda1 rw\nkreg-probe end\n";
@@ -157,6 +165,16 @@ mod tests {
         assert!(facts.runs("containerd") && facts.is_dir("/etc/containerd"));
         assert_eq!(facts.free_kib["/"], 1000);
         assert_eq!(facts.cloud_hosts["/etc/cloud/cloud.cfg"], "true");
+        let options = &facts.programs["crio"].options;
+        assert_eq!(
+            (
+                options["registries-conf"].as_str(),
+                options["HOME"].as_str()
+            ),
+            ("/a b", "")
+        );
+        assert_eq!(facts.home.as_deref(), Some("/root"));
+        assert!(facts.logins.contains("/root/.docker/config.json"));
         let json = serde_json::to_string(&facts).unwrap();
         assert_eq!(serde_json::from_str::<NodeFacts>(&json).unwrap(), facts);
     }

@@ -40,6 +40,11 @@ pub struct NodeFacts {
     pub found: BTreeMap<String, Found>,
     /// Paths that are symbolic links, whatever they lead to.
     pub links: BTreeSet<String>,
+    /// Root's home directory (passwd(5)).
+    pub home: Option<String>,
+    /// Files that hold credentials for the registry, of those in which programs of a node look for
+    /// such. Nothing else of them is read.
+    pub logins: BTreeSet<String>,
     /// What cloud-init's files say as `manage_etc_hosts`, by file; a later one overrules.
     pub cloud_hosts: BTreeMap<String, String>,
     /// Directories that cannot be written to.
@@ -63,6 +68,9 @@ pub struct Program {
     pub version: Option<String>,
     /// The value of `--config` that it was started with.
     pub config: Option<String>,
+    /// The paths that it was given, by the name of the flag (without dashes) or of the variable of
+    /// its environment; read of CRI-O only.
+    pub options: BTreeMap<String, String>,
     /// When it was started, in seconds since 1970 UTC.
     pub started: Option<u64>,
 }

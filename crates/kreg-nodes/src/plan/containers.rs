@@ -2,22 +2,83 @@
 
 use super::runtime::Wanted;
 use super::{Refusal, RefusalKind};
-use crate::containers::{CERTS_D, RegistriesConf};
+use crate::containers::{
+    CERTS_D, Demand, Places, Policy, RegistriesConf, RegistriesConfError, exists, faults,
+};
+use crate::facts::Found;
 
 pub(super) fn want(wanted: &mut Wanted<'_>) {
-    let (facts, trust) = (wanted.facts, wanted.trust);
-    let host = trust.host().to_string();
-    let conf = match RegistriesConf::of(facts) {
-        Ok(conf) => conf,
-        Err(e) => {
-            return wanted.refuse(Refusal::new(
-                RefusalKind::BrokenConfig,
-                format!("{e}, and with that every pull of CRI-O and podman fails"),
-                format!("mend {}", e.file),
+    let host = wanted.trust.host().to_string();
+    let read =
+        Places::of(wanted.facts).and_then(|places| Ok((places, RegistriesConf::of(wanted.facts)?)));
+    let (places, conf) = match read {
+        Ok(read) => read,
+        Err(e) => return wanted.refuse(broken(&e)),
+    };
+    if let Some(refusal) = shadowed(wanted, &places, &conf, &host) {
+        return wanted.refuse(refusal);
+    }
+    if let Some(refusal) = policy(wanted, &places, &host) {
+        return wanted.refuse(refusal);
+    }
+    let dir = format!("{CERTS_D}/{host}");
+    let faults = faults(wanted.facts, &dir);
+    if !faults.is_empty() {
+        return wanted.refuse(Refusal::new(
+            RefusalKind::BrokenConfig,
+            format!(
+                "{}, and with that every pull from {host} by CRI-O and podman fails",
+                faults.join(", and ")
+            ),
+            "move it to another directory, or put what is missing beside it; a CA's name ends in .crt",
+        ));
+    }
+    wanted.file(format!("{dir}/ca.crt"), wanted.trust.ca_pem());
+    wanted.by_name();
+}
+
+/// Credentials of the node's own, with which a pull passes that brings none.
+pub(super) fn warn_of_logins(wanted: &mut Wanted<'_>) {
+    let host = wanted.trust.host().to_string();
+    let Ok(places) = Places::of(wanted.facts) else {
+        return;
+    };
+    for file in places.logins() {
+        if wanted.facts.logins.contains(&file) {
+            wanted.warn(format!(
+                "{file} holds credentials for {host}, which serve every Pod on this node: a pull \
+                 without a pull secret passes here, and one that passes does not prove the secret"
             ));
         }
+    }
+}
+
+fn broken(e: &RegistriesConfError) -> Refusal {
+    let file = &e.file;
+    Refusal::new(
+        RefusalKind::BrokenConfig,
+        format!(
+            "{e}: podman fails every pull; a CRI-O that runs goes on with what it read before, and \
+             does not start again"
+        ),
+        format!("fix {file}, or remove it"),
+    )
+}
+
+/// What leads the registry's name elsewhere, or nowhere.
+fn shadowed(
+    wanted: &mut Wanted<'_>,
+    places: &Places,
+    conf: &RegistriesConf,
+    host: &str,
+) -> Option<Refusal> {
+    let facts = wanted.facts;
+    // CRI-O reads these files at its start, and when it is told to.
+    let reload = match facts.program("crio") {
+        Some(_) => ", and then: systemctl reload crio",
+        None => "",
     };
-    if let Some(table) = conf.applying(&host) {
+    if let Some(table) = conf.applying(host) {
         let (file, prefix) = (&table.file, &table.prefix);
         let elsewhere = !table.location.is_empty() && table.location != *prefix;
         if elsewhere || table.blocked {
@@ -25,37 +86,105 @@ pub(super) fn want(wanted: &mut Wanted<'_>) {
                 true => "blocks it".to_owned(),
                 false => format!("leads to {}", table.location),
             };
-            return wanted.refuse(Refusal::new(
+            return Some(Refusal::new(
                 RefusalKind::Shadowed,
                 format!("the [[registry]] for {prefix} in {file} applies to {host} and {what}"),
-                format!("if it is no longer needed, remove that table from {file}"),
+                format!("if it is no longer needed, remove that table from {file}{reload}"),
             ));
         }
         if table.insecure {
-            wanted.warnings.push(format!(
+            wanted.warn(format!(
                 "the [[registry]] for {prefix} in {file} is insecure, so no certificate of {host} \
                  is checked"
             ));
         }
     }
-    for table in conf.within(&host) {
-        wanted.warnings.push(format!(
-            "{} has a [[registry]] for {}, so images below it are fetched from {}",
-            table.file, table.prefix, table.location
+    for table in conf.within(host) {
+        let what = match table.blocked {
+            true => "blocked".to_owned(),
+            false => format!("fetched from {}", table.location),
+        };
+        wanted.warn(format!(
+            "{} has a [[registry]] for {}, so images below it are {what}",
+            table.file, table.prefix
         ));
     }
-    // A directory in root's home comes before the system's, and the first that exists is read.
-    let home = format!("{HOME_CERTS_D}/{host}");
-    if facts.at(&home).is_some() {
-        return wanted.refuse(Refusal::new(
+    // The first directory that exists is read, even if it is empty.
+    let home = format!("{}/{host}", places.home_certs_d());
+    if facts.at(&home) == Some(&Found::Unreadable) {
+        wanted.warn(format!(
+            "{home} is out of sight; if it exists, it is read instead of {CERTS_D}/{host}"
+        ));
+    }
+    exists(facts, &home).then(|| {
+        Refusal::new(
             RefusalKind::Shadowed,
-            format!("{home} exists, and root's podman reads it instead of {CERTS_D}/{host}"),
+            format!(
+                "{home} exists, and CRI-O and root's podman read it instead of {CERTS_D}/{host}"
+            ),
             format!("if nothing else needs it: mv '{home}' '{home}.old'"),
-        ));
-    }
-    wanted.file(format!("{CERTS_D}/{host}/ca.crt"), trust.ca_pem());
-    wanted.by_name();
+        )
+    })
 }
 
-/// Where root's own certificates are for containers/image.
-pub(crate) const HOME_CERTS_D: &str = "/root/.config/containers/certs.d";
+/// Why no image of the registry may be used, if so.
+fn policy(wanted: &mut Wanted<'_>, places: &Places, host: &str) -> Option<Refusal> {
+    let allow = "[{\"type\": \"insecureAcceptAnything\"}]";
+    let file = places.policy(wanted.facts);
+    let missing = |file: &str| {
+        Refusal::new(
+            RefusalKind::BrokenConfig,
+            format!("{file} is not there, and without it every pull of CRI-O and podman fails"),
+            format!("write it; to allow every image: {{\"default\": {allow}}}"),
+        )
+    };
+    let Some(file) = file else {
+        return Some(missing(crate::containers::POLICY));
+    };
+    let text = match wanted.facts.at(&file) {
+        Some(Found::File(found)) => &found.content,
+        None | Some(Found::Link) => return Some(missing(&file)),
+        Some(_) => {
+            return Some(Refusal::new(
+                RefusalKind::BrokenConfig,
+                format!(
+                    "{file} cannot be read, and with that every pull of CRI-O and podman fails"
+                ),
+                format!("put a policy at {file}: see containers-policy.json(5)"),
+            ));
+        }
+    };
+    let policy = match Policy::read(text, host) {
+        Ok(policy) => policy,
+        Err(what) => {
+            return Some(Refusal::new(
+                RefusalKind::BrokenConfig,
+                format!("{file} {what}, and with that every pull of CRI-O and podman fails"),
+                format!("fix {file}: see containers-policy.json(5)"),
+            ));
+        }
+    };
+    let entry = &policy.host.entry;
+    match policy.host.demand {
+        Demand::Rejected => {
+            return Some(Refusal::new(
+                RefusalKind::Shadowed,
+                format!("{file} rejects every image of {host}, by its entry {entry}"),
+                format!("allow it in {file}, under transports.docker: \"{host}\": {allow}"),
+            ));
+        }
+        Demand::Signature => wanted.warn(format!(
+            "{file} wants images of {host} to be signed, by its entry {entry}: one that is not, \
+             such as kreg's own test image, is refused (SignatureValidationFailed)"
+        )),
+        Demand::Nothing => {}
+    }
+    for rule in policy
+        .within
+        .iter()
+        .filter(|rule| rule.demand == Demand::Rejected)
+    {
+        wanted.warn(format!("{file} rejects images by its entry {}", rule.entry));
+    }
+    None
+}

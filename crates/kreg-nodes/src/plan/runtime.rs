@@ -49,6 +49,7 @@ pub(super) fn wanted<'a>(facts: &'a NodeFacts, trust: &'a Trust) -> Wanted<'a> {
     }
     wanted.hosts_line();
     system::warn(&mut wanted);
+    containers::warn_of_logins(&mut wanted);
     let last = mem::take(&mut wanted.last);
     wanted.files.extend(last);
     wanted

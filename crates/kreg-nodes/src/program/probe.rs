@@ -7,9 +7,9 @@ use kreg_auth::RegistryHost;
 use super::PROCESS;
 use super::quote::{quote, quote_glob};
 use crate::containerd::{BUILT_IN_CONFIG_PATH, CONFIG_FILE, candidates, places, roots};
+use crate::containers::Places;
 use crate::hosts_file::HOSTS;
 use crate::instance::JOURNALS;
-use crate::plan::containers::HOME_CERTS_D;
 use crate::plan::system;
 use crate::rancher::Rancher;
 use crate::{InstanceId, Trust, containers, docker};
@@ -22,6 +22,7 @@ pub struct ProbeRequest {
     instance: InstanceId,
     host: RegistryHost,
     more: BTreeSet<String>,
+    logins: BTreeSet<String>,
 }
 
 impl ProbeRequest {
@@ -33,6 +34,7 @@ impl ProbeRequest {
             instance: trust.instance().clone(),
             host: trust.host().clone(),
             more: BTreeSet::new(),
+            logins: BTreeSet::new(),
         }
     }
 
@@ -44,6 +46,14 @@ impl ProbeRequest {
         self
     }
 
+    /// Further files that may hold credentials for the registry. Whether they do is all that is read
+    /// of them: see [`crate::NodeFacts::logins`].
+    #[must_use]
+    pub fn with_logins(mut self, paths: impl IntoIterator<Item = String>) -> ProbeRequest {
+        self.logins.extend(paths);
+        self
+    }
+
     pub(super) fn render(&self) -> String {
         let usual = [
             "/etc/os-release",
@@ -52,18 +62,20 @@ impl ProbeRequest {
             "/etc/containerd/conf.d/*.toml",
             "/etc/containerd/config.d/*.toml",
             docker::CONFIG_FILE,
-            containers::REGISTRIES_CONF,
         ];
-        let drop_ins = format!("{}/*.conf", containers::DROP_INS);
-        let marks = system::MARKS.into_iter();
-        let paths = usual.into_iter().chain([drop_ins.as_str()]).chain(marks);
+        let places = Places::usual();
+        let of_places = places.paths();
+        let marks = system::MARKS
+            .into_iter()
+            .chain(of_places.iter().map(String::as_str));
+        let paths = usual.into_iter().chain(marks);
         let mut looks: String = paths.map(|path| look(path, "look")).collect();
         for rancher in Rancher::ALL {
             looks += &look(&rancher.registries_yaml(), "look");
             looks += &look(&rancher.containerd_config(), "look");
         }
         let rancher_roots = Rancher::ALL.map(Rancher::certs_d);
-        for certs_d in [containers::CERTS_D, HOME_CERTS_D] {
+        for certs_d in [containers::CERTS_D, &places.home_certs_d()] {
             looks += &look(&format!("{certs_d}/{}", self.host), "look_in");
         }
         looks += &format!("  writable {}\n", quote(containers::CERTS_D));
@@ -86,12 +98,16 @@ impl ProbeRequest {
             }
             looks += &format!("  writable {}\n", quote(&format!("{root}/{}", self.host)));
         }
+        for login in places.logins().iter().chain(&self.logins) {
+            looks += &look(login, "login");
+        }
         looks += &look(&format!("{}/[0-9]*/", self.instance.journal()), "journal");
         looks += &format!("  writable /etc\n  writable {JOURNALS}\n");
         format!(
-            "#!/bin/sh\n# kreg {}: read facts from this node.\n{PROBE}\n{PROCESS}\nlook_at_paths() {{\n{looks}}}\n\n\
+            "#!/bin/sh\n# kreg {}: read facts from this node.\nregistry={}\n{PROBE}\n{PROCESS}\nlook_at_paths() {{\n{looks}}}\n\n\
              probe </dev/null\n",
-            env!("CARGO_PKG_VERSION")
+            env!("CARGO_PKG_VERSION"),
+            quote(&self.host.to_string())
         )
     }
 }

@@ -48,11 +48,15 @@ in_sight() {
   return 1
 }
 
-# look_in DIR: the directory and what lies in it.
+# look_in DIR: the directory and what lies in it. Private keys are named, and not read.
 look_in() {
   look "$1"
   [ -d "$root$1" ] || return 0
   for found in "$root$1"/*; do
+    case $found in
+      *"$nl"*) continue ;;
+      *.key) [ ! -f "$found" ] || { printf 'unreadable %s\n' "${found#"$root"}" && continue; } ;;
+    esac
     if [ -e "$found" ] || [ -L "$found" ]; then
       look "${found#"$root"}"
     fi
@@ -121,6 +125,40 @@ started() {
   done </proc/stat
 }
 
+# told_crio PROCESS: the files that CRI-O was given, by its environment and by its arguments. No
+# other variable and no other argument leaves the node.
+told_crio() {
+  { tr '\0' '\n' <"$1/environ"; } 2>/dev/null | while IFS= read -r word; do
+    case ${word%%=*} in
+      HOME | XDG_CONFIG_HOME | XDG_RUNTIME_DIR | DOCKER_CONFIG) ;;
+      CONTAINER_CONFIG | CONTAINER_CONFIG_DIR) ;;
+      CONTAINER_REGISTRIES_CONF | CONTAINER_REGISTRIES_CONF_DIR) ;;
+      CONTAINER_SIGNATURE_POLICY | CONTAINER_GLOBAL_AUTH_FILE) ;;
+      *) continue ;;
+    esac
+    printf 'option crio %s %s\n' "${word%%=*}" "${word#*=}"
+  done
+  { tr '\0' '\n' <"$1/cmdline"; } 2>/dev/null | {
+    flag=''
+    while IFS= read -r word; do
+      if [ -n "$flag" ]; then
+        printf 'option crio %s %s\n' "$flag" "$word"
+        flag=''
+        continue
+      fi
+      case $word in -*) flag=${word#-} && flag=${flag#-} ;; *) continue ;; esac
+      case ${flag%%=*} in
+        c | config | d | config-dir | registries-conf | registries-conf-dir) ;;
+        signature-policy | global-auth-file) ;;
+        *) flag='' && continue ;;
+      esac
+      case $flag in
+        *=*) printf 'option crio %s %s\n' "${flag%%=*}" "${flag#*=}" && flag='' ;;
+      esac
+    done
+  }
+}
+
 find_runtimes() {
   seen=' '
   if [ -z "$root" ]; then
@@ -136,6 +174,7 @@ find_runtimes() {
       case $seen in *" $name "*) continue ;; esac
       seen="$seen$name "
       running "$name" "${process#/proc/}"
+      [ "$name" != crio ] || told_crio "$process"
     done
   elif [ -n "${KREG_RUNTIME-}" ]; then
     # Where no process of the node is seen: what the cluster says of it.
@@ -176,6 +215,34 @@ look_at_cloud() {
   done
   # What the machine was given at its birth.
   cloud /var/lib/cloud/instance/cloud-config.txt
+}
+
+# --- Root's home, and logins ---------------------------------------------------------------
+
+look_at_home() {
+  if [ ! -f "$root/etc/passwd" ] || [ ! -r "$root/etc/passwd" ]; then
+    return 0
+  fi
+  while IFS=: read -r _ _ id _ _ home _; do
+    [ "$id" = 0 ] || continue
+    printf 'home %s\n' "$home"
+    return 0
+  done <"$root/etc/passwd"
+}
+
+# login FILE: names it if it holds credentials for the registry. Nothing of it is read out.
+login() {
+  if ! in_sight "$1" || [ ! -f "$root$1" ] || [ ! -r "$root$1" ]; then
+    return 0
+  fi
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+      *"\"$registry\""* | *"\"$registry/"* | *"//$registry\""* | *"//$registry/"*)
+        printf 'login %s\n' "$1"
+        return 0
+        ;;
+    esac
+  done <"$root$1"
 }
 
 # --- Showing ------------------------------------------------------------------------------
@@ -229,6 +296,7 @@ probe() {
   printf 'root %s\n' "$root"
   printf 'uid %s\n' "$(id -u)"
   printf 'machine %s\n' "$(uname -m)"
+  look_at_home
   find_runtimes
   look_at_paths
   look_at_cloud

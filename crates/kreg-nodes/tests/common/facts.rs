@@ -6,6 +6,16 @@ use kreg_nodes::{InstanceId, NodeFacts, NodePlan, RefusalKind, Trust};
 
 pub const CA: &str = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
 
+/// A `policy.json` that allows every image, as packages bring it.
+pub const ALLOW: &str = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;
+
+/// A node on which CRI-O runs.
+pub fn crio() -> Facts {
+    Facts::new()
+        .runs("crio", "crio version 1.34.1")
+        .file("/etc/containers/policy.json", ALLOW)
+}
+
 /// What a node is made of in these tests.
 pub struct Facts(pub NodeFacts);
 
@@ -42,6 +52,25 @@ impl Facts {
 
     pub fn dir(mut self, path: &str) -> Facts {
         self.0.found.insert(path.to_owned(), Found::Directory);
+        self
+    }
+
+    /// Nothing is there.
+    pub fn without(mut self, path: &str) -> Facts {
+        self.0.found.remove(path);
+        self
+    }
+
+    /// CRI-O was given this, by an argument or by a variable of its environment.
+    pub fn told(mut self, name: &str, value: &str) -> Facts {
+        let program = self.0.programs.entry("crio".to_owned()).or_default();
+        program.options.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A file of credentials for the registry.
+    pub fn login(mut self, path: &str) -> Facts {
+        self.0.logins.insert(path.to_owned());
         self
     }
 
