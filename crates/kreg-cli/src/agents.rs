@@ -73,9 +73,11 @@ pub(crate) struct Host<'a> {
 }
 
 /// States of a container that waiting does not mend soon.
-const STUCK: [&str; 6] = [
+const STUCK: [&str; 8] = [
     "ErrImagePull",
     "ImagePullBackOff",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
     "InvalidImageName",
     "CreateContainerConfigError",
     "CreateContainerError",

@@ -10,6 +10,7 @@ use kreg_verify::{
 use tokio::task::AbortHandle;
 
 use crate::app::App;
+use crate::args::ProfileArg;
 use crate::commands::verify::told_to_end;
 use crate::error::{Ending, Error, Tried as _};
 use crate::output;
@@ -97,6 +98,7 @@ pub(crate) fn pulls(session: &Session, spec: &RegistrySpec, nodes: Vec<String>) 
     let mut pulls = NodePulls::new(client, spec.namespace(), Some(secret));
     pulls.instance = spec.instance().to_owned();
     pulls.timeout = session.settings.timeout;
+    pulls.by_name = session.settings.profile == ProfileArg::Tutorial;
     pulls.only = nodes;
     pulls
 }

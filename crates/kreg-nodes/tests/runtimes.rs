@@ -214,6 +214,57 @@ fn podman_fails_where_kreg_refuses(#[case] release: &str) {
     assert_eq!(fleet.status(&nodes, &trust)[0].state, State::Unchanged);
 }
 
+/// A process that only bears CRI-O's name, for no package of CRI-O is to be had here: what it was
+/// given is found, its own files are read, and no secret of it leaves the node.
+#[test]
+#[ignore = "needs Docker with image kreg.test/runtimes:13: run by cargo xtask test"]
+fn of_a_crio_paths_are_read_and_no_secrets() {
+    let (registry, machine) = (Registry::start(), Machine::start("13"));
+    machine.exec(
+        "printf '#!/bin/sh\\nsleep 600\\n' >/usr/bin/crio; chmod 755 /usr/bin/crio\n\
+         mkdir -p /srv/home/.config/containers /srv/home/.docker /etc/containers/certs.d/docker-registry:5000\n\
+         printf '[[registry]]\\nlocation = \"docker-registry:5000\"\\nblocked = true\\n' >/srv/told.conf\n\
+         printf '{\"auths\":{\"docker-registry:5000\":{\"auth\":\"hunter2\"}}}' >/srv/home/.docker/config.json\n\
+         printf '{\"auths\":{\"other:5000\":{\"auth\":\"hunter2\"}}}' >/srv/home/.config/containers/auth.json\n\
+         echo hunter2 >/etc/containers/certs.d/docker-registry:5000/a.key",
+    );
+    machine.spawn(
+        "env HOME=/srv/home TOKEN=hunter2 CONTAINER_REGISTRIES_CONF=/srv/other.conf \
+         crio --password hunter2 --registries-conf=/srv/told.conf -signature-policy /srv/policy.json",
+    );
+    machine.until("pgrep -x crio");
+    let (trust, nodes) = (registry.trust(), [machine.node()]);
+    let facts = Fleet::new(&machine)
+        .facts(&nodes, &trust)
+        .remove(0)
+        .1
+        .unwrap();
+    let options = &facts.programs["crio"].options;
+    let options: Vec<_> = options
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
+    let wanted = [
+        ("CONTAINER_REGISTRIES_CONF", "/srv/other.conf"),
+        ("HOME", "/srv/home"),
+        ("registries-conf", "/srv/told.conf"),
+        ("signature-policy", "/srv/policy.json"),
+    ];
+    assert_eq!(options, wanted);
+    let logins: Vec<_> = facts.logins.iter().map(String::as_str).collect();
+    assert_eq!(logins, ["/srv/home/.docker/config.json"]);
+    assert!(facts.content("/srv/told.conf").is_some());
+    let shown = serde_json::to_string(&facts).unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let receipt = &Fleet::new(&machine).status(&nodes, &trust)[0];
+    let shown = receipt.to_string();
+    assert_eq!(receipt.state, State::Refused, "{shown}");
+    assert!(
+        shown.contains("/srv/told.conf") && shown.contains("systemctl reload crio"),
+        "{shown}"
+    );
+}
+
 /// Why CRI-O and podman are led by name: a redirect is followed, and the credentials are not sent.
 #[test]
 #[ignore = "needs Docker with image kreg.test/runtimes:13: run by cargo xtask test"]

@@ -6,7 +6,8 @@ use kreg_auth::RegistryHost;
 
 use super::PROCESS;
 use super::quote::{quote, quote_glob};
-use crate::containerd::{BUILT_IN_CONFIG_PATH, CONFIG_FILE, candidates, places, roots};
+use crate::containerd::{BUILT_IN_CONFIG_PATH, CONFIG_FILE, candidates, roots};
+use crate::containerd;
 use crate::containers::Places;
 use crate::hosts_file::HOSTS;
 use crate::instance::JOURNALS;
@@ -81,7 +82,7 @@ impl ProbeRequest {
         looks += &format!("  writable {}\n", quote(containers::CERTS_D));
         // Those of a node that says nothing, so that most need no second look.
         let mut own = roots(BUILT_IN_CONFIG_PATH);
-        own.extend(places(BUILT_IN_CONFIG_PATH).into_iter().skip(1));
+        own.extend(containerd::places(BUILT_IN_CONFIG_PATH).into_iter().skip(1));
         let roots = own
             .iter()
             .map(String::as_str)

@@ -151,7 +151,12 @@ impl Attempt {
                 crate::registry::with_causes(&error)
             ))
         })?;
-        let (end, last) = wait(&pods, &name, started + pulls.timeout).await;
+        let patience = match pulls.by_name || self.node.by_name() {
+            true => Patience::OfLookups(LOOKUPS),
+            false => Patience::OfKubelet,
+        };
+        let news = watcher::watch_object(pods.clone(), &name);
+        let (end, last) = follow(news, started + pulls.timeout, patience).await;
         let log = match end {
             End::Exited(0) => read_log(&pods, &name, &context.image.line()).await,
             _ => String::new(),
@@ -278,21 +283,33 @@ async fn create(pods: &Api<Pod>, wanted: &Pod) -> Result<Pod, kube::Error> {
     }
 }
 
-/// Follows the Pod until its fate is decided, and returns it as last seen.
-async fn wait(pods: &Api<Pod>, name: &str, deadline: Instant) -> (End, Option<Pod>) {
-    let news = watcher::watch_object(pods.clone(), name);
-    follow(news, deadline, Patience::OfKubelet).await
-}
-
 /// What is made of a failed pull that the kubelet will try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
     /// It is waited for, where it may well succeed.
     OfKubelet,
+    /// So is a name that was not found, for this long.
+    OfLookups(Duration),
     /// It counts.
     None,
 }
 
+/// How long a name may not be found that is in the hosts file since a moment: Go reads that file at
+/// most every 5 s (`net/hosts.go`, `cacheMaxAge`), and the kubelet's second attempt comes 10 to 15 s
+/// after its first (`pkg/kubelet/pod_workers.go`, `backOffPeriod` and its jitter).
+const LOOKUPS: Duration = Duration::from_secs(20);
+
+impl Patience {
+    fn waits(self, kind: PullFailure) -> bool {
+        match self {
+            Patience::OfLookups(_) => kind.may_pass() || kind == PullFailure::NoSuchHost,
+            Patience::OfKubelet => kind.may_pass(),
+            Patience::None => false,
+        }
+    }
+}
+
+/// Follows the Pod until its fate is decided, and returns it as last seen.
 async fn follow(
     news: impl Stream<Item = watcher::Result<Option<Pod>>>,
     deadline: Instant,
@@ -301,8 +318,10 @@ async fn follow(
     pin_mut!(news);
     let mut last = None;
     let mut trouble = "the API server has not shown the pod yet".to_owned();
+    let mut lookups: Option<Instant> = None;
     loop {
-        let pod = match timeout_at(deadline, news.try_next()).await {
+        let end = lookups.map_or(deadline, |end| end.min(deadline));
+        let pod = match timeout_at(end, news.try_next()).await {
             Err(_) => return (timed_out(last.as_ref(), trouble), last),
             Ok(Ok(Some(Some(pod)))) => pod,
             Ok(Ok(Some(None))) if last.is_some() => {
@@ -322,13 +341,24 @@ async fn follow(
         match progress {
             Progress::Exited(code) => return (End::Exited(code), last),
             Progress::Stuck(words) => return (End::Stuck(words), last),
-            Progress::PullFailed { kind, message }
-                if patience == Patience::None || !kind.may_pass() =>
-            {
+            Progress::PullFailed { kind, message } if !patience.waits(kind) => {
                 return (End::PullFailed(kind, message), last);
             }
-            Progress::PullFailed { message, .. } => trouble = message,
-            Progress::Waiting(words) => trouble = words,
+            Progress::PullFailed { kind, message } => {
+                lookups = match (kind, patience) {
+                    (PullFailure::NoSuchHost, Patience::OfLookups(time)) => {
+                        lookups.or_else(|| Some(Instant::now() + time))
+                    }
+                    // A message about the kubelet's waiting alone.
+                    (PullFailure::Other, _) => lookups,
+                    _ => None,
+                };
+                trouble = message;
+            }
+            Progress::Waiting(words) => {
+                lookups = None;
+                trouble = words;
+            }
         }
     }
 }

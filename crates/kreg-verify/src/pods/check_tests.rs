@@ -91,6 +91,85 @@ async fn a_refused_certificate_ends_the_wait_and_a_refused_connection_does_not()
     ));
 }
 
+/// The end of Pods that a kubelet reports, each at its millisecond.
+async fn end_by(patience: Patience, news: Vec<(u64, Pod)>) -> End {
+    let begun = Instant::now();
+    let news = stream::iter(news).then(move |(at, pod)| async move {
+        tokio::time::sleep_until(begun + Duration::from_millis(at)).await;
+        Ok(Some(pod))
+    });
+    let news = news.chain(stream::pending());
+    follow(news, begun + Duration::from_secs(60), patience)
+        .await
+        .0
+}
+
+/// A hosts file is read again after 5 s at most, and the kubelet pulls again after 10 to 15 s; here
+/// it all goes faster.
+#[tokio::test]
+async fn a_name_that_is_not_found_yet_is_waited_for_where_nodes_go_by_name() {
+    let by_name = Patience::OfLookups(Duration::from_millis(500));
+    let lookup = "dial tcp: lookup docker-registry: no such host";
+    let failed = || waiting("ErrImagePull", lookup);
+    let back_off = || waiting("ImagePullBackOff", "Back-off pulling image \"r\"");
+    let refused = || waiting("ErrImagePull", "connect: connection refused");
+    let done = || pod_with(json!({ "terminated": { "exitCode": 0 } }));
+
+    let passes = vec![(0, failed()), (10, back_off()), (50, done())];
+    let end = end_by(by_name, passes.clone()).await;
+    assert!(matches!(end, End::Exited(0)), "{end:?}");
+
+    // However often it is said, it is not waited for longer.
+    let stays = vec![
+        (0, failed()),
+        (300, back_off()),
+        (400, failed()),
+        (3000, done()),
+    ];
+    let end = end_by(by_name, stays).await;
+    assert!(
+        matches!(end, End::PullFailed(PullFailure::NoSuchHost, _)),
+        "{end:?}"
+    );
+
+    // The name was found, and something else is waited for, as ever.
+    let found = vec![(0, failed()), (50, refused()), (1000, done())];
+    let end = end_by(by_name, found).await;
+    assert!(matches!(end, End::Exited(0)), "{end:?}");
+
+    // Led by an address, or in a watch, nothing is waited for.
+    for patience in [Patience::OfKubelet, Patience::None] {
+        let end = end_by(patience, passes.clone()).await;
+        assert!(
+            matches!(end, End::PullFailed(PullFailure::NoSuchHost, _)),
+            "{end:?}"
+        );
+    }
+    // Nor is it after a refused certificate.
+    let x509 = vec![(0, waiting("ErrImagePull", "x509: no")), (50, done())];
+    let end = end_by(by_name, x509).await;
+    assert!(
+        matches!(end, End::PullFailed(PullFailure::Certificate, _)),
+        "{end:?}"
+    );
+}
+
+#[test]
+fn only_containerd_is_led_by_an_address() {
+    for (runtime, by_name) in [
+        ("containerd://1.7.24", false),
+        ("containerd://2.1.4-k3s1", false),
+        ("cri-o://1.37.0", true),
+        ("docker://28.5.2", true),
+    ] {
+        let node = NodeFacts {
+            runtime: runtime.into(),
+            ..facts()
+        };
+        assert_eq!(node.by_name(), by_name, "{runtime}");
+    }
+}
+
 #[tokio::test]
 async fn silence_deletion_and_exit_codes_end_the_wait() {
     assert!(matches!(end_of(vec![None]).await, End::TimedOut(_)));

@@ -16,6 +16,8 @@ pub enum PullFailure {
     NotFound,
     /// No image for the node's architecture.
     NoPlatform,
+    /// The node's own policy refuses the image, or wants it signed; CRI-O says so.
+    Policy,
     /// No connection, or one that broke: refused, timed out, no route, reset.
     Unreachable,
     /// None of these.
@@ -24,7 +26,12 @@ pub enum PullFailure {
 
 /// What runtimes write, in the order in which it decides: the text of Go's errors and of the
 /// registry, as containerd, dockerd and CRI-O pass it on.
-const SIGNS: [(&str, PullFailure); 26] = [
+const SIGNS: [(&str, PullFailure); 29] = [
+    // CRI-O's own word, which the kubelet takes over, and what containers/image says
+    // (`signature/policy_eval_simple.go`, `copy/single.go`).
+    ("signaturevalidationfailed", PullFailure::Policy),
+    ("source image rejected", PullFailure::Policy),
+    ("is rejected by policy", PullFailure::Policy),
     ("x509:", PullFailure::Certificate),
     (
         "certificate signed by unknown authority",
@@ -91,8 +98,20 @@ impl PullFailure {
             PullFailure::NoSuchHost => "no-such-host",
             PullFailure::NotFound => "not-found",
             PullFailure::NoPlatform => "no-platform",
+            PullFailure::Policy => "policy",
             PullFailure::Unreachable => "unreachable",
             PullFailure::Other => "other",
+        }
+    }
+
+    /// The kind by a container's waiting reason, where the kubelet has one for it (Kubernetes
+    /// `pkg/kubelet/images/types.go`), and by the message.
+    #[must_use]
+    pub fn by_reason(reason: &str, message: &str) -> PullFailure {
+        match (reason, PullFailure::of(message)) {
+            ("SignatureValidationFailed", _) => PullFailure::Policy,
+            ("RegistryUnavailable", PullFailure::Other) => PullFailure::Unreachable,
+            (_, kind) => kind,
         }
     }
 
@@ -119,6 +138,9 @@ impl PullFailure {
             }
             PullFailure::NotFound => "another registry answers under this name on this node",
             PullFailure::NoPlatform => "the image is for another architecture than this node's",
+            PullFailure::Policy => {
+                "the policy.json of this node (containers-policy.json(5)) refuses the image, or wants it signed: allow the registry there"
+            }
             PullFailure::Unreachable => {
                 "this node does not reach the registry: look at kube-proxy, network policies and stale addresses"
             }
@@ -203,6 +225,14 @@ mod tests {
                 r#"failed to do request: Get "https://10.96.0.50:5000/v2/a/blobs/sha256:0": unexpected EOF"#,
                 PullFailure::Unreachable,
             ),
+            (
+                r#"SignatureValidationFailed: Source image rejected: Running image docker://docker-registry:5000/a:v1 is rejected by policy."#,
+                PullFailure::Policy,
+            ),
+            (
+                "Source image rejected: A signature was required, but no signature exists",
+                PullFailure::Policy,
+            ),
             // The connection held; what came over it is cut off.
             (
                 "failed to extract layer sha256:0: unexpected EOF",
@@ -212,6 +242,16 @@ mod tests {
         ] {
             assert_eq!(PullFailure::of(message), kind, "{message}");
         }
+    }
+
+    #[test]
+    fn the_kubelets_reason_counts() {
+        let of = PullFailure::by_reason;
+        assert_eq!(of("SignatureValidationFailed", ""), PullFailure::Policy);
+        assert_eq!(of("RegistryUnavailable", ""), PullFailure::Unreachable);
+        let lookup = "lookup docker-registry: no such host";
+        assert_eq!(of("RegistryUnavailable", lookup), PullFailure::NoSuchHost);
+        assert_eq!(of("ErrImagePull", ""), PullFailure::Other);
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub struct NodePulls {
     pub instance: String,
     /// How long a node may take from the Pod's creation to its end.
     pub timeout: Duration,
+    /// Whether every node finds the registry by its name, those too whose runtime could be led by
+    /// an address: see [`NodeFacts::by_name`].
+    pub by_name: bool,
     /// Only the nodes of these names, of which one at least must be there; empty means every node.
     pub only: Vec<String>,
 }
@@ -58,6 +61,7 @@ impl NodePulls {
             pull_secret,
             instance: "docker-registry".to_owned(),
             timeout: Duration::from_secs(120),
+            by_name: false,
             only: Vec::new(),
         }
     }

@@ -24,6 +24,13 @@ pub struct NodeFacts {
 }
 
 impl NodeFacts {
+    /// Whether its runtime finds a registry only by its name: containerd is led by an address, and
+    /// CRI-O and Docker cannot be.
+    #[must_use]
+    pub fn by_name(&self) -> bool {
+        !self.runtime.starts_with("containerd://")
+    }
+
     /// Reads the facts out of a Node object.
     #[must_use]
     pub fn of(node: &Node) -> NodeFacts {

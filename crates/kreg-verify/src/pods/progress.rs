@@ -49,12 +49,13 @@ impl Progress {
             let reason = waiting.reason.unwrap_or_default();
             let message = waiting.message.unwrap_or_default();
             return match reason.as_str() {
-                "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" => {
-                    Progress::PullFailed {
-                        kind: PullFailure::of(&message),
-                        message,
-                    }
-                }
+                "ErrImagePull"
+                | "ImagePullBackOff"
+                | "RegistryUnavailable"
+                | "SignatureValidationFailed" => Progress::PullFailed {
+                    kind: PullFailure::by_reason(&reason, &message),
+                    message,
+                },
                 // The kubelet has not seen an object yet, and asks again by itself.
                 "CreateContainerConfigError" if message.contains("failed to sync") => {
                     Progress::Waiting(words(&reason, Some(&message)))
@@ -125,6 +126,21 @@ mod tests {
             message: message.into(),
         };
         assert_eq!(of(with_state(state)), expected);
+    }
+
+    #[test]
+    fn the_reasons_of_cri_o_are_failed_pulls() {
+        for (reason, kind) in [
+            ("RegistryUnavailable", PullFailure::Unreachable),
+            ("SignatureValidationFailed", PullFailure::Policy),
+        ] {
+            let state = json!({ "waiting": { "reason": reason, "message": "" } });
+            let message = String::new();
+            assert_eq!(
+                of(with_state(state)),
+                Progress::PullFailed { kind, message }
+            );
+        }
     }
 
     #[test]

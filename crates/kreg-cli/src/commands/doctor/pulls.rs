@@ -13,7 +13,13 @@ use crate::error::Error;
 use crate::session::Session;
 
 /// Kubernetes' words for a container whose image did not come, or does not run.
-const PULLING: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", "InvalidImageName"];
+const PULLING: [&str; 5] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
 const RUNNING: [&str; 3] = [
     "CrashLoopBackOff",
     "RunContainerError",

@@ -19,7 +19,7 @@ pub(super) fn contact(seen: &Observations) -> Vec<Diagnosis> {
                 .on(&node.name)
                 .fix(format!("kubectl describe node {}", node.name))
                 .fix(format!(
-                    "on {}: systemctl status kubelet containerd",
+                    "on {}: systemctl status kubelet, and so its runtime: containerd, crio or docker",
                     node.name
                 )),
             );
@@ -158,10 +158,13 @@ pub(super) fn refusals(seen: &Observations) -> Vec<Diagnosis> {
                     node.name
                 ),
                 Signature::RuntimeConfigBroken => {
-                    format!("containerd's configuration on {} is broken", node.name)
+                    format!(
+                        "the configuration of the runtime on {} is broken",
+                        node.name
+                    )
                 }
                 Signature::DirectoryShadowed => format!(
-                    "another directory on {} hides the one with the registry's trust",
+                    "something on {} goes before the registry's trust: another directory, table or policy",
                     node.name
                 ),
                 _ => format!("kreg cannot set node {} up", node.name),

@@ -2,6 +2,7 @@
 
 use super::auth::listed;
 use crate::doctor::{Diagnosis, Login, Observations, PullSeen, Signature};
+use crate::pods::PullFailure;
 
 pub(super) fn pulls(seen: &Observations) -> Vec<Diagnosis> {
     seen.pulls
@@ -89,6 +90,17 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
                 .map_or(image.as_str(), |(name, _)| name)
         ));
     }
+    if PullFailure::by_reason(&pull.reason, message) == PullFailure::Policy {
+        let node = pull.node.as_deref().unwrap_or("the Pod's node");
+        return is(
+            Signature::PullFailed,
+            format!("the policy of {node} refuses image {image}, or wants it signed"),
+        )
+        .fix(format!(
+            "on {node}: allow {} in policy.json, which is in /etc/containers unless CRI-O is told otherwise (`signature_policy` in /etc/crio); see containers-policy.json(5)",
+            registry.host
+        ));
+    }
     if is_unauthorized(message) {
         return refused(seen, pull, is);
     }
@@ -98,7 +110,7 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
             format!("the runtime does not trust the registry when it pulls {image}"),
         )
         .fix(registry.kreg("nodes status"))
-        .fix("if the files are right, look at what containerd itself says: crictl info | grep -A2 registry; journalctl -u containerd | grep hosts.toml");
+        .fix("if the files are right, look at what the runtime itself says: journalctl -u containerd -u crio -u docker; of containerd also: crictl info | grep -A2 registry");
     }
     is(Signature::PullFailed, format!("a Pod cannot pull {image}")).fix(format!(
         "kubectl -n {} describe {}",

@@ -96,7 +96,14 @@ fn stuck(seen: &Observations, image: &str, pod: &PodSeen) -> Diagnosis {
     let name = pod.object.rsplit('/').next().unwrap_or_default();
     let log = registry.kubectl(&format!("logs {name} --previous"));
     match pod.waiting.as_deref() {
-        Some("ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull") => {
+        Some(
+            "ImagePullBackOff"
+            | "ErrImagePull"
+            | "InvalidImageName"
+            | "ErrImageNeverPull"
+            | "RegistryUnavailable"
+            | "SignatureValidationFailed",
+        ) => {
             Diagnosis::new(
                 Signature::RegistryImage,
                 format!("the registry's own image {image} cannot be pulled"),

@@ -343,4 +343,18 @@ pub(super) const SHOWN: &[(Signature, Edit)] = &[
     (Signature::PullFailed, |seen| {
         seen.pulls = vec![pull("context deadline exceeded")]
     }),
+    // The kubelet's own reasons, which CRI-O gives it.
+    (Signature::PullFailed, |seen| {
+        let mut one = pull(
+            "Source image rejected: Running image docker://docker-registry:5000/a is rejected by policy.",
+        );
+        one.reason = "SignatureValidationFailed".to_owned();
+        seen.pulls = vec![one];
+    }),
+    (Signature::PullFailed, |seen| {
+        let mut one =
+            pull("image pull failed because the registry is unavailable: connection refused");
+        one.reason = "RegistryUnavailable".to_owned();
+        seen.pulls = vec![one];
+    }),
 ];
