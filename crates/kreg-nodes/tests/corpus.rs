@@ -15,7 +15,7 @@ use std::path::Path;
 
 use facts::{Facts, by_address, paths};
 use kreg_nodes::containerd::{CONFIG_FILE, ContainerdConfig, Version};
-use kreg_nodes::containers::{REGISTRIES_CONF, RegistriesConf};
+use kreg_nodes::containers::{POLICY, REGISTRIES_CONF, RegistriesConf};
 use kreg_nodes::docker::DaemonConfig;
 use kreg_nodes::facts::Os;
 use kreg_nodes::{Change, RefusalKind};
@@ -103,6 +103,7 @@ fn containerd_looks_nowhere(
 fn containers_image_needs_the_name(#[case] suite: &str, #[values("crio", "podman")] runtime: &str) {
     let node = Facts::new()
         .has(runtime)
+        .file(POLICY, &corpus(suite, "policy.json"))
         .file(REGISTRIES_CONF, &corpus(suite, "registries.conf"))
         .file(
             "/etc/containers/registries.conf.d/shortnames.conf",

@@ -24,7 +24,7 @@ const OF_KUBELET: [&str; 4] = [
     "/.dockercfg",
 ];
 
-/// The files that one program with containers/image reads, as releases 5.23 to 5.38 of it choose
+/// The files that one program with containers/image reads, as releases 5.23 to 5.39 of it choose
 /// them. CRI-O gets there by its arguments, its environment (cri-o `internal/criocli/criocli.go`)
 /// and the home directory of the user that runs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -317,7 +317,10 @@ pub fn corpus() -> Vec<(&'static str, &'static str, Case)> {
         (
             "by the plan alone",
             "CRI-O by what the cluster says",
-            good().runtime("crio 1.30"),
+            good().runtime("crio 1.30").file(
+                "/etc/containers/policy.json",
+                r#"{"default":[{"type":"insecureAcceptAnything"}]}"#,
+            ),
         ),
         (
             "refused",
