@@ -13,6 +13,7 @@ mod doctor_client;
 mod elsewhere;
 mod foreign;
 mod gc;
+mod generations;
 mod host_keys;
 mod killed;
 mod kubectl;
@@ -134,6 +135,11 @@ pub(crate) const ALL: &[Story] = &[
         name: "s3",
         proves: "several Pods share a bucket, and a new certificate costs no pull",
         run: s3::run,
+    },
+    Story {
+        name: "generations",
+        proves: "containerd 1.7, 2.1 and 2.4 on one cluster trust, by ssh and by agents",
+        run: generations::run,
     },
     Story {
         name: "registry-3",

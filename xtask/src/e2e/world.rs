@@ -136,6 +136,25 @@ impl World {
             .limit(Duration::from_secs(120))
     }
 
+    /// Waits until the API server says that the node is ready and runs this release of its runtime.
+    pub(crate) fn ready_with(&self, node: &Node, release: &str) -> Result<()> {
+        let what = format!("{} is ready with {release}", node.name);
+        await_that(&what, Duration::from_secs(120), || {
+            let seen = self.get(["node", &node.name])?;
+            let runtime = &seen["status"]["nodeInfo"]["containerRuntimeVersion"];
+            let conditions = seen["status"]["conditions"].as_array();
+            let is_ready = conditions.is_some_and(|all| {
+                all.iter()
+                    .any(|one| one["type"] == "Ready" && one["status"] == "True")
+            });
+            let has_release = runtime.as_str().is_some_and(|text| text.contains(release));
+            Ok(match is_ready && has_release {
+                true => Ok(()),
+                false => Err(format!("ready: {is_ready}, runtime: {runtime}")),
+            })
+        })
+    }
+
     pub(crate) fn control_plane(&self) -> Result<&Node> {
         self.node(0)
     }

@@ -29,9 +29,13 @@ pub(super) fn node(generation: Generation, kubernetes: &KubernetesParts) -> Resu
         .ok_or_else(|| Failure::new("set up containerd", "no pause image among the parts"))?;
     let mut node = Recipe::new(
         format!("kreg.test/node-bare:{}", kubernetes.version),
-        dockerfile_of_node(&pause.reference, generation),
+        include_str!("../../assets/node/Dockerfile"),
     )
     .parent(root)
+    .text(
+        "ours/usr/local/sbin/kreg-containerd-config",
+        containerd_config(&pause.reference, generation),
+    )
     .text("ours/usr/local/sbin/runc", RUNC_WRAPPER)
     .text(
         "ours/etc/systemd/system.conf.d/kreg-garbage.conf",
@@ -143,10 +147,10 @@ fn file_name(program: &Path) -> Result<&str> {
         })
 }
 
-/// The node's Dockerfile. Its containerd has the default configuration with only what kind's nodes need.
-/// kind gives kubelets before 1.24 the cgroupfs driver; containerd has to do the same.
-fn dockerfile_of_node(pause: &str, generation: Generation) -> String {
-    include_str!("../../assets/node/Dockerfile")
+/// Prints the configuration of whichever containerd is installed. kind gives kubelets before 1.24 the
+/// cgroupfs driver; containerd has to do the same.
+fn containerd_config(pause: &str, generation: Generation) -> String {
+    include_str!("../../assets/node/containerd-config.sh")
         .replace("@PAUSE@", pause)
         .replace(
             "@SYSTEMD@",
@@ -205,10 +209,10 @@ mod tests {
 
     #[test]
     fn containerd_gets_the_pause_image_and_the_driver_of_its_kubelet() {
-        let new = dockerfile_of_node("registry.example/pause:1", Generation::V1_37);
+        let new = containerd_config("registry.example/pause:1", Generation::V1_37);
         assert!(new.contains("'registry.example/pause:1'"), "{new}");
         assert!(new.contains("SystemdCgroup = ).*|\\1true|"), "{new}");
-        let old = dockerfile_of_node("p", Generation::V1_20);
+        let old = containerd_config("p", Generation::V1_20);
         assert!(old.contains("SystemdCgroup = ).*|\\1false|"), "{old}");
         assert!(!new.contains("@S") && !new.contains("@P"), "{new}");
     }

@@ -6,8 +6,8 @@ use kreg_auth::RegistryHost;
 
 use super::PROCESS;
 use super::quote::{quote, quote_glob};
-use crate::containerd::{BUILT_IN_CONFIG_PATH, CONFIG_FILE, candidates, roots};
 use crate::containerd;
+use crate::containerd::{BUILT_IN_CONFIG_PATH, CONFIG_FILE, candidates, roots};
 use crate::containers::Places;
 use crate::hosts_file::HOSTS;
 use crate::instance::JOURNALS;
