@@ -26,19 +26,21 @@ mod masked;
 mod node_seen;
 mod observations;
 mod policy;
+mod proof;
 mod proxy;
 mod rank;
 mod rules;
 mod signature;
 
 pub use diagnosis::{Diagnosis, Severity};
-pub use node_seen::{Contact, NodeFile, NodeRefusal, NodeSeen, Route};
+pub use node_seen::{Contact, NodeFile, NodeRefusal, NodeSeen, Route, RuntimeSeen};
 pub use observations::{
-    Answers, Auth, Certificates, Claim, HtpasswdFinding, LintFinding, Login, Observations, PodSeen,
-    Policy, PullSecretSeen, PullSeen, Registry, ServiceSeen, Storage, StorageClass, Upload,
-    Workload,
+    Answers, Auth, Certificates, ChangedObject, Claim, HtpasswdFinding, LintFinding, Login,
+    Observations, PodSeen, Policy, PullSecretSeen, PullSeen, Registry, ServiceSeen, Storage,
+    StorageClass, Upload, Workload,
 };
 pub use policy::{admits_nodes, chooses};
+pub use proof::{FailedCheck, unexplained};
 pub use proxy::swallows;
 pub use signature::Signature;
 
@@ -46,7 +48,7 @@ pub use signature::Signature;
 #[must_use]
 pub fn examine(seen: &Observations) -> Vec<Diagnosis> {
     let found = rules::ALL.iter().flat_map(|rule| rule(seen)).collect();
-    rank::ranked(found)
+    rank::ranked(rules::with_changes(found))
 }
 
 #[cfg(test)]

@@ -32,10 +32,50 @@ pub struct NodeSeen {
     pub config_not_loaded: bool,
     /// How far its clock is ahead, in seconds; none if it was not compared.
     pub clock_ahead: Option<i64>,
-    /// The runtime's proxy variables, without any password in them.
-    pub proxy: BTreeMap<String, String>,
+    /// The runtime that the kubelet uses, as the API server names it, such as `containerd://2.1.4`.
+    pub kubelet_runtime: String,
+    /// The runtimes that run there.
+    pub runtimes: Vec<RuntimeSeen>,
     /// Whether it can connect to the registry's address.
     pub route: Option<Route>,
+}
+
+/// A runtime that runs on a node. There may be several; the kubelet uses one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RuntimeSeen {
+    /// The name of its program: `containerd`, `dockerd` or `crio`.
+    pub name: String,
+    /// The systemd unit that runs it, without `.service`, such as `k3s-agent`; none without systemd.
+    pub unit: Option<String>,
+    /// Its proxy variables, without any password in them.
+    pub proxy: BTreeMap<String, String>,
+    /// The file that these come from where that is not the process's environment.
+    pub proxy_file: Option<String>,
+    /// Whether it goes to the registry by its name; otherwise a file leads it to the address.
+    pub by_name: bool,
+}
+
+impl NodeSeen {
+    /// The program that pulls for the kubelet.
+    pub(super) fn runtime(&self) -> &'static str {
+        match self.kubelet_runtime.split("://").next() {
+            Some("docker") => "dockerd",
+            Some("cri-o") => "crio",
+            _ => "containerd",
+        }
+    }
+
+    /// The unit that runs the kubelet's runtime.
+    pub(super) fn unit(&self) -> Option<&str> {
+        self.unit_of(self.runtime())
+    }
+
+    /// The unit that runs this program.
+    pub(super) fn unit_of(&self, program: &str) -> Option<&str> {
+        let mut all = self.runtimes.iter();
+        all.find(|one| one.name == program)?.unit.as_deref()
+    }
 }
 
 /// Whether a node could be looked at.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::NodeSeen;
+use super::{FailedCheck, NodeSeen};
 
 /// All that is known of one registry in one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,20 @@ pub struct Observations {
     pub foreign_agents: Vec<String>,
     /// Pods anywhere that fail to pull from this registry, or from what looks like it.
     pub pulls: Vec<PullSeen>,
+    /// Objects of the registry that somebody changed by hand.
+    pub changed: Vec<ChangedObject>,
+    /// Checks of the proof that failed, where one was run; see [`unexplained`](super::unexplained).
+    pub proof: Vec<FailedCheck>,
+}
+
+/// An object of the registry with fields that somebody changed by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ChangedObject {
+    /// Such as `Deployment kreg-system/docker-registry`.
+    pub object: String,
+    /// Which fields, by whom and when; no values, which may be secret.
+    pub fields: Vec<String>,
 }
 
 /// What a registry is called and where it should be.

@@ -39,5 +39,7 @@ fn explains(cause: &Diagnosis, other: &Diagnosis) -> bool {
         (Some(a), Some(b)) if cause.id.is_of_a_pod() => a == b,
         _ => true,
     };
-    here && same_object && cause.id.explains().contains(&other.id)
+    let explained = cause.id.explains().contains(&other.id)
+        || (cause.id < other.id && cause.id.fails_proof() && other.id.is_of_proof());
+    here && same_object && explained
 }

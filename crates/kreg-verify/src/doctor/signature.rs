@@ -118,6 +118,12 @@ signatures! {
     /// It lets nobody push, for another reason.
     UploadRefused = "upload-refused";
 
+    // What no look explains.
+    /// Somebody changed one of its objects by hand, and no other finding names what that breaks.
+    ChangedByHand = "changed-by-hand";
+    /// A check of the proof fails that is about no node, and nothing else explains it.
+    ProofFailed = "proof-failed";
+
     // Nodes.
     /// A node cannot be looked at.
     NodeUnreachable = "node-unreachable";
@@ -157,6 +163,10 @@ signatures! {
     StaleHosts = "stale-hosts";
     /// containerd's configuration was changed after it was started.
     ConfigNotLoaded = "config-not-loaded";
+    /// A runtime does not read the files of the registry's trust, which are as they should be.
+    TrustNotRead = "trust-not-read";
+    /// A node fails the proof, and nothing else explains it.
+    NodePullFails = "node-pull-fails";
 
     // Pods that pull.
     /// An image name without the registry's port, which leads to Docker Hub.
@@ -323,12 +333,28 @@ impl Signature {
             AgentMissing => &[TrustMissing, PullNotTrusted, PullFailed],
             ClockSkew | ProxySwallows | TrustMissing | TrustErased | HostsTomlBroken
             | HostsTomlNoHost | StaleAddress | PlainHttpEndpoint | CaFileMissing | NodeWrongCa
-            | TrustEdited | StaleHosts | ConfigNotLoaded => &[PullNotTrusted, PullFailed],
+            | TrustEdited | StaleHosts | ConfigNotLoaded | TrustNotRead | NodePullFails => {
+                &[PullNotTrusted, PullFailed]
+            }
+            CertificateEndsSoon | ChangedByHand => &[ProofFailed],
             ImageWithoutPort | SecretNotInNamespace | SecretWrongType | SecretWrongHost
             | SecretStale | AccountWithoutSecret | ImageNotFound | WrongArchitecture
             | PullNotTrusted => &[PullFailed],
             _ => &[],
         }
+    }
+
+    /// Whether the proof fails where this is: on the node that it is about, or on every node.
+    pub(super) fn fails_proof(self) -> bool {
+        let stops_pulls = self.explains().contains(&Signature::PullFailed);
+        let stops_pushes = matches!(self, Signature::ReadOnly | Signature::UploadRefused);
+        (stops_pulls || stops_pushes) && !self.is_of_a_pod()
+    }
+
+    /// Whether the proof showed it.
+    pub(super) fn is_of_proof(self) -> bool {
+        use Signature::*;
+        matches!(self, ProofFailed | TrustNotRead | NodePullFails)
     }
 
     /// Whether it is about one Pod that pulls.

@@ -181,3 +181,109 @@ fn observations_survive_json() {
         assert_eq!(serde_json::from_str::<Observations>(&text).unwrap(), seen);
     }
 }
+
+#[test]
+fn each_runtime_is_judged_by_its_own_proxy_and_by_where_it_goes() {
+    let judged = |name: &str, by_name: bool, proxy| {
+        let mut seen = healthy();
+        let node = &mut seen.nodes[0];
+        // The kubelet's own has exceptions for both; they are not another's.
+        node.runtimes[0].proxy = healthy::proxied("10.96.0.0/12,docker-registry");
+        node.runtimes.push(RuntimeSeen {
+            name: name.to_owned(),
+            unit: Some("some-unit".to_owned()),
+            proxy,
+            by_name,
+            ..RuntimeSeen::default()
+        });
+        examine(&seen)
+    };
+    for (by_name, exceptions, swallowed) in [
+        (false, "", true),
+        (false, "docker-registry", true),
+        (false, "10.96.0.50", false),
+        (true, "10.96.0.50", true),
+        (true, "docker-registry", false),
+    ] {
+        let found = judged("dockerd", by_name, healthy::proxied(exceptions));
+        assert_eq!(
+            !found.is_empty(),
+            swallowed,
+            "{by_name} {exceptions}: {found:#?}"
+        );
+        for one in found {
+            assert_eq!(one.id, Signature::ProxySwallows);
+            // The kubelet does not pull by it.
+            assert_eq!(one.severity, Severity::Warning);
+            assert!(
+                one.fix[0].contains("systemctl restart some-unit"),
+                "{:?}",
+                one.fix
+            );
+        }
+    }
+    let found = judged("containerd", false, healthy::proxied(""));
+    assert_eq!(found[0].severity, Severity::Error);
+}
+
+#[test]
+fn a_proof_is_put_to_what_nothing_explains() {
+    let mut seen = healthy();
+    let asked = |seen: &Observations| unexplained(seen, &examine(seen));
+    let nodes = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!(asked(&seen), nodes(&["w1", "w2"]));
+    seen.nodes[0].clock_ahead = Some(90_000);
+    assert_eq!(
+        asked(&seen),
+        nodes(&["w2"]),
+        "a fault of the node explains it"
+    );
+    seen.nodes[0].clock_ahead = None;
+    seen.nodes[0].contact = Contact::Failed {
+        reason: "no sshd".to_owned(),
+        remedy: "start it".to_owned(),
+    };
+    assert_eq!(
+        asked(&seen),
+        nodes(&["w1", "w2"]),
+        "only a pull can tell there"
+    );
+    seen.nodes[1].not_ready = Some("its kubelet is silent".to_owned());
+    assert_eq!(asked(&seen), nodes(&["w1"]), "no Pod starts there");
+    // A Pod's own fault is nobody else's.
+    seen.pulls = vec![pull("x509: certificate signed by unknown authority")];
+    assert_eq!(asked(&seen), nodes(&["w1"]));
+    seen.workload.as_mut().unwrap().wanted = 0;
+    assert_eq!(asked(&seen), None, "every proof would fail");
+}
+
+#[test]
+fn whatever_fails_the_proof_is_named() {
+    for (id, edit) in SHOWN {
+        for node in [None, Some("w1"), Some("w2")] {
+            let mut seen = changed(*edit);
+            healthy::failed(&mut seen, node, "some new fault");
+            let found = examine(&seen);
+            let covers = |one: &Diagnosis| one.node.is_none() || one.node.as_deref() == node;
+            let all = found
+                .iter()
+                .flat_map(|one| one.consequences.iter().chain([one]));
+            assert!(all.into_iter().any(covers), "{id} {node:?}: {found:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_known_fault_takes_the_change_that_made_it_as_evidence() {
+    let mut seen = changed(|seen| {
+        seen.workload.as_mut().unwrap().wanted = 0;
+        seen.workload.as_mut().unwrap().ready = 0;
+        seen.pods.clear();
+    });
+    healthy::by_hand(&mut seen, "Deployment kreg-system/docker-registry");
+    let found = examine(&seen);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].id, Signature::ScaledToZero);
+    let told = |line: &String| line.contains("spec.replicas, by kubectl-patch");
+    assert!(found[0].evidence.iter().any(told), "{found:#?}");
+}

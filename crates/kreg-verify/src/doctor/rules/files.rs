@@ -276,12 +276,15 @@ pub(super) fn stale_hosts(seen: &Observations) -> Vec<Diagnosis> {
 /// Only where pulls fail for no better reason: files are touched for many.
 pub(super) fn not_loaded(seen: &Observations) -> Vec<Diagnosis> {
     let failing = |node: &&NodeSeen| {
-        node.config_not_loaded
-            && seen.pulls.iter().any(|pull| {
-                pull.node.as_ref() == Some(&node.name)
-                    && pull.in_registry != Some(false)
-                    && super::pulls::is_untrusting(&pull.message)
-            })
+        let pod = seen.pulls.iter().any(|pull| {
+            pull.node.as_ref() == Some(&node.name)
+                && pull.in_registry != Some(false)
+                && super::pulls::is_untrusting(&pull.message)
+        });
+        let proof = seen.proof.iter().any(|failed| {
+            failed.node.as_ref() == Some(&node.name) && super::pulls::is_untrusting(failed.words())
+        });
+        node.config_not_loaded && (pod || proof)
     };
     seen.nodes
         .iter()
@@ -297,8 +300,9 @@ pub(super) fn not_loaded(seen: &Observations) -> Vec<Diagnosis> {
             .seen("its configuration file is younger than its process, and pulls on this node fail")
             .on(&node.name)
             .fix(format!(
-                "on {}: systemctl restart containerd   # running containers go on",
-                node.name
+                "on {}: systemctl restart {}   # running containers go on",
+                node.name,
+                node.unit_of("containerd").unwrap_or("containerd")
             ))
         })
         .collect()

@@ -1,15 +1,18 @@
 //! The rules: each a small function from observations to what it has to say about them.
 
 mod auth;
+mod changed;
 mod files;
 mod network;
 mod nodes;
+mod proof;
 mod pulls;
 mod storage;
 mod tls;
 mod workload;
 
 use super::{Diagnosis, Observations};
+pub(super) use changed::folded as with_changes;
 
 /// A rule.
 pub(super) type Rule = fn(&Observations) -> Vec<Diagnosis>;
@@ -46,6 +49,9 @@ pub(super) const ALL: &[Rule] = &[
     files::stale_hosts,
     files::not_loaded,
     pulls::pulls,
+    changed::by_hand,
+    proof::of_registry,
+    proof::of_nodes,
 ];
 
 /// The lines among these that hold one of the words, the last few.

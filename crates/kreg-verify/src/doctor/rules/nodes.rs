@@ -1,6 +1,6 @@
 //! How nodes are set up, and whether they can be looked at.
 
-use crate::doctor::{Contact, Diagnosis, NodeSeen, Observations, Signature, swallows};
+use crate::doctor::{Contact, Diagnosis, NodeSeen, Observations, RuntimeSeen, Signature, swallows};
 
 /// How far a clock may be off, in seconds: certificates are backdated by minutes, and asking takes
 /// a moment.
@@ -19,8 +19,9 @@ pub(super) fn contact(seen: &Observations) -> Vec<Diagnosis> {
                 .on(&node.name)
                 .fix(format!("kubectl describe node {}", node.name))
                 .fix(format!(
-                    "on {}: systemctl status kubelet, and so its runtime: containerd, crio or docker",
-                    node.name
+                    "on {}: systemctl status kubelet {}",
+                    node.name,
+                    node.runtime()
                 )),
             );
         }
@@ -98,47 +99,86 @@ fn span(seconds: u64) -> String {
     }
 }
 
+/// Each runtime by itself: another one's exceptions do not hold for it.
 pub(super) fn proxy(seen: &Observations) -> Vec<Diagnosis> {
+    let mut found = Vec::new();
+    for node in &seen.nodes {
+        for runtime in &node.runtimes {
+            found.extend(swallowed(seen, node, runtime));
+        }
+    }
+    found
+}
+
+fn swallowed(seen: &Observations, node: &NodeSeen, runtime: &RuntimeSeen) -> Option<Diagnosis> {
     let registry = &seen.registry;
-    let host = match (
-        registry.by_name,
-        registry.address.or(registry.known_address),
-    ) {
-        (false, Some(address)) => address.to_string(),
+    let host = match registry.address.or(registry.known_address) {
+        Some(address) if !runtime.by_name && !registry.by_name => address.to_string(),
         _ => registry.name().to_owned(),
     };
-    let all = seen.nodes.iter().filter_map(|node| {
-        let variable = swallows(&node.proxy, &host, registry.port)?;
-        let show = |name: &&str| {
-            let value = node.proxy.get(*name)?;
-            Some(format!("the runtime's environment: {name}={value}"))
-        };
-        let names = [variable, "NO_PROXY", "no_proxy"];
-        let exceptions = node.proxy.get("NO_PROXY").or_else(|| node.proxy.get("no_proxy"));
-        let list = match exceptions.map(String::as_str) {
-            None | Some("") => host.clone(),
-            Some(list) => format!("{list},{host}"),
-        };
-        Some(
-            Diagnosis::new(
-                Signature::ProxySwallows,
-                format!(
-                    "the runtime on {} sends what goes to {host} through a proxy, which does not know it",
-                    node.name
-                ),
-            )
-            .seen_all(names.iter().filter_map(show))
-            .seen_all(exceptions.is_none().then_some("NO_PROXY is not set"))
-            .on(&node.name)
-            .fix(format!(
-                "on {}: mkdir -p /etc/systemd/system/containerd.service.d\n\
-                 printf '[Service]\\nEnvironment=\"NO_PROXY={list}\"\\n' > /etc/systemd/system/containerd.service.d/zz-no-proxy.conf\n\
-                 systemctl daemon-reload && systemctl restart containerd",
-                node.name
-            )),
-        )
-    });
-    all.collect()
+    let variable = swallows(&runtime.proxy, &host, registry.port)?;
+    let (name, program) = (&node.name, &runtime.name);
+    let source = match &runtime.proxy_file {
+        Some(file) => file.clone(),
+        None => format!("the environment of {program}"),
+    };
+    let show = |key: &&str| {
+        let value = runtime.proxy.get(*key)?;
+        Some(format!("{source}: {key}={value}"))
+    };
+    let exceptions = ["NO_PROXY", "no_proxy"]
+        .iter()
+        .find_map(|key| runtime.proxy.get(*key).filter(|list| !list.is_empty()));
+    let list = match exceptions {
+        None => host.clone(),
+        Some(list) => format!("{list},{host}"),
+    };
+    let way = match runtime.by_name || registry.by_name {
+        true => "by its name",
+        false => "by its address",
+    };
+    let one = Diagnosis::new(
+        Signature::ProxySwallows,
+        format!(
+            "{program} on {name} sends what goes to {host} through a proxy, which does not know it"
+        ),
+    )
+    .seen_all([variable, "NO_PROXY", "no_proxy"].iter().filter_map(show))
+    .seen_all(exceptions.is_none().then_some("NO_PROXY is not set"))
+    .seen(format!("{program} goes to the registry {way}"))
+    .on(name)
+    .fix(way_around(name, runtime, &list));
+    // What another runtime does, no Pod is hurt by.
+    Some(match *program == node.runtime() {
+        true => one,
+        false => one
+            .warning()
+            .seen(format!("the kubelet pulls by {}", node.runtime())),
+    })
+}
+
+/// How the exceptions get to a runtime: by its own file, or by its unit.
+fn way_around(node: &str, runtime: &RuntimeSeen, list: &str) -> String {
+    let program = &runtime.name;
+    let default = if program == "dockerd" {
+        "docker"
+    } else {
+        program
+    };
+    let unit = runtime.unit.as_deref().unwrap_or(default);
+    match (&runtime.proxy_file, &runtime.unit) {
+        (Some(file), _) => format!(
+            "on {node}: set \"proxies\": {{\"no-proxy\": \"{list}\"}} in {file}, beside what is there; systemctl restart {unit}"
+        ),
+        (None, None) => {
+            format!("on {node}: start {program} with NO_PROXY={list} in its environment")
+        }
+        (None, Some(_)) => format!(
+            "on {node}: mkdir -p /etc/systemd/system/{unit}.service.d\n\
+             printf '[Service]\\nEnvironment=\"NO_PROXY={list}\"\\n' > /etc/systemd/system/{unit}.service.d/zz-no-proxy.conf\n\
+             systemctl daemon-reload && systemctl restart {unit}"
+        ),
+    }
 }
 
 /// What keeps the files from being read, or kreg from writing them.

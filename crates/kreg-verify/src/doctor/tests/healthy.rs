@@ -98,6 +98,12 @@ pub(super) fn node(name: &str) -> NodeSeen {
         contact: Contact::Entered,
         files: vec![file("ca.crt", &authority()), file("hosts.toml", TOML)],
         journal: true,
+        kubelet_runtime: "containerd://2.1.4".to_owned(),
+        runtimes: vec![RuntimeSeen {
+            name: "containerd".to_owned(),
+            unit: Some("containerd".to_owned()),
+            ..RuntimeSeen::default()
+        }],
         clock_ahead: Some(1),
         route: Some(Route::Open),
         ..NodeSeen::default()
@@ -170,4 +176,37 @@ pub(super) fn refusal(seen: &mut Observations, kind: &str) {
         kind: kind.to_owned(),
         ..NodeRefusal::default()
     }];
+}
+
+pub(super) fn proxied(exceptions: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("HTTPS_PROXY".to_owned(), "http://proxy:3128".to_owned()),
+        ("NO_PROXY".to_owned(), exceptions.to_owned()),
+    ])
+}
+
+pub(super) fn by_hand(seen: &mut Observations, object: &str) {
+    seen.changed.push(ChangedObject {
+        object: object.to_owned(),
+        fields: vec!["spec.replicas, by kubectl-patch".to_owned()],
+    });
+}
+
+/// A check of the proof failed: `node-pull` on a node, else `anonymous`.
+pub(super) fn failed(seen: &mut Observations, node: Option<&str>, words: &str) {
+    seen.proof.push(FailedCheck {
+        check: if node.is_some() {
+            "node-pull"
+        } else {
+            "anonymous"
+        }
+        .to_owned(),
+        title: "the claim".to_owned(),
+        node: node.map(str::to_owned),
+        message: format!("the pull failed: {words}; advice"),
+        evidence: vec![
+            format!("kubelet event: Failed: Failed to pull image \"r:5000/a@sha256:0\": {words}"),
+            "node: containerd://2.1.4, kubelet v1.34.0".to_owned(),
+        ],
+    });
 }

@@ -1,7 +1,5 @@
 //! What each signature looks like.
 
-use std::collections::BTreeMap;
-
 use super::healthy::*;
 use crate::doctor::*;
 
@@ -220,10 +218,7 @@ pub(super) const SHOWN: &[(Signature, Edit)] = &[
         seen.nodes[1].clock_ahead = Some(-200_000)
     }),
     (Signature::ProxySwallows, |seen| {
-        seen.nodes[1].proxy = BTreeMap::from([
-            ("HTTPS_PROXY".to_owned(), "http://proxy:3128".to_owned()),
-            ("NO_PROXY".to_owned(), "localhost,.svc".to_owned()),
-        ]);
+        seen.nodes[1].runtimes[0].proxy = proxied("localhost,.svc");
     }),
     (Signature::RuntimeConfigBroken, |seen| {
         refusal(seen, "broken-config")
@@ -297,6 +292,29 @@ pub(super) const SHOWN: &[(Signature, Edit)] = &[
     (Signature::ConfigNotLoaded, |seen| {
         seen.nodes[0].config_not_loaded = true;
         seen.pulls = vec![pull("dial tcp: lookup docker-registry: no such host")];
+    }),
+    (Signature::ConfigNotLoaded, |seen| {
+        seen.nodes[0].config_not_loaded = true;
+        failed(seen, Some("w1"), "lookup docker-registry: no such host");
+    }),
+    (Signature::ChangedByHand, |seen| {
+        by_hand(seen, "Deployment kreg-system/docker-registry");
+        failed(seen, None, "200 without a password");
+    }),
+    (Signature::ProofFailed, |seen| {
+        failed(seen, None, "200 without a password")
+    }),
+    (Signature::TrustNotRead, |seen| {
+        failed(seen, Some("w1"), "lookup docker-registry: no such host");
+    }),
+    (Signature::NodePullFails, |seen| {
+        failed(seen, Some("w1"), "read-only file system");
+        seen.pulls = vec![pull("read-only file system")];
+    }),
+    // A node that cannot be looked at, and whose files are not known.
+    (Signature::NodePullFails, |seen| {
+        seen.nodes[0].files.clear();
+        failed(seen, Some("w1"), "lookup docker-registry: no such host");
     }),
     (Signature::ImageWithoutPort, |seen| {
         let mut one = pull("pull access denied, repository does not exist");

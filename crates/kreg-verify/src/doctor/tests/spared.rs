@@ -1,7 +1,5 @@
 //! What nearly looks like a signature.
 
-use std::collections::BTreeMap;
-
 use super::healthy::*;
 use crate::doctor::*;
 
@@ -135,10 +133,7 @@ pub(super) const SPARED: &[(Signature, Edit)] = &[
         seen.nodes[0].clock_ahead = Some(-55)
     }),
     (Signature::ProxySwallows, |seen| {
-        seen.nodes[0].proxy = BTreeMap::from([
-            ("HTTPS_PROXY".to_owned(), "http://proxy:3128".to_owned()),
-            ("NO_PROXY".to_owned(), "localhost,10.96.0.0/12".to_owned()),
-        ]);
+        seen.nodes[0].runtimes[0].proxy = proxied("localhost,10.96.0.0/12");
     }),
     (Signature::TrustMissing, |seen| {
         seen.nodes[1]

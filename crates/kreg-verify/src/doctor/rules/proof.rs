@@ -1,0 +1,130 @@
+//! What only the proof showed.
+
+use super::pulls::is_untrusting;
+use crate::doctor::{Contact, Diagnosis, FailedCheck, NodeSeen, Observations, Signature};
+use crate::pods::PullFailure;
+
+/// Checks that are about no node: the registry does not do what it should.
+pub(super) fn of_registry(seen: &Observations) -> Vec<Diagnosis> {
+    let failed = seen.proof.iter().filter(|one| one.node.is_none());
+    failed
+        .map(|one| {
+            Diagnosis::new(
+                Signature::ProofFailed,
+                format!(
+                    "check {} of the proof fails, and nothing else here explains it: it is not true that {}",
+                    one.check, one.title
+                ),
+            )
+            .seen(&one.message)
+            .seen_all(&one.evidence)
+            .fix(seen.registry.kreg(&format!("verify --only {}", one.check)))
+            .fix(seen.registry.kreg("up"))
+        })
+        .collect()
+}
+
+/// One diagnosis a node, by the runtime's own message.
+pub(super) fn of_nodes(seen: &Observations) -> Vec<Diagnosis> {
+    let mut named: Vec<&str> = Vec::new();
+    let mut found = Vec::new();
+    for one in &seen.proof {
+        let Some(node) = one.node.as_deref() else {
+            continue;
+        };
+        if !named.contains(&node) {
+            named.push(node);
+            found.push(of_node(seen, node));
+        }
+    }
+    found
+}
+
+fn of_node(seen: &Observations, name: &str) -> Diagnosis {
+    let here = || {
+        let all = seen.proof.iter();
+        all.filter(|one| one.node.as_deref() == Some(name))
+    };
+    let pull = here().find(|one| one.check == "node-pull");
+    let node = seen.nodes.iter().find(|node| node.name == name);
+    let one = match (pull, node) {
+        (Some(pull), Some(node)) if has_trust(node) && is_untrusting(pull.words()) => {
+            not_read(seen, node, pull)
+        }
+        (Some(pull), _) => pull_fails(seen, name, pull),
+        (None, _) => here().fold(
+            Diagnosis::new(
+                Signature::NodePullFails,
+                format!("node {name} fails the proof, and nothing else here explains it"),
+            ),
+            |one, failed| one.seen(format!("{}: {}", failed.check, failed.message)),
+        ),
+    };
+    let again = seen.registry.kreg(&format!("verify --node {name}"));
+    one.on(name)
+        .fix(format!("then prove the node again: {again}"))
+}
+
+/// Whether the node was read, and holds all that it should.
+fn has_trust(node: &NodeSeen) -> bool {
+    let files = &node.files;
+    node.contact == Contact::Entered
+        && !files.is_empty()
+        && files
+            .iter()
+            .all(|file| file.now.as_ref() == Some(&file.wanted))
+}
+
+fn not_read(seen: &Observations, node: &NodeSeen, pull: &FailedCheck) -> Diagnosis {
+    let name = &node.name;
+    let runtime = node.runtime();
+    let log = match node.unit() {
+        Some(unit) => format!("on {name}: journalctl -u {unit} --since -10min"),
+        None => format!("on {name}: look at the log of {runtime}"),
+    };
+    Diagnosis::new(
+        Signature::TrustNotRead,
+        format!("{runtime} on {name} does not read the files that kreg wrote there"),
+    )
+    .seen(format!("{}: {}", pull.check, pull.words()))
+    .seen("every file of the registry's trust on this node is as it should be")
+    .seen_all(pull.evidence.iter().filter(|line| line.starts_with("node: ")))
+    .fix(match runtime {
+        "containerd" => format!(
+            "on {name}: containerd config dump | grep config_path   # it must lead to the directory that `{}` names",
+            seen.registry.kreg("nodes status")
+        ),
+        _ => format!(
+            "on {name}: see with which configuration {runtime} was started, and whether that names the files of `{}`",
+            seen.registry.kreg("nodes status")
+        ),
+    })
+    .fix(log)
+}
+
+fn pull_fails(seen: &Observations, name: &str, pull: &FailedCheck) -> Diagnosis {
+    let kind = PullFailure::of(pull.words());
+    Diagnosis::new(
+        Signature::NodePullFails,
+        format!("node {name} cannot pull from the registry, and nothing else here explains it"),
+    )
+    .seen(format!("{}: {}", pull.check, pull.words()))
+    .seen_all(
+        pull.evidence
+            .iter()
+            .filter(|line| line.starts_with("node: ")),
+    )
+    .fix(kind.advice())
+    .fix(format!(
+        "what the node's runtime and kubelet say: kubectl describe node {name}; {}",
+        match seen
+            .nodes
+            .iter()
+            .find(|node| node.name == name)
+            .and_then(NodeSeen::unit)
+        {
+            Some(unit) => format!("on {name}: journalctl -u {unit} -u kubelet --since -10min"),
+            None => format!("on {name}: journalctl --since -10min"),
+        }
+    ))
+}
