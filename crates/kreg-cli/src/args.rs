@@ -106,7 +106,7 @@ pub(crate) enum Command {
     /// The pull secret in other namespaces and on their service accounts
     #[command(subcommand)]
     Secret(crate::commands::secret::SecretCommand),
-    /// What is wrong, why, and how to mend it; of pushes it begins one and calls it off
+    /// What is wrong, why, and how to fix it; ends with the proof where nothing else shows a cause
     Doctor(crate::commands::doctor::DoctorArgs),
     /// Remove what no image needs any more from the registry's storage, safely
     Gc(crate::commands::gc::GcArgs),

@@ -1,6 +1,7 @@
 //! The proof: what is asked of kreg-verify, and how its report is shown and judged.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use kreg_auth::{Credentials, ExposeSecret as _, PullSecret};
 use kreg_k8s::{Names, RegistrySpec, RegistryState};
@@ -42,6 +43,8 @@ pub(crate) struct Wanted {
     pub(crate) users: Vec<Credentials>,
     /// What was read on the nodes.
     pub(crate) node_trust: Vec<NodeTrust>,
+    /// The longest that one node's pull is waited for, where that is less than any wait may take.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// Pushes a fresh image and pulls it on these nodes, or on all where none are named.
@@ -56,6 +59,17 @@ pub(crate) async fn prove(
         nodes: nodes.to_vec(),
         ..Wanted::default()
     };
+    prove_for(app, session, spec, keys, wanted).await
+}
+
+/// The proof as a part of a command that goes on after it.
+pub(crate) async fn prove_for(
+    app: &App,
+    session: &Session,
+    spec: &RegistrySpec,
+    keys: &Keys<'_>,
+    wanted: Wanted,
+) -> Result<Proof, Error> {
     let proof = prove_as(app, session, spec, keys, wanted).await;
     end_by_signals(true);
     proof
@@ -111,7 +125,10 @@ pub(crate) async fn prove_as(
     wanted: Wanted,
 ) -> Result<Proof, Error> {
     let target = target(session, keys)?;
-    let pulls = pulls(session, spec, wanted.nodes);
+    let mut pulls = pulls(session, spec, wanted.nodes);
+    if let Some(patience) = wanted.patience {
+        pulls.timeout = pulls.timeout.min(patience);
+    }
     let client = pulls.client.clone();
     let step = app.progress.step("proof");
     let mut proof = Verification::of_cluster(target, client, spec.namespace(), spec.service())

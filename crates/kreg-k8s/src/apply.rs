@@ -14,6 +14,7 @@ use crate::{
     object::{Object, ObjectRef},
     plan::{Action, ApplyOptions, Change, Expected, Plan, Step, plan, same_data},
     pull::{is_copy, rewrite_inventory},
+    reset,
     wait::{Wait, gone, volume_noted},
 };
 
@@ -143,6 +144,7 @@ async fn carry_out_step(
         expected,
         force,
         additions,
+        reset,
         adopted,
     } = step;
     if matches!(change.action, Action::Replace { .. } | Action::Delete)
@@ -158,6 +160,9 @@ async fn carry_out_step(
                 dry_run: false,
                 force,
             };
+            if reset {
+                reset::carry_out(cluster, &desired, adopted).await?;
+            }
             // What was to be replaced is gone by now.
             let expected = match change.action {
                 Action::Replace { .. } => expected.map(|_| Expected::Absent),

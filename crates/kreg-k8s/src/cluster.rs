@@ -7,8 +7,8 @@ use crate::{error::Error, kind::Kind, object::Object, object::ObjectRef, rights:
 /// Field manager of every write (`metadata.managedFields[].manager`).
 pub const FIELD_MANAGER: &str = "kreg";
 
-/// Field manager of [`Cluster::create`], which cannot be server-side apply. It has a name of its own, so that what it
-/// wrote can be told from what admission plugins changed while kreg applied.
+/// Field manager of [`Cluster::create`] and [`Cluster::replace`], which cannot be server-side apply. It has a name of its
+/// own, so that what it wrote can be told from what admission plugins changed while kreg applied.
 pub const CREATE_MANAGER: &str = "kreg-create";
 
 /// Which objects [`Cluster::list`] returns.
@@ -127,12 +127,17 @@ pub trait Cluster: Send + Sync {
     ) -> BoxFuture<'a, Result<Object, Error>>;
 
     /// Writes an object that was read and changed: the whole of it, and only if nobody wrote meanwhile
-    /// (`metadata.resourceVersion`). For objects of others, of which kreg changes a part.
+    /// (`metadata.resourceVersion`). For objects of others, of which kreg changes a part, and for kreg's own where an
+    /// apply cannot take back what others wrote. Returns the object as it is then.
     ///
     /// # Errors
     /// [`Error::Refused`] with code 409 if somebody did write meanwhile, with 404 if it is gone; otherwise why it was
     /// refused.
-    fn replace<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>>;
+    fn replace<'a>(
+        &'a self,
+        object: &'a Object,
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<Object, Error>>;
 
     /// Deletes the object, dependents in the background, if its uid is the one given.
     ///

@@ -132,7 +132,7 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
 
     let mut stale = read.clone();
     stale.value_mut()["data"] = json!({ "a": "3" });
-    let lost = cluster.replace(&stale).await;
+    let lost = cluster.replace(&stale, false).await;
     that(
         matches!(lost, Err(Error::Refused { code: 409, .. })),
         "replacing what has changed meanwhile is refused",
@@ -146,7 +146,12 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
     )?;
     let mut fresh = now.clone();
     fresh.value_mut()["data"] = json!({ "a": "4" });
-    ok(cluster.replace(&fresh).await)?;
+    ok(cluster.replace(&fresh, true).await)?;
+    that(
+        there(cluster, &one).await? == now,
+        "a dry run replaces nothing",
+    )?;
+    ok(cluster.replace(&fresh, false).await)?;
     that(
         there(cluster, &one).await?.value()["data"] == json!({ "a": "4" }),
         "replacing what was just read works",

@@ -203,7 +203,11 @@ impl Cluster for FolderCluster {
         })
     }
 
-    fn replace<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>> {
+    fn replace<'a>(
+        &'a self,
+        object: &'a Object,
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
         Box::pin(async move {
             let Some(live) = self.read(&self.file(object.reference()))? else {
                 return Err(Error::Refused {
@@ -214,7 +218,7 @@ impl Cluster for FolderCluster {
                     message: "there is no such file".to_owned(),
                 });
             };
-            self.put(object, Some(&live), false)
+            self.put(object, Some(&live), dry_run)
         })
     }
 

@@ -65,6 +65,7 @@ mod object;
 pub mod occupants;
 mod plan;
 pub mod pull;
+mod reset;
 mod retry;
 pub mod rights;
 mod rules;

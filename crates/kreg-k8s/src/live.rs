@@ -322,13 +322,17 @@ impl Cluster for LiveCluster {
         .boxed()
     }
 
-    fn replace<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>> {
+    fn replace<'a>(
+        &'a self,
+        object: &'a Object,
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
         async move {
             let reference = object.reference();
             let api = self.api_of(reference);
             let parameters = PostParams {
-                field_manager: Some(FIELD_MANAGER.to_owned()),
-                ..PostParams::default()
+                dry_run,
+                field_manager: Some(CREATE_MANAGER.to_owned()),
             };
             let body = dynamic(object)?;
             self.once("replace", reference, || {

@@ -20,6 +20,7 @@ use crate::{
     },
     object::{Object, ObjectRef},
     pull::is_copy,
+    reset,
 };
 
 /// What an apply may do beyond the plain case.
@@ -97,6 +98,8 @@ pub(crate) struct Step {
     pub(crate) force: bool,
     /// Somebody added fields by hand, which go.
     pub(crate) additions: bool,
+    /// An apply is refused for what others wrote: the fields that kreg declares are written whole first.
+    pub(crate) reset: bool,
     pub(crate) adopted: bool,
 }
 
@@ -272,6 +275,7 @@ async fn step(
     Ok(Step {
         force: found.force,
         additions: found.additions,
+        reset: found.reset,
         expected: None,
         change: Change {
             object: reference,
@@ -289,6 +293,7 @@ struct Compared {
     taken_from: Vec<FieldConflict>,
     force: bool,
     additions: bool,
+    reset: bool,
 }
 
 impl From<Action> for Compared {
@@ -298,6 +303,7 @@ impl From<Action> for Compared {
             taken_from: Vec::new(),
             force: false,
             additions: false,
+            reset: false,
         }
     }
 }
@@ -367,15 +373,24 @@ async fn compare(
             Err(error) => outcome = Err(error),
         }
     }
+    let mut reset = false;
+    if let Err(Error::Refused {
+        message, code: 422, ..
+    }) = &outcome
+        && replaceable_in_part(live.reference().kind())
+        && !says_immutable(message)
+        && let Some(after) = reset::preview(cluster, live, desired, adopted).await?
+    {
+        (outcome, reset, force) = (Ok(after), true, true);
+    }
     let additions = !added.is_empty();
-    taken_from.extend(added.iter().filter_map(|field| {
-        let manager = blame(live, &field.path)?.manager;
-        let field = field.path.clone();
-        Some(FieldConflict { manager, field })
-    }));
+    taken_from.extend(taken_back(live, &added));
     let action = match outcome {
         Ok(after) => {
             let mut fields = diff(live, &after);
+            if reset {
+                taken_from = taken_back(live, &fields);
+            }
             added.retain(|field| fields.iter().all(|known| known.path != field.path));
             fields.extend(added);
             if let Some(reason) = pod_is_over(live) {
@@ -426,7 +441,24 @@ async fn compare(
         taken_from,
         force,
         additions,
+        reset,
     })
+}
+
+/// Whether fields of such an object may be written whole. A bare Pod's hardly ever change, and claims and volumes are
+/// left to whoever has them.
+fn replaceable_in_part(kind: Kind) -> bool {
+    !kind.holds_data() && kind != Kind::Pod
+}
+
+/// Who wrote the fields that change.
+fn taken_back(live: &Object, fields: &[FieldDiff]) -> Vec<FieldConflict> {
+    let held = fields.iter().filter_map(|field| {
+        let manager = blame(live, &field.path)?.manager;
+        let field = field.path.clone();
+        Some(FieldConflict { manager, field })
+    });
+    held.collect()
 }
 
 fn immutable(object: &ObjectRef, message: String) -> Error {
@@ -508,6 +540,7 @@ async fn prunable(
             expected: None,
             force: false,
             additions: false,
+            reset: false,
             adopted: false,
         });
     }

@@ -470,7 +470,7 @@ async fn edit_account(
         if !edit(live.value_mut()) {
             return Ok(Some(false));
         }
-        match cluster.replace(&live).await {
+        match cluster.replace(&live, false).await {
             Ok(_) => return Ok(Some(true)),
             Err(Error::Refused { code: 404, .. }) => return Ok(None),
             Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,

@@ -148,6 +148,20 @@ pub fn needed_to_diagnose(spec: &RegistrySpec) -> Vec<Right> {
     rights.0
 }
 
+/// What the proof needs besides in the registry's namespace: it starts a Pod on each node, follows it, reads what it
+/// wrote and takes it away.
+#[must_use]
+pub fn needed_to_prove(spec: &RegistrySpec) -> Vec<Right> {
+    let own = Some(spec.namespace());
+    let mut rights = Rights::default();
+    let verbs = &["get", "list", "watch", "create", "delete"];
+    rights.add(own, Kind::Pod, "", None, verbs);
+    rights.add(own, Kind::Pod, "log", None, &["get"]);
+    rights.add(own, Kind::Event, "", None, &["list"]);
+    rights.add(own, Kind::Pod, "portforward", None, &["get", "create"]);
+    rights.0
+}
+
 /// Facts of the cluster, with which every command begins.
 fn facts(rights: &mut Rights) {
     rights.add(None, Kind::Node, "", None, &["list"]);
@@ -491,6 +505,12 @@ mod tests {
         assert_eq!(
             changes(needed_to_diagnose(&spec)),
             ["create pods/exec in namespace kreg-nodes"]
+        );
+        let needed = needed(&spec);
+        let granted = needed_to_prove(&spec);
+        assert!(
+            granted.iter().all(|right| needed.contains(right)),
+            "{granted:?}"
         );
         let both = [needed_to_collect(&spec), needed_to_diagnose(&spec)].concat();
         assert!(

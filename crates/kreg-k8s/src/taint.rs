@@ -136,7 +136,7 @@ pub async fn lift(
         if !take_off(live.value_mut(), taint) {
             return Ok(Lifted::Absent);
         }
-        match cluster.replace(&live).await {
+        match cluster.replace(&live, false).await {
             Ok(_) => return Ok(Lifted::Yes),
             Err(Error::Refused { code: 404, .. }) => return Ok(Lifted::OtherNode),
             Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,

@@ -65,7 +65,7 @@ async fn put(cluster: &LiveCluster, node: &ObjectRef, key: &str) {
             None => value["spec"]["taints"] = json!([taint]),
         }
         let changed = Object::from_value(value).unwrap();
-        match cluster.replace(&changed).await {
+        match cluster.replace(&changed, false).await {
             Ok(_) => return,
             Err(Error::Refused { code: 409, .. }) => {}
             Err(error) => panic!("{error}"),

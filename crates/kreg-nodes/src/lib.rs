@@ -66,7 +66,7 @@ pub mod ssh;
 pub mod transport;
 mod trust;
 
-pub use facts::{FactsError, NodeFacts, Reach, Vitals};
+pub use facts::{FactsError, NodeFacts, Reach, RunningRuntime, Vitals};
 pub use fleet::{Fleet, PlanOutcome};
 pub use instance::{InstanceError, InstanceId};
 pub use node::Node;

@@ -96,7 +96,7 @@ fn what_is_not_the_nodes_own_is_not_run() {
         let (facts, executed, vitals) = bed.seen(&command);
         assert!(facts.program("dockerd").is_none(), "{whose}: {facts:?}");
         assert!(!executed, "{whose}");
-        assert_eq!(vitals.environment, BTreeMap::new(), "{whose}");
+        assert_eq!(vitals.runtimes, [], "{whose}");
     }
 }
 
@@ -117,7 +117,7 @@ fn the_nodes_own_is_and_tells_no_password() {
         ("NO_PROXY", "a@b,10.0.0.0/8"),
     ];
     let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    assert_eq!(vitals.environment, BTreeMap::from(told));
+    assert_eq!(vitals.runtimes[0].environment, BTreeMap::from(told));
 
     // A service may have mounts of its own: it counts by its file in a usual place.
     bed.sshd.exec("cp /srv/dockerd /usr/local/bin/dockerd");

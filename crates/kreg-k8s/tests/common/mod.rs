@@ -310,10 +310,16 @@ impl Cluster for Mortal<'_> {
         })
     }
 
-    fn replace<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>> {
+    fn replace<'a>(
+        &'a self,
+        object: &'a Object,
+        dry_run: bool,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
         Box::pin(async move {
-            self.spend()?;
-            self.inner.replace(object).await
+            if !dry_run {
+                self.spend()?;
+            }
+            self.inner.replace(object, dry_run).await
         })
     }
 

@@ -1,5 +1,7 @@
 //! Docker: what its daemon's configuration says about registries.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,6 +26,10 @@ pub struct DaemonConfig {
     /// Whether images are kept by containerd, whose rules then hold below [`CERTS_D`] too: also
     /// `HOST_PORT_`, also `hosts.toml`. None if that depends on how Docker was first installed.
     pub image_store: Option<bool>,
+    /// Its `proxies` as the variables in whose place they stand (`HTTPS_PROXY`, `NO_PROXY`): where
+    /// one is set, dockerd does not go by its environment (moby `daemon/command/daemon.go`,
+    /// `configureProxyEnv`). What stands before an `@` in a proxy's address is masked.
+    pub proxies: BTreeMap<String, String>,
 }
 
 /// Why `daemon.json` could not be read.
@@ -62,8 +68,26 @@ impl DaemonConfig {
         Ok(DaemonConfig {
             insecure: words.map(str::to_owned).collect(),
             image_store,
+            proxies: proxies(&value["proxies"]),
         })
     }
+}
+
+fn proxies(value: &Value) -> BTreeMap<String, String> {
+    let keys = [
+        ("http-proxy", "HTTP_PROXY"),
+        ("https-proxy", "HTTPS_PROXY"),
+        ("no-proxy", "NO_PROXY"),
+    ];
+    let set = keys.iter().filter_map(|(key, variable)| {
+        let said = value[key].as_str().filter(|said| !said.is_empty())?;
+        let shown = match said.rsplit_once('@') {
+            Some((_, host)) if *key != "no-proxy" => format!("***@{host}"),
+            _ => said.to_owned(),
+        };
+        Some(((*variable).to_owned(), shown))
+    });
+    set.collect()
 }
 
 /// `Docker version 26.1.5+dfsg1, build a72d7cd` → 26.
@@ -87,6 +111,19 @@ mod tests {
             .or_default()
             .version = Some(version.to_owned());
         DaemonConfig::of(&facts)
+    }
+
+    #[test]
+    fn proxies_are_read_without_their_passwords() {
+        let json = r#"{"proxies": {"http-proxy": "", "https-proxy": "http://u:secret@p:3128",
+            "no-proxy": "localhost,10.0.0.0/8"}}"#;
+        let proxies = read(json, "").unwrap().proxies;
+        let wanted = [
+            ("HTTPS_PROXY", "***@p:3128"),
+            ("NO_PROXY", "localhost,10.0.0.0/8"),
+        ];
+        let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(proxies, BTreeMap::from(wanted));
     }
 
     #[test]

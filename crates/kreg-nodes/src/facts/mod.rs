@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use decode::FactsError;
 pub use mounts::Mount;
 pub use system::Os;
-pub use vitals::{Reach, Vitals};
+pub use vitals::{Reach, RunningRuntime, Vitals};
 
 use crate::InstanceId;
 

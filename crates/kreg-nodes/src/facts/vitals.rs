@@ -14,12 +14,26 @@ use super::decode::bad;
 pub struct Vitals {
     /// The node's clock, in seconds since 1970 UTC.
     pub now: Option<u64>,
-    /// The proxy variables (`HTTPS_PROXY`, `NO_PROXY` and the like) that the runtime was started
-    /// with; what stands before an `@` in a proxy's address is masked on the node already.
-    pub environment: BTreeMap<String, String>,
+    /// The runtimes that run there.
+    pub runtimes: Vec<RunningRuntime>,
     /// Whether a connection to the registry could be opened; `None` if nothing on the node can
     /// tell.
     pub route: Option<Reach>,
+}
+
+/// A runtime that runs: `containerd`, `dockerd` or `crio`. A node may have several, also of one name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct RunningRuntime {
+    /// The name of its program.
+    pub name: String,
+    /// The systemd unit that it belongs to, without `.service`: `containerd`, `k3s-agent`,
+    /// `snap.microk8s.daemon-containerd`. From its control group; none without systemd.
+    pub unit: Option<String>,
+    /// The proxy variables (`HTTPS_PROXY`, `NO_PROXY` and the like) that it was started with; what
+    /// stands before an `@` in a proxy's address is masked on the node already.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// Whether a connection could be opened.
@@ -53,9 +67,12 @@ impl Vitals {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));
             match (key, value) {
                 ("now", seconds) => vitals.now = seconds.parse().ok(),
+                ("runtime", told) => vitals.runtimes.push(runtime(told)),
                 ("environment", pair) => {
+                    let of = vitals.runtimes.last_mut();
+                    let of = of.ok_or_else(|| bad("an environment stands before its runtime"))?;
                     if let Some((name, value)) = pair.split_once('=') {
-                        vitals.environment.insert(name.to_owned(), value.to_owned());
+                        of.environment.insert(name.to_owned(), value.to_owned());
                     }
                 }
                 ("route", "open") => vitals.route = Some(Reach::Open),
@@ -68,19 +85,47 @@ impl Vitals {
     }
 }
 
+/// `containerd k3s-agent`, or without a unit. A name that systemd does not give is none.
+fn runtime(told: &str) -> RunningRuntime {
+    let (name, unit) = told.split_once(' ').unwrap_or((told, ""));
+    // systemd.unit(5)
+    let legal = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    RunningRuntime {
+        name: name.to_owned(),
+        unit: (!unit.is_empty() && unit.chars().all(legal)).then(|| unit.to_owned()),
+        environment: BTreeMap::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn reads_what_was_told_and_refuses_what_was_cut() {
-        let answer = b"Welcome!\nkreg-vitals 1\nnow 1700000000\nenvironment NO_PROXY=a=b,c\nroute silent\nkreg-vitals end\n";
+        let answer = b"Welcome!\nkreg-vitals 1\nnow 1700000000\nruntime crio \nruntime containerd k3s-agent\nenvironment NO_PROXY=a=b,c\nroute silent\nkreg-vitals end\n";
         let vitals = Vitals::decode(answer).unwrap();
         assert_eq!(vitals.now, Some(1_700_000_000));
-        assert_eq!(vitals.environment["NO_PROXY"], "a=b,c");
+        let [crio, containerd] = &vitals.runtimes[..] else {
+            panic!("{vitals:?}")
+        };
+        assert_eq!((crio.name.as_str(), &crio.unit), ("crio", &None));
+        assert!(crio.environment.is_empty(), "another one's is not its own");
+        assert_eq!(containerd.unit.as_deref(), Some("k3s-agent"));
+        assert_eq!(containerd.environment["NO_PROXY"], "a=b,c");
         assert_eq!(vitals.route, Some(Reach::Silent));
         for end in 0..answer.len() - 1 {
             assert!(Vitals::decode(&answer[..end]).is_err(), "cut at {end}");
         }
+    }
+
+    #[test]
+    fn a_unit_that_systemd_would_not_name_so_goes_into_no_command() {
+        assert_eq!(runtime("crio a;reboot").unit, None);
+        let unit = "snap.microk8s.daemon-containerd";
+        assert_eq!(
+            runtime(&format!("containerd {unit}")).unit.as_deref(),
+            Some(unit)
+        );
     }
 }

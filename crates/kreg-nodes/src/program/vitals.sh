@@ -20,13 +20,29 @@ environment() {
   done
 }
 
+# unit PROCESS: the systemd unit that it belongs to, without `.service`; nothing where there is none.
+unit() {
+  while IFS= read -r line; do
+    case $line in
+      0::/*.service* | *:name=systemd:/*.service*)
+        line=${line%.service*}
+        printf '%s' "${line##*/}"
+        return
+        ;;
+    esac
+  done 2>/dev/null <"$1/cgroup"
+}
+
+# Each runtime that pulls, and the environment of that one. k3s, RKE2 and k0s start a containerd.
 runtimes() {
   for process in /proc/[0-9]*; do
     name=''
     { read -r name <"$process/comm"; } 2>/dev/null || continue
     case $name in
-      containerd | dockerd | crio | k3s-server | k3s-agent | rke2)
-        ! of_node "$process" "$name" || environment "${process#/proc/}"
+      containerd | dockerd | crio)
+        of_node "$process" "$name" || continue
+        printf 'runtime %s %s\n' "$name" "$(unit "$process")"
+        environment "${process#/proc/}"
         ;;
     esac
   done

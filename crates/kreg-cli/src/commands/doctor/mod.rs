@@ -1,6 +1,7 @@
-//! `kreg doctor`: what is wrong, why, and how to mend it.
+//! `kreg doctor`: what is wrong, why, and how to fix it.
 
 mod client;
+mod last;
 mod nodes;
 mod objects;
 mod pulls;
@@ -8,7 +9,7 @@ mod registry;
 
 use clap::{Args, Subcommand};
 use kreg_k8s::rights::{self, Right};
-use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query};
+use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query, RegistryState};
 use kreg_verify::doctor::{Diagnosis, Observations, examine};
 use serde::Serialize;
 
@@ -27,6 +28,11 @@ pub(crate) struct DoctorArgs {
     /// Of the nodes, look at these only
     #[arg(long = "node", value_name = "NODE")]
     pub(crate) nodes: Vec<String>,
+
+    /// Only look: start no Pod and push no image. Without it, the proof is run where nothing else
+    /// shows a cause, for only a pull tells what a runtime does
+    #[arg(long)]
+    no_proof: bool,
 
     #[command(flatten)]
     pub(crate) target: TargetArgs,
@@ -58,11 +64,17 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
     let step = app
         .progress
         .step("looking at objects, registry, nodes and pulls");
-    let seen = match gather(&session, &mut look, &args.nodes).await {
+    let (state, mut seen) = match gather(&session, &mut look, &args.nodes).await {
         Ok(seen) => seen,
         Err(error) => return Err(for_want_of_rights(&session).await.unwrap_or(error)),
     };
     step.done("");
+    match args.no_proof {
+        false => last::proof(app, &mut look, &session, &state, &mut seen).await?,
+        true => look
+            .unseen
+            .push("whether nodes can pull: --no-proof leaves that out".to_owned()),
+    }
     if !look.unseen.is_empty() {
         let needed = rights::needed_to_diagnose(&session.spec);
         let missing = rights::lacking(&session.cluster, needed).await?;
@@ -127,7 +139,7 @@ async fn gather(
     session: &Session,
     look: &mut Look<'_>,
     only: &[String],
-) -> Result<Observations, Error> {
+) -> Result<(RegistryState, Observations), Error> {
     let state = session.existing().await?;
     let mut seen = Observations {
         registry: objects::registry(session, &state),
@@ -140,7 +152,8 @@ async fn gather(
     registry::answers(look, session, &state, &mut seen).await;
     nodes::nodes(look, session, &state, only, &mut seen).await?;
     pulls::pulls(look, session, &state, &mut seen).await?;
-    Ok(seen)
+    last::changed(look, session, &state, &mut seen).await?;
+    Ok((state, seen))
 }
 
 /// The cluster, and a list of what could not be looked at there: a doctor goes on without it.

@@ -7,9 +7,12 @@ use kreg_k8s::Cluster as _;
 use kreg_k8s::{Kind, Object, Query, RegistryState};
 use kreg_nodes::containerd::ContainerdConfig;
 use kreg_nodes::daemonset::{NAMESPACE, NodeAgent};
+use kreg_nodes::docker::{CONFIG_FILE, DaemonConfig};
 use kreg_nodes::hosts_file::{HOSTS, other_addresses};
-use kreg_nodes::{NodeFacts, NodePlan, Reach, Receipt, Trust, Vitals};
-use kreg_verify::doctor::{Contact, NodeFile, NodeRefusal, NodeSeen, Observations, Route};
+use kreg_nodes::{NodeFacts, NodePlan, Reach, Receipt, RunningRuntime, Trust, Vitals};
+use kreg_verify::doctor::{
+    Contact, NodeFile, NodeRefusal, NodeSeen, Observations, Route, RuntimeSeen,
+};
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -39,6 +42,7 @@ pub(super) async fn nodes(
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             arch: fact.arch.clone(),
+            kubelet_runtime: fact.runtime.clone(),
             not_ready: (!fact.ready).then(|| "its condition Ready is not True".to_owned()),
             ..NodeSeen::default()
         })
@@ -59,12 +63,18 @@ pub(super) async fn nodes(
     let begun = OffsetDateTime::now_utc();
     let vitals = nodes.vitals(&trust);
     let span = (begun, OffsetDateTime::now_utc());
+    let mut docker: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for (node, answer) in nodes.facts(&trust) {
         let Some(one) = seen.nodes.iter_mut().find(|one| one.name == node.name) else {
             continue;
         };
         match answer {
-            Ok(facts) => held(one, &facts, &trust),
+            Ok(facts) => {
+                held(one, &facts, &trust);
+                if let Ok(config) = DaemonConfig::of(&facts) {
+                    docker.insert(node.name.clone(), config.proxies);
+                }
+            }
             Err(receipt) => one.contact = failed(*receipt),
         }
     }
@@ -81,7 +91,13 @@ pub(super) async fn nodes(
                 for what in untold(&vitals) {
                     silent.entry(what).or_default().push(node.name.clone());
                 }
-                moment(one, vitals, span, server);
+                let proxies = docker.remove(&node.name).unwrap_or_default();
+                one.runtimes = vitals
+                    .runtimes
+                    .iter()
+                    .map(|runtime| running(runtime, &proxies))
+                    .collect();
+                moment(one, &vitals, span, server);
             }
             // A node that cannot be entered is a finding by itself.
             Err(_) if matches!(one.contact, Contact::Failed { .. }) => {}
@@ -200,7 +216,7 @@ fn held(seen: &mut NodeSeen, facts: &NodeFacts, trust: &Trust) {
 /// asking took.
 fn moment(
     seen: &mut NodeSeen,
-    vitals: Vitals,
+    vitals: &Vitals,
     (begun, ended): (OffsetDateTime, OffsetDateTime),
     server: Option<i64>,
 ) {
@@ -212,13 +228,30 @@ fn moment(
         );
         seen.clock_ahead = Some(now - now.clamp(first, last));
     }
-    seen.proxy = vitals.environment;
     seen.route = vitals.route.and_then(|route| match route {
         Reach::Open => Some(Route::Open),
         Reach::Refused => Some(Route::Refused),
         Reach::Silent => Some(Route::Silent),
         _ => None,
     });
+}
+
+/// A runtime with the proxies that hold for it. Docker's own file stands above its environment.
+fn running(runtime: &RunningRuntime, docker: &BTreeMap<String, String>) -> RuntimeSeen {
+    let is_docker = runtime.name == "dockerd";
+    let mut proxy = runtime.environment.clone();
+    for (variable, value) in docker.iter().filter(|_| is_docker) {
+        proxy.insert(variable.clone(), value.clone());
+        proxy.insert(variable.to_lowercase(), value.clone());
+    }
+    RuntimeSeen {
+        name: runtime.name.clone(),
+        unit: runtime.unit.clone(),
+        proxy,
+        proxy_file: (is_docker && !docker.is_empty()).then(|| CONFIG_FILE.to_owned()),
+        // containerd is led to the address by its hosts.toml; Docker and CRI-O ask for the name.
+        by_name: runtime.name != "containerd",
+    }
 }
 
 /// How far the API server's clock is ahead of this machine's, in seconds.

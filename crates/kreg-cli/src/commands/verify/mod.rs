@@ -121,6 +121,7 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
         stored_chain: state.tls_chain_pem.clone(),
         users,
         node_trust,
+        patience: None,
     };
     let waiting = Waiting::read(&session, taint).await?;
     let proof = proof::prove_as(app, &session, &session.spec, &keys, wanted).await?;

@@ -129,9 +129,15 @@ fn swallowed(seen: &Observations, node: &NodeSeen, runtime: &RuntimeSeen) -> Opt
     let exceptions = ["NO_PROXY", "no_proxy"]
         .iter()
         .find_map(|key| runtime.proxy.get(*key).filter(|list| !list.is_empty()));
+    // A list goes into a command only as the plain text that it should be.
+    let plain = |list: &&String| {
+        list.chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".,:-*/[]_ ".contains(c))
+    };
     let list = match exceptions {
         None => host.clone(),
-        Some(list) => format!("{list},{host}"),
+        Some(list) if plain(&list) => format!("{list},{host}"),
+        Some(_) => format!("the present list,{host}"),
     };
     let way = match runtime.by_name || registry.by_name {
         true => "by its name",
