@@ -117,7 +117,8 @@ mod tests {
     fn after(adopted: bool) -> Value {
         let live = object(
             json!({"name": "r", "namespace": "n", "resourceVersion": "7", "labels": {"a": "theirs", "team": "x"},
-                "managedFields": [{"manager": "kubectl-patch", "operation": "Update", "fieldsV1":
+                "managedFields": [{"manager": "kreg", "operation": "Apply", "fieldsV1": {"f:spec": {"f:strategy": {}, "f:template": {}}}},
+                    {"manager": "kubectl-patch", "operation": "Update", "fieldsV1":
                     {"f:spec": {"f:paused": {}, "f:strategy": {"f:type": {}, "f:rollingUpdate": {"f:maxSurge": {}}}}}}]}),
             json!({"paused": true, "progressDeadlineSeconds": 600,
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}},

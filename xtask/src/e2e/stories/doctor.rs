@@ -1,6 +1,8 @@
 //! `kreg doctor`: a registry that is well is broken in one way after the other; each time doctor
-//! names that cause first, and once it is mended nothing.
+//! names that cause first, and once it is fixed nothing. Whenever the proof fails, doctor names a
+//! cause for it.
 
+mod agree;
 mod certificates;
 mod network;
 mod nodes;
@@ -84,7 +86,8 @@ fn told(scene: &mut Scene<'_>, breaks: &[Break], broken: Option<Broken>) -> Resu
         let _ = scene.check(&format!("{}: {}", one.id, one.what), |world| {
             let seen = (one.breaks)(world).and_then(|()| {
                 let node = broken.map(|broken| broken(world, one.id)).transpose()?;
-                named_alone(world, one.id, node)
+                named_alone(world, one.id, node)?;
+                agree::on(world, node)
             });
             mended = (one.mends)(world);
             seen
@@ -93,7 +96,10 @@ fn told(scene: &mut Scene<'_>, breaks: &[Break], broken: Option<Broken>) -> Resu
             return scene.check(&format!("{} is mended", one.id), |_| mended);
         }
     }
-    scene.check("all is mended, and doctor says nothing", well)
+    scene.check("all is fixed, and doctor says nothing", well)?;
+    scene.check("nor does the proof find anything", |world| {
+        agree::on(world, None)
+    })
 }
 
 /// What kubelets and controllers see takes a moment; the last word counts.

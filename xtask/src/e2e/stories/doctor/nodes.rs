@@ -11,6 +11,8 @@ use crate::images::BUSYBOX;
 
 const DIR: &str = "/etc/containerd/certs.d/docker-registry:5000";
 const DROP_IN: &str = "/etc/systemd/system/containerd.service.d";
+/// Where containerd writes what it is pulling.
+const INGEST: &str = "/var/lib/containerd/io.containerd.content.v1.content/ingest";
 
 pub(super) const BREAKS: &[Break] = &[
     Break {
@@ -177,14 +179,9 @@ pub(super) const BREAKS: &[Break] = &[
         id: "proxy-swallows-address",
         what: "a proxy for containerd that knows nothing of ClusterIPs",
         breaks: |world| {
-            on(
-                world,
-                &format!(
-                    "mkdir -p {DROP_IN}\n\
-                 printf '[Service]\\nEnvironment=HTTPS_PROXY=http://user:geheim@127.0.0.1:3128 NO_PROXY=localhost,.svc\\n' > {DROP_IN}/kreg-doctor.conf\n\
-                 systemctl daemon-reload; systemctl restart containerd"
-                ),
-            )?;
+            let proxy =
+                "Environment=HTTPS_PROXY=http://user:geheim@127.0.0.1:3128 NO_PROXY=localhost,.svc";
+            drop_in(world, proxy)?;
             // What a URL holds of passwords is not shown.
             let told = world.kreg(["doctor"]).ran()?;
             match told.stdout.contains("geheim") {
@@ -192,7 +189,27 @@ pub(super) const BREAKS: &[Break] = &[
                 true => Err(told.wrong("see no password", "it is shown")),
             }
         },
-        mends: no_proxy,
+        mends: no_drop_in,
+    },
+    Break {
+        id: "trust-not-read",
+        what: "a containerd whose unit hides the files that are there for everybody else",
+        breaks: |world| {
+            let hidden = "TemporaryFileSystem=/etc/containerd/certs.d /etc/docker/certs.d";
+            drop_in(world, hidden)
+        },
+        mends: no_drop_in,
+    },
+    Break {
+        id: "node-pull-fails",
+        what: "a containerd that may not write down what it pulls",
+        breaks: |world| {
+            on(
+                world,
+                &format!("mount -t tmpfs -o ro,size=4k kreg-doctor {INGEST}"),
+            )
+        },
+        mends: writable,
     },
     Break {
         id: "clock-skew",
@@ -260,6 +277,8 @@ pub(super) fn put_back(world: &World) -> Result<()> {
     no_pod(world)?;
     no_eraser(world)?;
     no_line(world)?;
+    no_drop_in(world)?;
+    writable(world)?;
     config_back(world)?;
     on(
         world,
@@ -388,7 +407,26 @@ fn config_back(world: &World) -> Result<()> {
     )
 }
 
-fn no_proxy(world: &World) -> Result<()> {
+/// One more line for containerd's unit.
+fn drop_in(world: &World, line: &str) -> Result<()> {
+    on(
+        world,
+        &format!(
+            "mkdir -p {DROP_IN}\n\
+             printf '[Service]\\n%s\\n' '{line}' > {DROP_IN}/kreg-doctor.conf\n\
+             systemctl daemon-reload; systemctl restart containerd"
+        ),
+    )
+}
+
+fn writable(world: &World) -> Result<()> {
+    on(
+        world,
+        &format!("while mountpoint -q {INGEST}; do umount {INGEST} || exit 1; done"),
+    )
+}
+
+fn no_drop_in(world: &World) -> Result<()> {
     on(
         world,
         &format!(

@@ -24,6 +24,20 @@ pub(super) const BREAKS: &[Break] = &[
         },
     },
     Break {
+        id: "changed-by-hand",
+        what: "a strategy with parameters, which an apply alone does not take back",
+        breaks: |world| {
+            let parameters = json!({ "maxSurge": 1, "maxUnavailable": 0 });
+            let strategy = json!({ "type": "RollingUpdate", "rollingUpdate": parameters });
+            merge(
+                world,
+                DEPLOYMENT,
+                &json!({ "spec": { "strategy": strategy } }),
+            )
+        },
+        mends: by_up,
+    },
+    Break {
         id: "config-broken",
         what: "a config.yml that is no YAML",
         breaks: |world| {
