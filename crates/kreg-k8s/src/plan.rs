@@ -421,7 +421,11 @@ async fn compare(
         Err(Error::Refused {
             message, code: 422, ..
         }) if says_immutable(&message) => {
-            return Err(immutable(live.reference(), message));
+            return Err(match adopted {
+                true => immutable_claim(live, &message),
+                false => None,
+            }
+            .unwrap_or_else(|| immutable(live.reference(), message)));
         }
         Err(error) => return Err(error),
     };
@@ -459,6 +463,32 @@ fn taken_back(live: &Object, fields: &[FieldDiff]) -> Vec<FieldConflict> {
         Some(FieldConflict { manager, field })
     });
     held.collect()
+}
+
+/// A claim that somebody else made: what is on it is theirs, and it can be used as it is.
+fn immutable_claim(live: &Object, message: &str) -> Option<Error> {
+    let object = live.reference();
+    if object.kind() != Kind::PersistentVolumeClaim {
+        return None;
+    }
+    let class = match live.text("/spec/storageClassName") {
+        None | Some("") => "no StorageClass".to_owned(),
+        Some(class) => format!("StorageClass {class}"),
+    };
+    let volume = match live.text("/spec/volumeName") {
+        None | Some("") => "no volume yet".to_owned(),
+        Some(volume) => format!("volume {volume}"),
+    };
+    Some(Error::Unfit {
+        what: format!(
+            "{object} was there before kreg and is of {class} with {volume}, which is not what this registry would \
+             ask for and cannot be changed ({message}); nothing was changed"
+        ),
+        advice: format!(
+            "use it as it is, with the images on it: choose --storage claim:{} and leave the other options as they are",
+            object.name()
+        ),
+    })
 }
 
 fn immutable(object: &ObjectRef, message: String) -> Error {

@@ -44,10 +44,15 @@ pub enum Storage {
 
 impl Storage {
     pub(crate) fn check(&self, profile: Profile, replicas: u32) -> Result<(), SpecError> {
-        if profile == Profile::Tutorial && !matches!(self, Storage::HostPath { .. }) {
+        let is_tutorials = matches!(
+            self,
+            Storage::HostPath { .. } | Storage::ExistingClaim { .. }
+        );
+        if profile == Profile::Tutorial && !is_tutorials {
             return Err(SpecError::new(
                 "storage",
-                "the tutorial profile keeps the tutorial's hostPath volume; use the default profile for other storage",
+                "the tutorial profile keeps the tutorial's hostPath volume, or an existing claim; use the default \
+                 profile for other storage",
                 self.label(),
             ));
         }

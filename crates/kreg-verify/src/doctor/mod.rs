@@ -37,7 +37,7 @@ pub use node_seen::{Contact, NodeFile, NodeRefusal, NodeSeen, Route, RuntimeSeen
 pub use observations::{
     Answers, Auth, Certificates, ChangedObject, Claim, HtpasswdFinding, LintFinding, Login,
     Observations, PodSeen, Policy, PullSecretSeen, PullSeen, Registry, ServiceSeen, Storage,
-    StorageClass, Upload, Workload,
+    StorageClass, Unmanaged, Upload, Workload,
 };
 pub use policy::{admits_nodes, chooses};
 pub use proof::{FailedCheck, unexplained};

@@ -44,10 +44,26 @@ pub struct Observations {
     pub foreign_agents: Vec<String>,
     /// Pods anywhere that fail to pull from this registry, or from what looks like it.
     pub pulls: Vec<PullSeen>,
+    /// Registries that are there and that kreg did not make, where it manages none.
+    pub unmanaged: Vec<Unmanaged>,
     /// Objects of the registry that somebody changed by hand.
     pub changed: Vec<ChangedObject>,
     /// Checks of the proof that failed, where one was run; see [`unexplained`](super::unexplained).
     pub proof: Vec<FailedCheck>,
+}
+
+/// A registry that is there under kreg's names and that kreg did not make.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Unmanaged {
+    /// Its workload and claim, as far as they are there, such as `Pod default/docker-registry-pod`.
+    pub objects: Vec<String>,
+    /// The tutorial's claim, if it is that one.
+    pub claim: Option<Claim>,
+    /// The name of its claim.
+    pub claim_name: String,
+    /// If it is the tutorial's: the command that takes its Pod away.
+    pub tutorial_pod: Option<String>,
 }
 
 /// An object of the registry with fields that somebody changed by hand.

@@ -27,6 +27,8 @@ macro_rules! signatures {
 
 signatures! {
     // The registry itself.
+    /// One is there that kreg did not make, and kreg manages none.
+    NotManaged = "not-managed";
     /// Its Deployment (or Pod) is not there.
     RegistryGone = "registry-gone";
     /// It is scaled to no Pods.
@@ -347,7 +349,10 @@ impl Signature {
     /// Whether the proof fails where this is: on the node that it is about, or on every node.
     pub(super) fn fails_proof(self) -> bool {
         let stops_pulls = self.explains().contains(&Signature::PullFailed);
-        let stops_pushes = matches!(self, Signature::ReadOnly | Signature::UploadRefused);
+        let stops_pushes = matches!(
+            self,
+            Signature::NotManaged | Signature::ReadOnly | Signature::UploadRefused
+        );
         (stops_pulls || stops_pushes) && !self.is_of_a_pod()
     }
 

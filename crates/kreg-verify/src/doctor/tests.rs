@@ -287,3 +287,27 @@ fn a_known_fault_takes_the_change_that_made_it_as_evidence() {
     let told = |line: &String| line.contains("spec.replicas, by kubectl-patch");
     assert!(found[0].evidence.iter().any(told), "{found:#?}");
 }
+
+#[test]
+fn a_claim_that_the_default_class_took_is_kept_as_it_is() {
+    let told = |class: &str| {
+        let claim = Claim {
+            object: "PersistentVolumeClaim default/docker-repo-pvc".to_owned(),
+            class: Some(class.to_owned()),
+            volume: Some("pvc-1".to_owned()),
+            ..Claim::default()
+        };
+        let seen = Observations {
+            unmanaged: vec![Unmanaged {
+                objects: vec!["Pod default/docker-registry-pod".to_owned()],
+                claim: Some(claim),
+                claim_name: "docker-repo-pvc".to_owned(),
+                tutorial_pod: Some("kubectl -n default delete pod x".to_owned()),
+            }],
+            ..Observations::default()
+        };
+        examine(&seen)[0].fix.last().unwrap().clone()
+    };
+    assert!(told("standard").ends_with("--adopt --storage claim:docker-repo-pvc"));
+    assert!(told("").ends_with("--adopt"));
+}

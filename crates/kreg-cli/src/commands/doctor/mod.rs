@@ -6,6 +6,7 @@ mod nodes;
 mod objects;
 mod pulls;
 mod registry;
+mod unmanaged;
 
 use clap::{Args, Subcommand};
 use kreg_k8s::rights::{self, Right};
@@ -140,7 +141,16 @@ async fn gather(
     look: &mut Look<'_>,
     only: &[String],
 ) -> Result<(RegistryState, Observations), Error> {
-    let state = session.existing().await?;
+    let state = session.state().await?;
+    if !state.exists() {
+        let found = unmanaged::seen(look, session, &state).await?;
+        return match found {
+            Some(seen) => Ok((state, seen)),
+            None => Err(session.existing().await.err().unwrap_or_else(|| {
+                Error::failed("the registry came up while it was looked for; run this again")
+            })),
+        };
+    }
     let mut seen = Observations {
         registry: objects::registry(session, &state),
         ..Observations::default()

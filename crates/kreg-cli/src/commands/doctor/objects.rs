@@ -230,7 +230,10 @@ async fn missing(
     Ok(missing)
 }
 
-async fn claim(look: &mut Look<'_>, reference: &ObjectRef) -> Result<Option<Claim>, Error> {
+pub(super) async fn claim(
+    look: &mut Look<'_>,
+    reference: &ObjectRef,
+) -> Result<Option<Claim>, Error> {
     let Some(Some(live)) = look.get(reference).await? else {
         return Ok(None);
     };

@@ -1,6 +1,46 @@
-//! What somebody changed by hand on the registry's objects.
+//! What somebody made or changed by hand.
 
-use crate::doctor::{Diagnosis, Observations, Severity, Signature};
+use crate::doctor::{Diagnosis, Observations, Severity, Signature, Unmanaged};
+
+/// A registry that kreg did not make, and how kreg takes it over with what it stores.
+pub(super) fn unmanaged(seen: &Observations) -> Vec<Diagnosis> {
+    seen.unmanaged.iter().map(taken_over).collect()
+}
+
+fn taken_over(one: &Unmanaged) -> Diagnosis {
+    let found = Diagnosis::new(
+        Signature::NotManaged,
+        "a registry is there that kreg did not make: it is not managed, and nothing more is looked at",
+    )
+    .seen_all(one.objects.iter().map(|object| format!("{object} has no labels of kreg's")));
+    let Some(delete_pod) = &one.tutorial_pod else {
+        return found
+            .fix("take it over with what it stores: kreg up --adopt")
+            .fix("or leave it, and choose another name: kreg up --name NAME");
+    };
+    let class = one.claim.as_ref().and_then(|claim| {
+        let class = claim.class.as_deref().filter(|class| !class.is_empty())?;
+        Some((class, claim))
+    });
+    let (found, options) = match class {
+        Some((class, claim)) => (
+            found.seen(format!(
+                "{} is of StorageClass {class} and has volume {}: the cluster's default class took it before the tutorial's own volume could, and neither field can change",
+                claim.object,
+                claim.volume.as_deref().unwrap_or("none")
+            )),
+            format!(" --storage claim:{}", one.claim_name),
+        ),
+        None => (found, String::new()),
+    };
+    found
+        .fix(format!(
+            "take its Pod away, which cannot be changed in place; images stay on the claim: {delete_pod}"
+        ))
+        .fix(format!(
+            "take over the rest: kreg up --profile tutorial --adopt{options}"
+        ))
+}
 
 /// One warning an object: what was changed may break the registry in ways that no rule knows.
 pub(super) fn by_hand(seen: &Observations) -> Vec<Diagnosis> {

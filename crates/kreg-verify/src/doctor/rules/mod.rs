@@ -19,6 +19,7 @@ pub(super) type Rule = fn(&Observations) -> Vec<Diagnosis>;
 
 /// Every rule.
 pub(super) const ALL: &[Rule] = &[
+    changed::unmanaged,
     workload::gone,
     workload::scaled_to_zero,
     workload::missing_mounts,

@@ -5,6 +5,18 @@ use crate::doctor::*;
 
 /// What is done to a healthy registry, and what is named first for it.
 pub(super) const SHOWN: &[(Signature, Edit)] = &[
+    (Signature::NotManaged, |seen| {
+        *seen = Observations {
+            registry: seen.registry.clone(),
+            unmanaged: vec![Unmanaged {
+                objects: vec!["Pod default/docker-registry-pod".to_owned()],
+                claim_name: "docker-repo-pvc".to_owned(),
+                tutorial_pod: Some("kubectl -n default delete pod x".to_owned()),
+                ..Unmanaged::default()
+            }],
+            ..Observations::default()
+        };
+    }),
     (Signature::RegistryGone, |seen| {
         seen.workload = None;
         seen.workload_gone = true;

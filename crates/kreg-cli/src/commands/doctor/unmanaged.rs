@@ -1,0 +1,63 @@
+//! A registry that is there and that kreg did not make, such as the tutorial's typed by hand.
+
+use kreg_k8s::names::is_ours;
+use kreg_k8s::{Names, Profile, RegistrySpec, RegistryState};
+use kreg_verify::doctor::{Observations, Unmanaged};
+
+use super::{Look, objects, titled};
+use crate::error::Error;
+use crate::session::Session;
+
+/// Looks where kreg's registry would be, and where the tutorial's is; `None` if neither has a
+/// workload or a claim.
+pub(super) async fn seen(
+    look: &mut Look<'_>,
+    session: &Session,
+    state: &RegistryState,
+) -> Result<Option<Observations>, Error> {
+    let tutorial = RegistrySpec::new(Profile::Tutorial);
+    let mut specs = vec![session.spec.clone()];
+    if session.spec.profile() != Profile::Tutorial {
+        specs.push(tutorial);
+    }
+    let mut found = Vec::new();
+    for spec in specs {
+        found.extend(of(look, &spec).await?);
+    }
+    Ok((!found.is_empty()).then(|| Observations {
+        registry: objects::registry(session, state),
+        unmanaged: found,
+        ..Observations::default()
+    }))
+}
+
+async fn of(look: &mut Look<'_>, spec: &RegistrySpec) -> Result<Option<Unmanaged>, Error> {
+    let names = Names::of(spec);
+    let mut there = Vec::new();
+    for reference in [&names.workload, &names.claim] {
+        if let Some(Some(live)) = look.get(reference).await?
+            && !is_ours(&live, spec.instance())
+        {
+            there.push(titled(reference));
+        }
+    }
+    if there.is_empty() {
+        return Ok(None);
+    }
+    let is_tutorial = spec.profile() == Profile::Tutorial;
+    Ok(Some(Unmanaged {
+        objects: there,
+        claim: match is_tutorial {
+            true => objects::claim(look, &names.claim).await?,
+            false => None,
+        },
+        claim_name: names.claim.name().to_owned(),
+        tutorial_pod: is_tutorial.then(|| {
+            format!(
+                "kubectl -n {} delete pod {}",
+                spec.namespace(),
+                names.workload.name()
+            )
+        }),
+    }))
+}
