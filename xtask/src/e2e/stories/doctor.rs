@@ -8,6 +8,7 @@ mod network;
 mod nodes;
 mod pulls;
 mod storage;
+mod tutorial_by_hand;
 mod users;
 mod workload;
 
@@ -60,6 +61,7 @@ pub(super) fn pods(scene: &mut Scene<'_>) -> Result<()> {
 /// The tutorial's registry, which nodes find by name.
 pub(super) fn tutorial(scene: &mut Scene<'_>) -> Result<()> {
     scene.afterwards("kreg down", down);
+    tutorial_by_hand::taken_over(scene)?;
     scene.check("kreg up --profile tutorial ends with 0", |world| {
         let words = ["up", "--profile", "tutorial", "--skip-verify"];
         world.kreg(words).good()
