@@ -151,6 +151,14 @@ fn file_name(program: &Path) -> Result<&str> {
 /// cgroupfs driver; containerd has to do the same.
 fn containerd_config(pause: &str, generation: Generation) -> String {
     include_str!("../../assets/node/containerd-config.sh")
+        .replace(
+            "@ROOT@",
+            match generation {
+                // 1.6 looks in no directory by default.
+                Generation::V1_20 => "/etc/containerd/certs.d",
+                Generation::V1_37 => "",
+            },
+        )
         .replace("@PAUSE@", pause)
         .replace(
             "@SYSTEMD@",

@@ -19,7 +19,10 @@ use crate::failure::{Failure, Result};
 const AGENTS: &str = "kreg-nodes";
 const DIRECTORY: &str = "/etc/containerd/certs.d/docker-registry:5000";
 const HOSTS_TOML: &str = "/etc/containerd/certs.d/docker-registry:5000/hosts.toml";
-/// What containerd would read instead.
+/// What containerd reads, whether or not it splits a list: by brace expansion both of them.
+const DIRECTORIES: &str = "/etc/containerd/certs.d{,:/etc/docker/certs.d}/docker-registry:5000";
+/// What containerd would read instead of them.
+const SHADOWS: &str = "/etc/containerd/certs.d{,:/etc/docker/certs.d}/docker-registry_5000_";
 const SHADOW: &str = "/etc/containerd/certs.d/docker-registry_5000_";
 
 /// The longest that a node may be without its trust.
@@ -225,10 +228,10 @@ fn late<'w>(scene: &mut Scene<'w>, node: &'w Node) -> Result<()> {
                  ctr --namespace k8s.io tasks kill --signal SIGKILL {container}\n\
                  for _ in $(seq 100); do\n  \
                  ctr --namespace k8s.io tasks ls | grep '^{container}.*RUNNING' || break\n  sleep 0.1\ndone\n\
-                 above=$(dirname {DIRECTORY})\n\
-                 made=$(grep -lx $above /var/lib/kreg/docker-registry/*/entry || :)\n\
-                 rm -r {DIRECTORY} /var/lib/kreg/docker-registry\n\
-                 [ -z \"$made\" ] || rmdir --ignore-fail-on-non-empty $above"
+                 made=$(for entry in /var/lib/kreg/docker-registry/*/entry; do\n  \
+                 [ \"$(head -n 1 $entry)\" != dir ] || tail -n 1 $entry\ndone | sort -r)\n\
+                 rm -rf {DIRECTORIES} /var/lib/kreg/docker-registry\n\
+                 for dir in $made; do rmdir $dir 2>/dev/null || :; done"
             );
             world.on(node, &script).good()?;
             let words = ["delete", "pod", "--namespace", AGENTS, text("/metadata/name")];

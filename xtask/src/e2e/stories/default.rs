@@ -120,9 +120,14 @@ fn own_pods(scene: &mut Scene<'_>) -> Result<()> {
                 None,
             ))?;
             let told = image::await_refused(world, NAMESPACE, "no-secret")?;
-            match told.contains("401") || told.to_lowercase().contains("unauthorized") {
+            let words = ["401", "unauthorized", "authorization failed"];
+            let told_small = told.to_lowercase();
+            match words.iter().any(|word| told_small.contains(word)) {
                 true => Ok(()),
-                false => Err(Failure::new("see a refusal for want of a password", told)),
+                false => Err(Failure::new(
+                    "see a refusal because there is no password",
+                    told,
+                )),
             }
         },
     )?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{DIRECTORY, HOSTS_TOML, SHADOW};
+use super::{DIRECTORIES, HOSTS_TOML, SHADOWS};
 use crate::cluster::Node;
 use crate::e2e::story::Scene;
 use crate::e2e::world::{World, await_that};
@@ -27,7 +27,7 @@ pub(super) fn run<'w>(scene: &mut Scene<'w>, bad: &'w Node, good: &'w Node) -> R
                 world.kubectl(["taint", "node", &node.name, &off]).ran()?;
             }
         }
-        let script = format!("[ ! -d {SHADOW} ] || rmdir {SHADOW}");
+        let script = format!("for dir in {SHADOWS}; do [ ! -d $dir ] || rmdir $dir; done");
         world.on(bad, &script).good().map(drop)
     });
     scene.check(
@@ -41,8 +41,10 @@ pub(super) fn run<'w>(scene: &mut Scene<'w>, bad: &'w Node, good: &'w Node) -> R
                 let words = ["taint", "node", &node.name, &ours, &theirs];
                 world.kubectl(words).good()?;
             }
-            world.on(bad, &format!("mkdir {SHADOW}")).good()?;
-            world.on(good, &format!("rm -r {DIRECTORY}")).good()?;
+            let hide = "[ ! -d $(dirname $dir) ] || mkdir $dir";
+            let hide = format!("for dir in {SHADOWS}; do {hide}; done");
+            world.on(bad, &hide).good()?;
+            world.on(good, &format!("rm -rf {DIRECTORIES}")).good()?;
             for node in [bad, good] {
                 world.create(&workload(node))?;
                 await_that(
@@ -102,7 +104,8 @@ pub(super) fn run<'w>(scene: &mut Scene<'w>, bad: &'w Node, good: &'w Node) -> R
                 Err(Failure::new(format!("hear `{wanted}`"), seen.join("\n")))
             };
             let told = hears("keeps the taint").and_then(|()| {
-                world.on(bad, &format!("rmdir {SHADOW}")).good()?;
+                let show = format!("for dir in {SHADOWS}; do [ ! -d $dir ] || rmdir $dir; done");
+                world.on(bad, &show).good()?;
                 hears("has proven its pull")
             });
             let ran = running.interrupt()?;

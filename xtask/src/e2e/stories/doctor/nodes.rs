@@ -9,7 +9,11 @@ use crate::e2e::world::World;
 use crate::failure::Result;
 use crate::images::BUSYBOX;
 
-const DIR: &str = "/etc/containerd/certs.d/docker-registry:5000";
+/// What the nodes' containerd reads: with its default configuration it takes the list for one name.
+const ROOT: &str = "/etc/containerd/certs.d:/etc/docker/certs.d";
+const DIR: &str = "/etc/containerd/certs.d:/etc/docker/certs.d/docker-registry:5000";
+/// The table that containerd reads registries from.
+const TABLE: &str = "plugins.\"io.containerd.cri.v1.images\".registry";
 const DROP_IN: &str = "/etc/systemd/system/containerd.service.d";
 /// Where containerd writes what it is pulling.
 const INGEST: &str = "/var/lib/containerd/io.containerd.content.v1.content/ingest";
@@ -116,8 +120,8 @@ pub(super) const BREAKS: &[Break] = &[
     Break {
         id: "directory-shadowed",
         what: "a directory by the other spelling of the name",
-        breaks: |world| on(world, "mkdir /etc/containerd/certs.d/docker-registry_5000_"),
-        mends: |world| on(world, "rmdir /etc/containerd/certs.d/docker-registry_5000_"),
+        breaks: |world| on(world, &format!("mkdir {ROOT}/docker-registry_5000_")),
+        mends: |world| on(world, &format!("rmdir {ROOT}/docker-registry_5000_")),
     },
     Break {
         id: "stale-hosts",
@@ -129,11 +133,8 @@ pub(super) const BREAKS: &[Break] = &[
         id: "runtime-config-broken",
         what: "registry.mirrors beside config_path, which keeps the CRI plugin from loading",
         breaks: |world| {
-            on(
-                world,
-                "cp -p /etc/containerd/config.toml /run/kreg-doctor.toml\n\
-                 printf '[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors.\"x\"]\\n  endpoint = [\"https://x\"]\\n' >> /etc/containerd/config.toml",
-            )
+            let set = "sed -i '/registry\\]$/,/config_path/ s|config_path = .*|config_path = \"/etc/containerd/certs.d\"|' /etc/containerd/config.toml";
+            mirrors(world, set)
         },
         mends: config_back,
     },
@@ -195,7 +196,8 @@ pub(super) const BREAKS: &[Break] = &[
         id: "trust-not-read",
         what: "a containerd whose unit hides the files that are there for everybody else",
         breaks: |world| {
-            let hidden = "TemporaryFileSystem=/etc/containerd/certs.d /etc/docker/certs.d";
+            let hidden = "TemporaryFileSystem=/etc/containerd /etc/docker\n\
+                BindReadOnlyPaths=/etc/containerd/config.toml /etc/containerd/cri-base.json";
             drop_in(world, hidden)
         },
         mends: no_drop_in,
@@ -282,8 +284,10 @@ pub(super) fn put_back(world: &World) -> Result<()> {
     config_back(world)?;
     on(
         world,
-        "rm -f /usr/local/bin/date; systemctl start ssh kubelet\n\
-         rmdir /etc/containerd/certs.d/docker-registry_5000_ 2>/dev/null || true",
+        &format!(
+            "rm -f /usr/local/bin/date; systemctl start ssh kubelet\n\
+             rmdir {ROOT}/docker-registry_5000_ 2>/dev/null || true"
+        ),
     )
 }
 
@@ -301,7 +305,8 @@ const ERASER: [&str; 3] = ["daemonset/node-ca", "--namespace", "default"];
 /// It erases once more what is written there once more.
 fn erased_again(world: &World) -> Result<()> {
     let node = world.node(1)?;
-    let script = format!("while :; do rm -rf {DIR}; sleep 1; done");
+    // No path of a mount may hold a colon.
+    let script = "while :; do rm -rf /certs/docker-registry:5000; sleep 1; done";
     world.create(&json!({
         "apiVersion": "apps/v1", "kind": "DaemonSet",
         "metadata": { "name": "node-ca", "namespace": "default" },
@@ -312,11 +317,11 @@ fn erased_again(world: &World) -> Result<()> {
                 "spec": {
                     "nodeSelector": { "kubernetes.io/hostname": node.name },
                     "terminationGracePeriodSeconds": 0,
-                    "volumes": [{ "name": "certs", "hostPath": { "path": "/etc/containerd/certs.d" } }],
+                    "volumes": [{ "name": "certs", "hostPath": { "path": ROOT } }],
                     "containers": [{
                         "name": "erase", "image": BUSYBOX, "imagePullPolicy": "IfNotPresent",
                         "command": ["/bin/busybox", "sh", "-c", format!("PATH=/bin; {script}")],
-                        "volumeMounts": [{ "name": "certs", "mountPath": "/etc/containerd/certs.d" }],
+                        "volumeMounts": [{ "name": "certs", "mountPath": "/certs" }],
                     }],
                 },
             },
@@ -392,11 +397,19 @@ fn no_pod(world: &World) -> Result<()> {
     world.kubectl(words).good().map(drop)
 }
 
+/// Mirrors alone: containerd goes by them, and looks in no directory.
 fn no_config_path(world: &World) -> Result<()> {
+    mirrors(world, "systemctl restart containerd")
+}
+
+/// A mirror in containerd's configuration, whose copy is kept, and one more command.
+fn mirrors(world: &World, then: &str) -> Result<()> {
     on(
         world,
-        "cp -p /etc/containerd/config.toml /run/kreg-doctor.toml\n\
-         sed -i '/config_path/d' /etc/containerd/config.toml; systemctl restart containerd",
+        &format!(
+            "cp -p /etc/containerd/config.toml /run/kreg-doctor.toml\n\
+             printf '[{TABLE}.mirrors.\"x\"]\\n  endpoint = [\"https://x\"]\\n' >> /etc/containerd/config.toml\n{then}"
+        ),
     )
 }
 
