@@ -278,3 +278,68 @@ fn without_leave_nothing_is_restarted() {
         "{shown}"
     );
 }
+
+/// k3s and RKE2 with `--data-dir`: what their containerd was started with is what is read.
+#[rstest]
+#[case::k3s("k3s-server", "k3s", "k3s version v1.34.1+k3s1 (24fc436e)")]
+#[case::rke2("rke2", "rke2", "rke2 version v1.34.1+rke2r1 (24fc436e)")]
+fn a_data_directory_elsewhere(#[case] program: &str, #[case] id: &str, #[case] version: &str) {
+    let dir = format!("/data/{id}/agent/etc/containerd");
+    let own = format!("{id}-containerd");
+    let config = format!(
+        "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = \"{dir}/certs.d\"\n"
+    );
+    let mut node = Facts::new().runs(program, version).runs(
+        &own,
+        "containerd github.com/k3s-io/containerd v2.1.4-k3s1 x",
+    );
+    node.0.programs.get_mut(&own).unwrap().config = Some(format!("{dir}/config.toml"));
+    let (_, text, _) = node.decide(&by_address()).refused();
+    assert!(text.contains(&format!("{dir}/config.toml")), "{text}");
+    let node = node.file(&format!("{dir}/config.toml"), &config);
+    let plan = node.decide(&by_address()).plan();
+    let wanted = format!("{dir}/certs.d/docker-registry:5000/ca.crt");
+    assert_eq!(paths(&plan)[0], wanted);
+}
+
+/// `k3s agent --container-runtime-endpoint`: it starts no containerd, and the system's serves.
+#[test]
+fn k3s_with_the_systems_containerd() {
+    let node = containerd().runs("k3s-agent", "k3s version v1.33.5+k3s1 (fab4a5c6)");
+    let plan = node.decide(&by_address()).plan();
+    assert!(paths(&plan)[0].starts_with("/etc/containerd/certs.d/"));
+}
+
+#[test]
+fn the_kubelets_endpoint_decides_between_two_runtimes() {
+    let mut node = containerd().runs("crio", "crio version 1.34.1");
+    node.0.runtime_endpoint = Some("unix:///run/containerd/containerd.sock".to_owned());
+    let plan = node.decide(&by_address()).plan();
+    assert!(
+        paths(&plan)
+            .iter()
+            .all(|path| path.starts_with("/etc/containerd/"))
+    );
+}
+
+/// Files that others keep, or that are read-only: the remedy works there, and nothing is restarted.
+#[rstest]
+#[case::k0s("ubuntu", "/etc/k0s/containerd.toml", &["/etc/k0s/containerd.d/kreg.toml", "k0sworker", "k0scontroller", "version = 2"])]
+#[case::flatcar("flatcar", "/usr/share/containerd/config.toml", &["CONTAINERD_CONFIG=/etc/containerd/config.toml"])]
+#[case::nixos("nixos", "/nix/store/abc-containerd/config.toml", &["virtualisation.containerd.settings", "nixos-rebuild"])]
+#[case::microk8s("ubuntu", "/var/snap/microk8s/8600/args/containerd.toml", &["snap restart microk8s.daemon-containerd"])]
+fn configurations_that_others_keep(#[case] os: &str, #[case] file: &str, #[case] words: &[&str]) {
+    let mut node = Facts::new()
+        .os(os, "1")
+        .runs("containerd", V1_7)
+        .file(file, "version = 2\n");
+    node.0.programs.get_mut("containerd").unwrap().config = Some(file.to_owned());
+    for trust in [by_address(), by_address().with_restart(true)] {
+        let (kind, text, _) = node.decide(&trust).refused();
+        assert_eq!(kind, RefusalKind::NoConfigPath);
+        for word in words {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        assert!(!text.contains("--allow-runtime-restart"), "{text}");
+    }
+}

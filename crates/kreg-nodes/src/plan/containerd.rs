@@ -1,5 +1,6 @@
 //! What containerd needs.
 
+use super::keeper::Keeper;
 use super::runtime::Wanted;
 use super::{Refusal, RefusalKind, Restart};
 use crate::containerd::{
@@ -200,12 +201,17 @@ fn no_config_path(facts: &NodeFacts, config: &ContainerdConfig) -> Refusal {
 
 /// What to set by hand, in a table that this release reads.
 fn set_root(facts: &NodeFacts, config: &ContainerdConfig, root: &str) -> String {
+    let keeper = Keeper::of(facts, config);
     let (place, lines) = match with_single_root(facts, config, root) {
         Some(set) => (set.file, set.lines),
         None => (config.file.clone(), format!("  config_path = \"{root}\"")),
     };
-    format!(
-        "let kreg set it and restart containerd (--allow-runtime-restart), or set it in {place}, then \
-         `systemctl restart containerd` (running containers go on), then run kreg again:\n{lines}"
-    )
+    // A file of its own says its version.
+    let lines = match keeper {
+        Keeper::K0s if !lines.starts_with("version") => {
+            format!("version = {}\n{lines}", config.schema.max(2))
+        }
+        _ => lines,
+    };
+    keeper.remedy(&place, &lines)
 }

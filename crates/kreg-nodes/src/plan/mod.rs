@@ -6,6 +6,7 @@ mod containerd;
 pub(crate) mod containers;
 mod docker;
 mod edit;
+mod keeper;
 mod rancher;
 mod refusal;
 mod restart;

@@ -76,6 +76,10 @@ fn places(wanted: &Wanted<'_>, rancher: Rancher) -> Result<Vec<String>, Refusal>
             "{} sets no config_path, as where a template of yours leaves it out",
             config.file
         )),
+        (None, _) if rancher.programs().iter().any(|name| facts.runs(name)) => because(format!(
+            "{name} runs, and {}, which its containerd starts from, is not there",
+            config.file
+        )),
         // Not started yet, as where an image is built: it is what it will write.
         (None, _) => Ok(vec![rancher.certs_d()]),
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::keeper::Keeper;
 use super::{Change, Edit, EditKind, Refusal, RefusalKind};
 use crate::containerd::{ContainerdConfig, ROOT, Version, is_plain, with_single_root};
 use crate::facts::Found;
@@ -35,7 +36,9 @@ impl Restart {
             .release
             .is_none_or(|release| release < Version(2, 0, 0));
         let blocked = !config.mirrors.is_empty() || (old && !config.tls.is_empty());
-        if config.cri_disabled || blocked || !facts.runs("containerd") {
+        // A file that others keep, or that is read-only, is not kreg's to change.
+        let kept = Keeper::of(facts, config) != Keeper::Administrator;
+        if config.cri_disabled || blocked || kept || !facts.runs("containerd") {
             return Ok(None);
         }
         let file = &config.file;

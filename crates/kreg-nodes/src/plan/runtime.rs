@@ -153,12 +153,19 @@ fn serving(facts: &NodeFacts) -> Vec<Runtime> {
         false => facts.program(name).is_some(),
     };
     let mut found = Vec::new();
+    // One that was told to use the system's containerd starts none of its own
+    // (`--container-runtime-endpoint`).
+    let elsewhere = |one: Rancher| !facts.runs(one.containerd()) && facts.runs("containerd");
     let rancher = Rancher::ALL
         .into_iter()
-        .find(|one| one.programs().iter().any(|name| there(name)));
+        .find(|one| one.programs().iter().any(|name| there(name)))
+        .filter(|one| !elsewhere(*one));
+    // Where two runtimes run, the kubelet's endpoint decides.
+    let endpoint = facts.runtime_endpoint.as_deref().unwrap_or_default();
+    let by_containerd = endpoint.contains("containerd") && facts.runs("containerd");
     if let Some(one) = rancher {
         found.push(Runtime::Rancher(one));
-    } else if there("crio") {
+    } else if there("crio") && !by_containerd {
         found.push(Runtime::Crio);
     }
     let docker = there("dockerd");

@@ -82,12 +82,23 @@ version_of() {
   [ -z "$words" ] || printf 'version %s %s\n' "$1" "$words"
 }
 
-# whose_containerd PID: k3s, RKE2 and some releases of Docker start one of their own.
+# whose_containerd PID: k3s, RKE2 and some releases of Docker start one of their own. Its parent says so;
+# of one whose parent has ended, its arguments.
 whose_containerd() {
-  case $(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline") in
-    */rancher/k3s/*) name=k3s-containerd ;;
-    */rancher/rke2/*) name=rke2-containerd ;;
-    */run/docker/containerd/*) name=docker-containerd ;;
+  parent=''
+  { while read -r key parent _ && [ "$key" != PPid: ]; do :; done <"/proc/$1/status"; } 2>/dev/null
+  { read -r parent <"/proc/$parent/comm"; } 2>/dev/null || parent=''
+  case $parent in
+    k3s | k3s-server | k3s-agent) name=k3s-containerd ;;
+    rke2 | rke2-server | rke2-agent) name=rke2-containerd ;;
+    dockerd) name=docker-containerd ;;
+    *)
+      case $(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline") in
+        */rancher/k3s/*) name=k3s-containerd ;;
+        */rancher/rke2/*) name=rke2-containerd ;;
+        */run/docker/containerd/*) name=docker-containerd ;;
+      esac
+      ;;
   esac
 }
 

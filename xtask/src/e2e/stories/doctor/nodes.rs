@@ -342,7 +342,12 @@ fn no_eraser(world: &World) -> Result<()> {
     // Its Pod first, which would erase on.
     let words = ["--ignore-not-found", "--cascade=foreground"];
     let words = ["delete"].iter().chain(&ERASER).chain(&words);
-    world.kubectl(words).good().map(drop)
+    world.kubectl(words).good()?;
+    // Its process may outlive the Pod's object by a moment.
+    on(
+        world,
+        "for _ in $(seq 60); do pgrep -f /certs/docker-registry >/dev/null || exit 0; sleep 1; done; exit 1",
+    )
 }
 
 /// A worker on which the registry's Pod is not: with that one it would go, too.
