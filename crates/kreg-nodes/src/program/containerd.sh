@@ -27,9 +27,9 @@ read_release() {
   disabled=''
   # Of each of the plugin's three tables: whether it is there, whether it has a table of registries,
   # whether that sets config_path and to what, whether it has mirrors, and tls.
-  a_there='' a_registry='' a_set='' a_path='' a_mirrors='' a_tls=''
+  a_set='' a_path='' a_mirrors='' a_tls=''
   b_there='' b_registry='' b_set='' b_path='' b_mirrors='' b_tls=''
-  c_there='' c_registry='' c_set='' c_path='' c_mirrors='' c_tls=''
+  c_set='' c_path='' c_mirrors='' c_tls=''
   whole_schema=1
   ! release_is 2 0 || whole_schema=3
   loaded=$nl
@@ -52,7 +52,7 @@ read_release() {
     schema=0
     x_there='' x_registry='' x_set='' x_path='' x_mirrors='' x_tls=''
     y_there='' y_registry='' y_set='' y_path='' y_mirrors='' y_tls=''
-    z_there='' z_registry='' z_set='' z_path='' z_mirrors='' z_tls=''
+    z_set='' z_path='' z_mirrors='' z_tls=''
     read_toml "$config"
     if ! release_is 2 0; then
       replace_by_file
@@ -94,7 +94,7 @@ too_new() {
 # 1.x: a plugin's table replaces that of an earlier file.
 replace_by_file() {
   [ "$schema" -eq 0 ] || whole_schema=$schema
-  [ -z "$x_there" ] || a_there=yes a_registry=$x_registry a_set=$x_set a_path=$x_path a_mirrors=$x_mirrors a_tls=$x_tls
+  [ -z "$x_there" ] || a_set=$x_set a_path=$x_path a_mirrors=$x_mirrors a_tls=$x_tls
   [ -z "$y_there" ] || b_there=yes b_registry=$y_registry b_set=$y_set b_path=$y_path b_mirrors=$y_mirrors b_tls=$y_tls
 }
 
@@ -111,7 +111,7 @@ merge_file() {
   if release_is 2 3; then
     [ "$schema" -le 4 ] || too_new
     if [ "$schema" -lt 4 ]; then
-      [ -z "$y_registry" ] || z_there=yes z_registry=yes z_set=$y_set z_path=$y_path z_mirrors=$y_mirrors z_tls=$y_tls
+      [ -z "$y_registry" ] || z_set=$y_set z_path=$y_path z_mirrors=$y_mirrors z_tls=$y_tls
       y_there='' y_registry='' y_set='' y_path='' y_mirrors='' y_tls=''
     fi
   elif [ "$schema" -gt 1 ]; then
@@ -120,7 +120,6 @@ merge_file() {
   b_there=$b_there$y_there b_registry=$b_registry$y_registry
   [ -z "$y_set" ] || b_set=yes b_path=$y_path
   b_mirrors=$b_mirrors$y_mirrors b_tls=$b_tls$y_tls
-  c_there=$c_there$z_there c_registry=$c_registry$z_registry
   [ -z "$z_set" ] || c_set=yes c_path=$z_path
   c_mirrors=$c_mirrors$z_mirrors c_tls=$c_tls$z_tls
 }
@@ -167,8 +166,8 @@ in_cri() {
 # note_cri WHAT VALUE: of the table that $cri names.
 note_cri() {
   case $cri$1 in
-    xthere) x_there=yes ;; ythere) y_there=yes ;; zthere) z_there=yes ;;
-    xregistry) x_registry=yes ;; yregistry) y_registry=yes ;; zregistry) z_registry=yes ;;
+    xthere) x_there=yes ;; ythere) y_there=yes ;;
+    xregistry) x_registry=yes ;; yregistry) y_registry=yes ;;
     xmirrors) x_mirrors=yes ;; ymirrors) y_mirrors=yes ;; zmirrors) z_mirrors=yes ;;
     xtls) x_tls=yes ;; ytls) y_tls=yes ;; ztls) z_tls=yes ;;
     xpath) x_set=yes x_path=$2 ;; ypath) y_set=yes y_path=$2 ;; zpath) z_set=yes z_path=$2 ;;
