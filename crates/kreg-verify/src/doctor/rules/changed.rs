@@ -68,10 +68,14 @@ pub(in crate::doctor) fn folded(found: Vec<Diagnosis>) -> Vec<Diagnosis> {
         .into_iter()
         .partition(|one| one.id == Signature::ChangedByHand);
     for change in changes {
+        // A certificate that was changed beside kreg changes the checksum that the workload should have.
+        let only_checksum = change
+            .evidence
+            .iter()
+            .all(|line| line.contains("kreg.dev/tls-checksum"));
         let is_fault = |one: &&mut Diagnosis| {
-            one.node.is_none()
-                && one.severity == Severity::Error
-                && one.id < Signature::ChangedByHand
+            let explains = one.severity == Severity::Error || only_checksum;
+            one.node.is_none() && explains && one.id < Signature::ChangedByHand
         };
         let same = found
             .iter()
