@@ -102,6 +102,13 @@ whose_containerd() {
   esac
 }
 
+# configured NAME FILE: that of k3s and RKE2 holds the cluster's token, and nothing that is needed.
+configured() {
+  case $1 in k3s | k3s-server | k3s-agent | rke2) return 0 ;; esac
+  printf 'config %s %s\n' "$1" "$2"
+  look "$2"
+}
+
 # running NAME PID: how a runtime was started, and its configuration file.
 running() {
   printf 'running %s\n' "$1"
@@ -109,11 +116,11 @@ running() {
   previous=''
   while IFS= read -r argument; do
     case $previous in
-      -c | --config) printf 'config %s %s\n' "$1" "$argument" && look "$argument" ;;
+      -c | --config) configured "$1" "$argument" ;;
       --container-runtime-endpoint) printf 'endpoint %s\n' "$argument" ;;
     esac
     case $argument in
-      --config=*) printf 'config %s %s\n' "$1" "${argument#*=}" && look "${argument#*=}" ;;
+      --config=*) configured "$1" "${argument#*=}" ;;
       --container-runtime-endpoint=*) printf 'endpoint %s\n' "${argument#*=}" ;;
     esac
     previous=$argument
