@@ -1,5 +1,6 @@
 //! What was read on a node, as plain values.
 
+mod copies;
 mod decode;
 mod mounts;
 mod system;
@@ -157,7 +158,8 @@ impl NodeFacts {
         self.program(name).is_some_and(|program| program.running)
     }
 
-    /// The journal of that instance, by path: what kreg wrote and what it expects to find.
+    /// The journal of that instance, by path: what kreg wrote and what it expects to find. A copy
+    /// that snapd made of such a file stands there as well: the programs enter it in the journal.
     #[must_use]
     pub fn journal(&self, instance: &InstanceId) -> BTreeMap<String, JournalEntry> {
         let below = format!("{}/", instance.journal());
@@ -185,6 +187,7 @@ impl NodeFacts {
                 },
             );
         }
+        copies::enter(self, &mut entries);
         entries
     }
 

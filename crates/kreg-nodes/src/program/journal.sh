@@ -7,15 +7,6 @@ make_journal() {
   message=$({ printf '' >"$journal/made"; } 2>&1) || fail journal "${journal#"$root"}" "$message"
 }
 
-# find_entry PATH: sets $entry to its directory in the journal, empty if there is none.
-find_entry() {
-  for entry in "$journal"/[0-9]*; do
-    read_entry || continue
-    [ "$entry_path" != "$1" ] || return 0
-  done
-  entry=''
-}
-
 # new_entry KIND PATH [CONTENT]: writes down what is at PATH now and what will be, before any
 # of it is changed. Complete once it holds a whole `entry`, which is written last.
 new_entry() {

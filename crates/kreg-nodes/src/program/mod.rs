@@ -23,6 +23,7 @@ const LOCK: &str = include_str!("lock.sh");
 const FILES: &str = include_str!("files.sh");
 const JOURNAL: &str = include_str!("journal.sh");
 const TAKE_BACK: &str = include_str!("take_back.sh");
+const COPIES: &str = include_str!("copies.sh");
 const PUT: &str = include_str!("put.sh");
 const APPLY: &str = include_str!("apply.sh");
 const UNDO: &str = include_str!("undo.sh");
@@ -86,9 +87,9 @@ impl NodeProgram {
         let head = head("apply", &plan.instance, &title);
         NodeProgram {
             script: format!(
-                "{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{APPLY}\n# --- What to put in place \
+                "{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{COPIES}\n{PUT}\n{APPLY}\n# --- What to put in place \
                  -----------------------------------------------------------------\n\n\
-                 {contents}\nmain() {{\n  take_lock\n  sweep\n{steps}  prune\n  finish\n}}\n\n\
+                 {contents}\nmain() {{\n  take_lock\n  sweep\n  follow_copies\n{steps}  prune\n  finish\n}}\n\n\
                  main </dev/null\n"
             ),
         }
@@ -124,7 +125,7 @@ impl NodeProgram {
     pub fn undo(instance: &InstanceId) -> NodeProgram {
         let head = head("undo", instance, "take back what kreg wrote on this node");
         NodeProgram {
-            script: format!("{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{UNDO}"),
+            script: format!("{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{COPIES}\n{UNDO}"),
         }
     }
 

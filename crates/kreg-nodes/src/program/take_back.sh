@@ -137,6 +137,15 @@ read_entry() {
   } <"$entry/entry"
 }
 
+# find_entry PATH: sets $entry to its directory in the journal, empty if there is none.
+find_entry() {
+  for entry in "$journal"/[0-9]*; do
+    read_entry || continue
+    [ "$entry_path" != "$1" ] || return 0
+  done
+  entry=''
+}
+
 # Forgets $entry: first that it is one, at one stroke, then its files.
 drop_entry() {
   message=$(rm -rf "$entry/entry" "$entry" 2>&1) || fail journal "$entry_path" "$message"

@@ -8,6 +8,7 @@ main() {
   take_lock
   [ ! -f "$journal/made" ] || made=yes
   sweep
+  follow_copies
   list_entries
   for number in $numbers; do
     entry=$journal/$number
