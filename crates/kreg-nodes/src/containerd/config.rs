@@ -9,6 +9,7 @@ use super::layout::{places, roots};
 use super::merge::{CRI_V1, CRI_V2, CRI_V3, RELEASES, Registry, Sheet};
 use super::{CONFIG_FILE, Version};
 use crate::NodeFacts;
+use crate::facts::{DEFAULT_SOCKET, socket_in};
 use crate::rancher::Rancher;
 
 /// What containerd's CRI plugin reads about registries: `config.toml` with all its imports, put
@@ -80,11 +81,6 @@ pub enum ConfigError {
     },
 }
 
-/// Where containerd listens unless told otherwise.
-const SOCKET: &str = "/run/containerd/containerd.sock";
-/// The server's own plugin from schema 4 on, which the socket is set in.
-const SERVER_V4: &str = "io.containerd.server.v1.grpc";
-
 impl ContainerdConfig {
     /// The effective configuration on a node.
     ///
@@ -149,7 +145,7 @@ impl<'a> Reader<'a> {
         let started_with = program.and_then(|p| p.config.clone());
         let config = ContainerdConfig {
             file: started_with.unwrap_or_else(|| file.to_owned()),
-            socket: SOCKET.to_owned(),
+            socket: DEFAULT_SOCKET.to_owned(),
             release: program
                 .and_then(|p| p.version.as_deref())
                 .and_then(Version::parse),
@@ -229,16 +225,7 @@ impl<'a> Reader<'a> {
         if path == self.config.file {
             self.config.schema = version.unwrap_or(1);
         }
-        let old = || table.get("grpc")?.get("address")?.as_str();
-        let new = || {
-            table
-                .get("plugins")?
-                .get(SERVER_V4)?
-                .get("address")?
-                .as_str()
-        };
-        let socket = new().or_else(old).filter(|socket| !socket.is_empty());
-        if let Some(socket) = socket {
+        if let Some(socket) = socket_in(&table) {
             self.config.socket = socket.to_owned();
         }
         let disabled = strings(table.get("disabled_plugins"));

@@ -11,6 +11,8 @@ use crate::NodeFacts;
 pub(crate) struct SingleRoot {
     /// Its path.
     pub(crate) file: String,
+    /// The plugin in whose table it is set.
+    pub(crate) plugin: &'static str,
     /// The lines to set: for people.
     pub(crate) lines: String,
     /// The whole file.
@@ -25,16 +27,7 @@ pub(crate) fn with_single_root(
     config: &ContainerdConfig,
     root: &str,
 ) -> Option<SingleRoot> {
-    let is_new = config
-        .release
-        .is_some_and(|release| release >= Version(2, 0, 0));
-    let (head, tables) = match config.schema {
-        3.. => ("", [CRI_V3, CRI_V2, CRI_V1]),
-        2 => ("", [CRI_V2, CRI_V3, CRI_V1]),
-        1 => ("", [CRI_V1, CRI_V3, CRI_V2]),
-        _ if is_new => ("version = 3\n", [CRI_V3, CRI_V2, CRI_V1]),
-        _ => ("version = 2\n", [CRI_V2, CRI_V3, CRI_V1]),
-    };
+    let (head, tables) = plugins(config);
     let imports = config.files.iter().skip(1).rev();
     std::iter::once(&config.file)
         .chain(imports)
@@ -50,6 +43,7 @@ pub(crate) fn with_single_root(
                 let holds = ContainerdConfig::of(&then).is_ok_and(|then| then.config_path == root);
                 holds.then(|| SingleRoot {
                     file: file.clone(),
+                    plugin: table,
                     lines: format!(
                         "{head}[plugins.\"{table}\".registry]\n  config_path = \"{root}\""
                     ),
@@ -57,6 +51,25 @@ pub(crate) fn with_single_root(
                 })
             })
         })
+}
+
+/// The plugin whose table is the usual one for `config_path` in a configuration of this schema.
+pub(crate) fn usual_plugin(config: &ContainerdConfig) -> &'static str {
+    plugins(config).1[0]
+}
+
+/// How a new file begins, and the plugins whose table may hold `config_path`: the likeliest first.
+fn plugins(config: &ContainerdConfig) -> (&'static str, [&'static str; 3]) {
+    let is_new = config
+        .release
+        .is_some_and(|release| release >= Version(2, 0, 0));
+    match config.schema {
+        3.. => ("", [CRI_V3, CRI_V2, CRI_V1]),
+        2 => ("", [CRI_V2, CRI_V3, CRI_V1]),
+        1 => ("", [CRI_V1, CRI_V3, CRI_V2]),
+        _ if is_new => ("version = 3\n", [CRI_V3, CRI_V2, CRI_V1]),
+        _ => ("version = 2\n", [CRI_V2, CRI_V3, CRI_V1]),
+    }
 }
 
 /// `text` with `config_path` set to `root` in the registry table of `plugin`; comments and order

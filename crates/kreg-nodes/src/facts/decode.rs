@@ -1,5 +1,6 @@
 //! The probe's answer, read back.
 
+use super::vitals::unit_name;
 use super::{Found, FoundFile, NodeFacts, Os, Program, mounts};
 
 /// Why a probe's answer could not be read.
@@ -45,10 +46,16 @@ impl NodeFacts {
             .strip_prefix(b"\nmounts\n")
             .ok_or_else(|| bad("a file changed while it was read"))?;
         let end = find(tail, END).ok_or_else(|| bad("it has no last line"))?;
-        facts.mounts = mounts::parse(&String::from_utf8_lossy(&tail[..end]), &facts.root);
+        let configs = facts
+            .programs
+            .values()
+            .filter_map(|program| program.config.as_deref());
+        let table = String::from_utf8_lossy(&tail[..end]);
+        facts.mounts = mounts::parse(&table, &facts.root, &configs.collect::<Vec<_>>());
         if let Some(text) = facts.content("/etc/os-release") {
             facts.os = Os::parse(&String::from_utf8_lossy(text));
         }
+        facts.name_containerds();
         Ok(facts)
     }
 
@@ -73,7 +80,14 @@ impl NodeFacts {
                 options.insert(key.to_owned(), value.to_owned());
             }
             "started" => self.named(name).started = Some(number(rest)?),
-            "endpoint" => self.runtime_endpoint = Some(value.to_owned()),
+            "parent" => self.named(name).parent = Some(rest.to_owned()),
+            "unit" => self.named(name).unit = unit_name(rest),
+            "address" => self.named(name).address = Some(rest.to_owned()),
+            "drop-ins" => self.named(name).drop_ins = Some(rest.to_owned()),
+            // Arguments of processes come before what files say.
+            "endpoint" => {
+                self.runtime_endpoint.get_or_insert_with(|| value_of(value));
+            }
             "cloud" => drop(self.cloud_hosts.insert(name.to_owned(), value_of(rest))),
             "home" => self.home = Some(value.to_owned()),
             "login" => drop(self.logins.insert(value.to_owned())),

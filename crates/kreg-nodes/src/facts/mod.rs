@@ -2,6 +2,7 @@
 
 mod copies;
 mod decode;
+mod kubelet;
 mod mounts;
 mod system;
 mod vitals;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use decode::FactsError;
+pub(crate) use kubelet::{DEFAULT_SOCKET, KUBEADM_FLAGS, socket_in};
 pub use mounts::Mount;
 pub use system::Os;
 pub use vitals::{Reach, RunningRuntime, Vitals};
@@ -31,9 +33,13 @@ pub struct NodeFacts {
     pub machine: String,
     /// The operating system, from `/etc/os-release`.
     pub os: Os,
-    /// Programs found, by name: `containerd`, `dockerd`, `crio`, `kubelet` and others.
+    /// Programs found, by name: `containerd`, `dockerd`, `crio`, `kubelet` and others. A containerd
+    /// that k3s, RKE2 or Docker started is `k3s-containerd`, `rke2-containerd` or
+    /// `docker-containerd`. Where several others run, `containerd` is the one that the kubelet uses,
+    /// if its endpoint says so, and the rest are `containerd.2`, `containerd.3` and so on.
     pub programs: BTreeMap<String, Program>,
-    /// The kubelet's `--container-runtime-endpoint`, if it runs and says so.
+    /// The `--container-runtime-endpoint` of the kubelet, k3s or RKE2, if it runs and says so; see
+    /// [`NodeFacts::kubelet_socket`].
     pub runtime_endpoint: Option<String>,
     /// Every path that was asked for and every file pattern, whether found or not.
     pub asked: BTreeSet<String>,
@@ -74,6 +80,14 @@ pub struct Program {
     pub options: BTreeMap<String, String>,
     /// When it was started, in seconds since 1970 UTC.
     pub started: Option<u64>,
+    /// The name of the process that started it, such as `systemd`, `k3s-server` or `k0s`.
+    pub parent: Option<String>,
+    /// The systemd unit that it belongs to, without `.service`, such as `containerd` or `k0sworker`.
+    pub unit: Option<String>,
+    /// The value of `--address` that it was started with: the socket that it listens on.
+    pub address: Option<String>,
+    /// The kubelet's `--config-dir`: files there override its configuration file.
+    pub drop_ins: Option<String>,
 }
 
 /// What is at a path.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::NodeFacts;
+
 /// A mount, from `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -14,15 +16,30 @@ pub struct Mount {
     pub kind: String,
 }
 
+impl NodeFacts {
+    /// The mount that `path` lies on; none if it was not among those that matter.
+    #[must_use]
+    pub fn mount_of(&self, path: &str) -> Option<&Mount> {
+        let above = self
+            .mounts
+            .iter()
+            .filter(|mount| within(&mount.point, path));
+        above.max_by_key(|mount| mount.point.len())
+    }
+}
+
 /// The trees that kreg reads and writes; mounts elsewhere are left out.
 const TREES: [&str; 2] = ["/etc", "/var/lib"];
 
-/// The mounts that matter, with `root` taken off the front.
-pub(super) fn parse(mountinfo: &str, root: &str) -> Vec<Mount> {
+/// The mounts that matter: in the trees, above them, or above one of these `files`; with `root`
+/// taken off the front.
+pub(super) fn parse(mountinfo: &str, root: &str, files: &[&str]) -> Vec<Mount> {
     let mut mounts: Vec<Mount> = mountinfo
         .lines()
         .filter_map(|line| one(line, root))
-        .filter(|mount| matters(&mount.point))
+        .filter(|mount| {
+            matters(&mount.point) || files.iter().any(|file| within(&mount.point, file))
+        })
         .collect();
     // The last of several at one point is the one in sight.
     mounts.reverse();
@@ -52,15 +69,16 @@ fn one(line: &str, root: &str) -> Option<Mount> {
     })
 }
 
-/// Whether a path is in one of the trees, or above them. Pods' volumes are no concern.
+fn within(outer: &str, inner: &str) -> bool {
+    outer == "/"
+        || inner == outer
+        || inner
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether a path is in one of the trees, or above them. Pods' volumes do not matter.
 fn matters(point: &str) -> bool {
-    let within = |outer: &str, inner: &str| {
-        outer == "/"
-            || inner == outer
-            || inner
-                .strip_prefix(outer)
-                .is_some_and(|r| r.starts_with('/'))
-    };
     let pods = [
         "/var/lib/kubelet",
         "/var/lib/containerd",
@@ -105,7 +123,7 @@ mod tests {
 
     #[test]
     fn keeps_the_trees_that_matter() {
-        let mounts = parse(INFO, "");
+        let mounts = parse(INFO, "", &[]);
         let points: Vec<_> = mounts
             .iter()
             .map(|m| (m.point.as_str(), m.read_only))
@@ -117,8 +135,21 @@ mod tests {
     }
 
     #[test]
+    fn keeps_what_a_configuration_file_lies_on() {
+        let file = "/usr/share/containerd/config.toml";
+        let facts = NodeFacts {
+            mounts: parse(INFO, "", &[file]),
+            ..NodeFacts::default()
+        };
+        let read_only = |path| facts.mount_of(path).map(|mount| mount.read_only);
+        assert_eq!(read_only(file), Some(true));
+        assert_eq!(read_only("/usrx"), Some(false));
+        assert_eq!(read_only("/etc/hosts"), Some(false));
+    }
+
+    #[test]
     fn takes_the_root_off() {
-        let mounts = parse(INFO, "/mnt/a b");
+        let mounts = parse(INFO, "/mnt/a b", &[]);
         assert_eq!(mounts.len(), 1);
         assert_eq!(mounts[0].point, "/etc");
     }

@@ -88,13 +88,17 @@ impl Vitals {
 /// `containerd k3s-agent`, or without a unit. A name that systemd does not give is none.
 fn runtime(told: &str) -> RunningRuntime {
     let (name, unit) = told.split_once(' ').unwrap_or((told, ""));
-    // systemd.unit(5)
-    let legal = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
     RunningRuntime {
         name: name.to_owned(),
-        unit: (!unit.is_empty() && unit.chars().all(legal)).then(|| unit.to_owned()),
+        unit: unit_name(unit),
         environment: BTreeMap::new(),
     }
+}
+
+/// A unit's name, if systemd would give it (systemd.unit(5)): it goes into commands.
+pub(super) fn unit_name(text: &str) -> Option<String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    (!text.is_empty() && text.chars().all(legal)).then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What containerd needs.
 
 use super::keeper::Keeper;
+use super::restart;
 use super::runtime::Wanted;
 use super::{Refusal, RefusalKind, Restart};
 use crate::containerd::{
@@ -20,7 +21,7 @@ pub(super) fn want(wanted: &mut Wanted<'_>) {
             Ok(None) => {}
             Ok(Some((restart, places))) => {
                 wanted.restart = Some(restart);
-                return below_all(wanted, &places);
+                return below_all(wanted, &places, config.release);
             }
             Err(refusal) => return wanted.refuse(refusal),
         }
@@ -28,23 +29,23 @@ pub(super) fn want(wanted: &mut Wanted<'_>) {
     match places(facts, &config) {
         Ok(places) => {
             warn(facts, &config, &mut wanted.warnings);
-            below_all(wanted, &places);
+            below_all(wanted, &places, config.release);
         }
         Err(refusal) => wanted.refuse(refusal),
     }
 }
 
-/// The CA and `hosts.toml` below each of these directories.
-pub(super) fn below_all(wanted: &mut Wanted<'_>, places: &[String]) {
+/// The CA and `hosts.toml` below each of these directories, for a containerd of this release.
+pub(super) fn below_all(wanted: &mut Wanted<'_>, places: &[String], release: Option<Version>) {
     let trust = wanted.trust;
+    // Releases before 2.1 never take a list for one directory's name.
+    let splits = release.is_some_and(|release| release < Version(2, 1, 0));
     for place in places {
         match shadows(wanted.facts, trust, place) {
-            Err(refusal) if place.contains(':') && splits_lists(wanted.facts) => {
-                wanted.warn(format!(
-                    "{}; releases before 2.1 do not, so this holds after an upgrade",
-                    refusal.reason
-                ))
-            }
+            Err(refusal) if place.contains(':') && splits => wanted.warn(format!(
+                "{}; releases before 2.1 do not, so this holds after an upgrade",
+                refusal.reason
+            )),
             Err(refusal) => return wanted.refuse(refusal),
             Ok(()) => {}
         }
@@ -54,15 +55,6 @@ pub(super) fn below_all(wanted: &mut Wanted<'_>, places: &[String]) {
         wanted.file(format!("{dir}/ca.crt"), trust.ca_pem());
         wanted.last_file(format!("{dir}/hosts.toml"), &hosts_toml(trust));
     }
-}
-
-/// Whether this release never takes a list for one directory's name.
-fn splits_lists(facts: &NodeFacts) -> bool {
-    ContainerdConfig::of(facts).is_ok_and(|config| {
-        config
-            .release
-            .is_some_and(|release| release < Version(2, 1, 0))
-    })
 }
 
 pub(super) fn broken(e: &ConfigError) -> Refusal {
@@ -140,8 +132,9 @@ fn warn(facts: &NodeFacts, config: &ContainerdConfig, warnings: &mut Vec<String>
     if started.is_some_and(|started| config.modified > started + 1) {
         warnings.push(format!(
             "{} was changed after containerd was started; what it says now holds only after \
-             `systemctl restart containerd`",
-            config.file
+             `systemctl restart {}`",
+            config.file,
+            restart::unit(facts).unwrap_or("containerd")
         ));
     }
 }
@@ -201,17 +194,22 @@ fn no_config_path(facts: &NodeFacts, config: &ContainerdConfig) -> Refusal {
 
 /// What to set by hand, in a table that this release reads.
 fn set_root(facts: &NodeFacts, config: &ContainerdConfig, root: &str) -> String {
-    let keeper = Keeper::of(facts, config);
-    let (place, lines) = match with_single_root(facts, config, root) {
+    let set = with_single_root(facts, config, root);
+    if let Some(keeper) = Keeper::of(facts, config) {
+        return keeper.remedy(config, set.as_ref(), root);
+    }
+    let (file, lines) = match set {
         Some(set) => (set.file, set.lines),
         None => (config.file.clone(), format!("  config_path = \"{root}\"")),
     };
-    // A file of its own says its version.
-    let lines = match keeper {
-        Keeper::K0s if !lines.starts_with("version") => {
-            format!("version = {}\n{lines}", config.schema.max(2))
-        }
-        _ => lines,
-    };
-    keeper.remedy(&place, &lines)
+    match restart::unit(facts) {
+        Some(unit) => format!(
+            "let kreg set it and restart {unit} (--allow-runtime-restart), or set it in {file}, then \
+             `systemctl restart {unit}` (running containers go on), then run kreg again:\n{lines}"
+        ),
+        None => format!(
+            "set it in {file}, then restart the containerd that was started with this file (running \
+             containers go on), then run kreg again:\n{lines}"
+        ),
+    }
 }

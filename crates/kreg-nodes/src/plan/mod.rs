@@ -6,11 +6,12 @@ mod containerd;
 pub(crate) mod containers;
 mod docker;
 mod edit;
-mod keeper;
+pub(crate) mod keeper;
 mod rancher;
 mod refusal;
 mod restart;
 mod runtime;
+mod serving;
 pub(crate) mod system;
 
 use std::fmt;

@@ -3,26 +3,31 @@
 //! those are for the administrator.
 
 use super::runtime::Wanted;
+use super::serving::missing;
 use super::{Refusal, RefusalKind, containerd};
 use crate::Trust;
-use crate::containerd::ContainerdConfig;
+use crate::containerd::{ContainerdConfig, Version};
 use crate::rancher::{Rancher, Registries};
 
 pub(super) fn want(wanted: &mut Wanted<'_>, rancher: Rancher) {
     match places(wanted, rancher) {
-        Ok(places) => containerd::below_all(wanted, &places),
+        Ok((places, release)) => containerd::below_all(wanted, &places, release),
         Err(refusal) => wanted.refuse(refusal),
     }
 }
 
-fn places(wanted: &Wanted<'_>, rancher: Rancher) -> Result<Vec<String>, Refusal> {
+/// The directories to write below, and the release of its containerd.
+fn places(
+    wanted: &Wanted<'_>,
+    rancher: Rancher,
+) -> Result<(Vec<String>, Option<Version>), Refusal> {
     let (facts, trust) = (wanted.facts, wanted.trust);
     let (name, yaml) = (rancher.name(), rancher.registries_yaml());
     let said = Registries::of(facts, rancher).map_err(|e| {
         Refusal::new(
             RefusalKind::BrokenConfig,
             e.to_string(),
-            format!("mend it: {name} itself will not start again with it"),
+            format!("fix it: {name} itself will not start again with it"),
         )
     })?;
     if said.names(trust.host()) {
@@ -37,6 +42,13 @@ fn places(wanted: &Wanted<'_>, rancher: Rancher) -> Result<Vec<String>, Refusal>
             ),
         ));
     }
+    let own = rancher.own_containerd(facts);
+    let program = own.unwrap_or(rancher.containerd());
+    let config = ContainerdConfig::of_program(facts, program, &rancher.containerd_config())
+        .map_err(|e| containerd::broken(&e))?;
+    let file = &config.file;
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let certs_d = format!("{folder}/certs.d");
     // What is installed starts next time, whatever runs now.
     let mut versions = rancher.programs().iter().filter_map(|program| {
         let version = facts.program(program)?.version.as_deref()?;
@@ -54,34 +66,26 @@ fn places(wanted: &Wanted<'_>, rancher: Rancher) -> Result<Vec<String>, Refusal>
         Some((_, true)) => {}
         Some((version, false)) => {
             return because(format!(
-                "{name} ({version}) erases directories of others below {} when it starts",
-                rancher.certs_d()
+                "{name} ({version}) erases directories of others below {certs_d} when it starts"
             ));
         }
         None => {
             return because(format!(
                 "which release of {name} runs could not be read, and releases before September \
-                 2024 erase directories of others below {} when they start",
-                rancher.certs_d()
+                 2024 erase directories of others below {certs_d} when they start"
             ));
         }
     }
-    let file = rancher.containerd_config();
-    let config = ContainerdConfig::of_program(facts, rancher.containerd(), &file)
-        .map_err(|e| containerd::broken(&e))?;
+    let runs = rancher.programs().iter().any(|program| facts.runs(program));
     let places = config.places();
-    match (facts.at(&config.file), places.is_empty()) {
-        (Some(_), false) => Ok(places),
+    match (facts.at(file), places.is_empty()) {
+        (Some(_), false) => Ok((places, config.release)),
         (Some(_), true) => because(format!(
-            "{} sets no config_path, as where a template of yours leaves it out",
-            config.file
+            "{file} sets no config_path, as where a template of yours leaves it out"
         )),
-        (None, _) if rancher.programs().iter().any(|name| facts.runs(name)) => because(format!(
-            "{name} runs, and {}, which its containerd starts from, is not there",
-            config.file
-        )),
+        (None, _) if runs => Err(missing(file, name)),
         // Not started yet, as where an image is built: it is what it will write.
-        (None, _) => Ok(vec![rancher.certs_d()]),
+        (None, _) => Ok((vec![certs_d], config.release)),
     }
 }
 

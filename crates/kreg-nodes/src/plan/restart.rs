@@ -26,7 +26,8 @@ pub struct Restart {
 
 impl Restart {
     /// The restart that makes containerd read one root, and the places to write below then. None where
-    /// there is no use for it; what stands in the way is reported elsewhere.
+    /// it does not help, or where the configuration is not kreg's to edit (see [`Keeper`]); what stands in
+    /// the way is reported elsewhere.
     pub(super) fn needed(
         facts: &NodeFacts,
         trust: &Trust,
@@ -36,11 +37,16 @@ impl Restart {
             .release
             .is_none_or(|release| release < Version(2, 0, 0));
         let blocked = !config.mirrors.is_empty() || (old && !config.tls.is_empty());
-        // A file that others keep, or that is read-only, is not kreg's to change.
-        let kept = Keeper::of(facts, config) != Keeper::Administrator;
+        let kept = Keeper::of(facts, config).is_some();
         if config.cri_disabled || blocked || kept || !facts.runs("containerd") {
             return Ok(None);
         }
+        let Some(unit) = unit(facts) else {
+            return Ok(None);
+        };
+        let address = facts
+            .program("containerd")
+            .and_then(|one| one.address.as_ref());
         let file = &config.file;
         let now = match facts.at(file) {
             None => None,
@@ -62,7 +68,7 @@ impl Restart {
                 let root = root.map_or(ROOT, String::as_str);
                 let set = with_single_root(facts, config, root)
                     .filter(|set| set.file == *file)
-                    .ok_or_else(|| of_no_avail(file))?;
+                    .ok_or_else(|| of_no_avail(file, unit))?;
                 (vec![root.to_owned()], set.text)
             }
         };
@@ -84,8 +90,8 @@ impl Restart {
         };
         let restart = Restart {
             edit,
-            unit: "containerd".to_owned(),
-            socket: config.socket.clone(),
+            unit: unit.to_owned(),
+            socket: address.unwrap_or(&config.socket).clone(),
         };
         Ok(Some((restart, places)))
     }
@@ -114,6 +120,13 @@ impl fmt::Display for Restart {
     }
 }
 
+/// The service that the node's containerd runs in. None where it runs in none and there are several: a
+/// restart of `containerd` would be that of another one.
+pub(super) fn unit(facts: &NodeFacts) -> Option<&str> {
+    let own = facts.program("containerd")?.unit.as_deref();
+    own.or((facts.containerds().len() < 2).then_some("containerd"))
+}
+
 /// Whether kreg has changed the configuration and was cut off before the restart.
 fn is_waiting(facts: &NodeFacts, trust: &Trust, config: &ContainerdConfig) -> bool {
     let ours = facts.journal(trust.instance()).contains_key(&config.file);
@@ -124,14 +137,14 @@ fn is_waiting(facts: &NodeFacts, trust: &Trust, config: &ContainerdConfig) -> bo
     ours && started.is_some_and(|started| config.modified > started + 1)
 }
 
-fn of_no_avail(file: &str) -> Refusal {
+fn of_no_avail(file: &str, unit: &str) -> Refusal {
     Refusal::new(
         RefusalKind::NoConfigPath,
         format!(
             "config_path in {file} would not hold: its imports set the same table, or the file has an unusual form"
         ),
         format!(
-            "set config_path = \"{ROOT}\" yourself in the file that wins, then `systemctl restart containerd`"
+            "set config_path = \"{ROOT}\" yourself in the file that wins, then `systemctl restart {unit}`"
         ),
     )
 }

@@ -2,12 +2,12 @@
 
 use std::mem;
 
+use super::keeper::{self, Keeper};
+use super::serving::{Runtime, serving};
 use super::{
     EditKind, Refusal, RefusalKind, Restart, containerd, containers, docker, rancher, system,
 };
-use crate::containerd::{CONFIG_FILE, ContainerdConfig};
 use crate::hosts_file::{Block, HOSTS};
-use crate::rancher::Rancher;
 use crate::{NameMode, NodeFacts, Trust};
 
 /// What is decided for a node, as it is put together.
@@ -32,13 +32,25 @@ pub(super) fn wanted<'a>(facts: &'a NodeFacts, trust: &'a Trust) -> Wanted<'a> {
         wanted.refusals.push(refusal);
         return wanted;
     }
-    let serving = serving(facts);
+    let serving = match serving(facts) {
+        Ok(serving) => serving,
+        Err(refusal) => {
+            wanted.refuse(refusal);
+            return wanted;
+        }
+    };
     if serving.is_empty() && !trust.docker_certs_d() {
         wanted.refusals.push(no_runtime(facts));
     }
     for runtime in &serving {
         match runtime {
-            Runtime::Containerd => containerd::want(&mut wanted),
+            Runtime::Containerd => match keeper::out_of_sight(facts) {
+                Some(refusal) => wanted.refuse(refusal),
+                None => {
+                    containerd::want(&mut wanted);
+                    Keeper::amend(facts, &mut wanted.refusals);
+                }
+            },
             Runtime::Docker => docker::want(&mut wanted),
             Runtime::Crio | Runtime::Podman => containers::want(&mut wanted),
             Runtime::Rancher(one) => rancher::want(&mut wanted, *one),
@@ -123,72 +135,6 @@ impl<'a> Wanted<'a> {
             )),
         }
     }
-}
-
-/// A runtime that is to trust the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Runtime {
-    Containerd,
-    Docker,
-    Crio,
-    Podman,
-    Rancher(Rancher),
-}
-
-/// The runtimes that pull for the kubelet: those that run; where none does (an image being
-/// built), those that are installed. podman, which pulls for nobody else, only where it is alone.
-fn serving(facts: &NodeFacts) -> Vec<Runtime> {
-    let running = [
-        "containerd",
-        "dockerd",
-        "crio",
-        "k3s-server",
-        "k3s-agent",
-        "rke2",
-    ]
-    .iter()
-    .any(|name| facts.runs(name));
-    let there = |name: &str| match running {
-        true => facts.runs(name),
-        false => facts.program(name).is_some(),
-    };
-    let mut found = Vec::new();
-    // One that was told to use the system's containerd starts none of its own
-    // (`--container-runtime-endpoint`).
-    let elsewhere = |one: Rancher| !facts.runs(one.containerd()) && facts.runs("containerd");
-    let rancher = Rancher::ALL
-        .into_iter()
-        .find(|one| one.programs().iter().any(|name| there(name)))
-        .filter(|one| !elsewhere(*one));
-    // Where two runtimes run, the kubelet's endpoint decides.
-    let endpoint = facts.runtime_endpoint.as_deref().unwrap_or_default();
-    let by_containerd = endpoint.contains("containerd") && facts.runs("containerd");
-    if let Some(one) = rancher {
-        found.push(Runtime::Rancher(one));
-    } else if there("crio") && !by_containerd {
-        found.push(Runtime::Crio);
-    }
-    let docker = there("dockerd");
-    // k3s and RKE2 bring their own containerd; Docker's has its CRI plugin turned off.
-    let config_there = facts.at(CONFIG_FILE).is_some();
-    let containerd = there("containerd") || (!running && config_there);
-    let docker_only = docker
-        && (facts.runs("cri-dockerd")
-            || facts
-                .runtime_endpoint
-                .as_deref()
-                .is_some_and(|socket| socket.contains("dockerd"))
-            || ContainerdConfig::of(facts).is_ok_and(|config| config.cri_disabled));
-    if containerd && !docker_only && found.is_empty() {
-        found.push(Runtime::Containerd);
-    }
-    if docker {
-        found.push(Runtime::Docker);
-    }
-    if found.is_empty() && facts.program("podman").is_some() {
-        found.push(Runtime::Podman);
-    }
-    found
 }
 
 fn no_runtime(facts: &NodeFacts) -> Refusal {

@@ -3,7 +3,7 @@
 use super::{ANSWER, APPLY, FILES, JOURNAL, LOCK, NodeProgram, PUT, TAKE_BACK, head, quote};
 use crate::containerd::{candidates, hosts_toml};
 use crate::hosts_file::Block;
-use crate::plan::system;
+use crate::plan::{keeper, system};
 use crate::{NameMode, Trust};
 
 const TOML: &str = include_str!("toml.sh");
@@ -39,7 +39,8 @@ impl NodeProgram {
             .endpoint()
             .map(|address| Block::new(trust.instance(), address, trust.host().name()).text());
         let wishes = format!(
-            "own={}\nhiding={}\naddress={}\nby_name={}\nname_is_address={}\ndocker_certs_d={}\nadopt={}\nmarks={}\n",
+            "own={}\nhiding={}\naddress={}\nby_name={}\nname_is_address={}\ndocker_certs_d={}\nadopt={}\nmarks={}\n\
+             other_containerds={}\n",
             quote(&own),
             quote(&hiding.join(" ")),
             quote(
@@ -53,6 +54,7 @@ impl NodeProgram {
             yes(trust.docker_certs_d()),
             if trust.adopt() { "yes" } else { "no" },
             quote(&system::MARKS.join(" ")),
+            quote(&keeper::MARKS.map(|(path, _)| path).join(" ")),
         );
         let contents = [
             ("content_ca", trust.ca_pem()),

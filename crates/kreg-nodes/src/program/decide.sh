@@ -49,6 +49,22 @@ find_runtime() {
   ! installed dockerd || docker=yes
 }
 
+# in_etc: refuses where containerd may start from another file than the one in /etc/containerd, as its
+# process cannot be seen from here.
+in_etc() {
+  for mark in $other_containerds; do
+    watch "$mark"
+    ! there "$mark" || refuse "$mark" "shows a containerd that starts from another file than /etc/containerd/config.toml; trust this node over SSH"
+  done
+  case $system in
+    flatcar | nixos)
+      watch /etc/containerd/config.toml
+      there /etc/containerd/config.toml ||
+        refuse /etc/containerd/config.toml "does not exist, and on $system containerd starts from a file outside /etc; trust this node over SSH"
+      ;;
+  esac
+}
+
 installed() {
   for dir in /usr/bin /usr/local/bin /usr/sbin /opt/bin; do
     [ ! -x "$root$dir/$1" ] || return 0
@@ -156,6 +172,7 @@ main() {
   find_runtime
   config_path=''
   if [ -n "$containerd" ]; then
+    in_etc
     read_containerd
     # Docker's own containerd serves no kubelet.
     if [ -n "$docker" ] && [ -n "$disabled" ]; then containerd=''; fi

@@ -9,13 +9,15 @@ use super::quote::{quote, quote_glob};
 use crate::containerd;
 use crate::containerd::{BUILT_IN_CONFIG_PATH, CONFIG_FILE, candidates, roots};
 use crate::containers::Places;
+use crate::facts::KUBEADM_FLAGS;
 use crate::hosts_file::HOSTS;
 use crate::instance::JOURNALS;
-use crate::plan::system;
+use crate::plan::{keeper, system};
 use crate::rancher::Rancher;
 use crate::{InstanceId, Trust, containers, docker};
 
 const PROBE: &str = include_str!("probe.sh");
+const RUNTIMES: &str = include_str!("runtimes.sh");
 
 /// What a probe asks a node for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,11 +65,13 @@ impl ProbeRequest {
             "/etc/containerd/conf.d/*.toml",
             "/etc/containerd/config.d/*.toml",
             docker::CONFIG_FILE,
+            KUBEADM_FLAGS,
         ];
         let places = Places::usual();
         let of_places = places.paths();
         let marks = system::MARKS
             .into_iter()
+            .chain(keeper::MARKS.map(|(path, _)| path))
             .chain(of_places.iter().map(String::as_str));
         let paths = usual.into_iter().chain(marks);
         let mut looks: String = paths.map(|path| look(path, "look")).collect();
@@ -105,7 +109,7 @@ impl ProbeRequest {
         looks += &look(&format!("{}/[0-9]*/", self.instance.journal()), "journal");
         looks += &format!("  writable /etc\n  writable {JOURNALS}\n");
         format!(
-            "#!/bin/sh\n# kreg {}: read facts from this node.\nregistry={}\n{PROBE}\n{PROCESS}\nlook_at_paths() {{\n{looks}}}\n\n\
+            "#!/bin/sh\n# kreg {}: read facts from this node.\nregistry={}\n{PROBE}\n{PROCESS}\n{RUNTIMES}\nlook_at_paths() {{\n{looks}}}\n\n\
              probe </dev/null\n",
             env!("CARGO_PKG_VERSION"),
             quote(&self.host.to_string())

@@ -22,3 +22,17 @@ of_node() {
   done
   return 1
 }
+
+# unit_of PROCESS: the systemd unit that it belongs to (cgroups(7)), without `.service`; nothing where
+# there is none.
+unit_of() {
+  while IFS= read -r line; do
+    case $line in
+      0::/*.service* | *:name=systemd:/*.service*)
+        line=${line%.service*}
+        printf '%s' "${line##*/}"
+        return
+        ;;
+    esac
+  done 2>/dev/null <"$1/cgroup"
+}

@@ -20,19 +20,6 @@ environment() {
   done
 }
 
-# unit PROCESS: the systemd unit that it belongs to, without `.service`; nothing where there is none.
-unit() {
-  while IFS= read -r line; do
-    case $line in
-      0::/*.service* | *:name=systemd:/*.service*)
-        line=${line%.service*}
-        printf '%s' "${line##*/}"
-        return
-        ;;
-    esac
-  done 2>/dev/null <"$1/cgroup"
-}
-
 # Each runtime that pulls, and the environment of that one. k3s, RKE2 and k0s start a containerd.
 runtimes() {
   for process in /proc/[0-9]*; do
@@ -41,7 +28,7 @@ runtimes() {
     case $name in
       containerd | dockerd | crio)
         of_node "$process" "$name" || continue
-        printf 'runtime %s %s\n' "$name" "$(unit "$process")"
+        printf 'runtime %s %s\n' "$name" "$(unit_of "$process")"
         environment "${process#/proc/}"
         ;;
     esac

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 pub use registries::{Registries, RegistriesError};
 
+use crate::NodeFacts;
+
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -54,7 +56,21 @@ impl Rancher {
         }
     }
 
-    /// What its containerd starts from.
+    /// The containerd among the facts that it started; none if none was seen.
+    pub(crate) fn own_containerd(self, facts: &NodeFacts) -> Option<&'static str> {
+        let name = self.containerd();
+        if facts.runs(name) {
+            return Some(name);
+        }
+        // Facts of earlier releases know it only by its path, and not with another data directory.
+        let other = facts.program("containerd")?;
+        let config = other.config.as_deref().unwrap_or_default();
+        let version = other.version.as_deref().unwrap_or_default();
+        let own = config.ends_with("/agent/etc/containerd/config.toml") || version.contains("k3s");
+        (other.running && other.parent.is_none() && own).then_some("containerd")
+    }
+
+    /// What its containerd starts from, unless its data directory is another.
     #[must_use]
     pub fn containerd_config(self) -> String {
         format!("{}/config.toml", self.containerd_dir())

@@ -1,7 +1,7 @@
 //! Facts put together by hand, from files as they are on nodes.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
-use kreg_nodes::facts::{Found, FoundFile};
+use kreg_nodes::facts::{Found, FoundFile, Program};
 use kreg_nodes::{InstanceId, NodeFacts, NodePlan, RefusalKind, Trust};
 
 pub const CA: &str = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
@@ -29,6 +29,31 @@ impl Facts {
         let program = self.0.programs.entry(name.to_owned()).or_default();
         program.running = true;
         program.version = Some(version.trim().to_owned());
+        self
+    }
+
+    /// What else is known of a program.
+    pub fn with(mut self, name: &str, set: impl FnOnce(&mut Program)) -> Facts {
+        set(self.0.programs.entry(name.to_owned()).or_default());
+        self
+    }
+
+    /// A containerd that was started with this configuration file.
+    pub fn started_with(self, name: &str, file: &str) -> Facts {
+        self.with(name, |program| program.config = Some(file.to_owned()))
+    }
+
+    /// Who started a program: the name of that process, and the service.
+    pub fn started_by(self, name: &str, parent: &str, unit: &str) -> Facts {
+        self.with(name, |program| {
+            program.parent = Some(parent.to_owned());
+            program.unit = Some(unit.to_owned());
+        })
+    }
+
+    /// The endpoint that the kubelet was given.
+    pub fn endpoint(mut self, endpoint: &str) -> Facts {
+        self.0.runtime_endpoint = Some(endpoint.to_owned());
         self
     }
 

@@ -426,6 +426,37 @@ pub fn corpus() -> Vec<(&'static str, &'static str, Case)> {
         ),
         (
             "refused",
+            "k0s, whose containerd starts from a file of its own",
+            good().file("/etc/k0s/containerd.toml", "# k0s_managed=true\nversion = 2\n"),
+        ),
+        (
+            "refused",
+            "MicroK8s, by the service that snapd made",
+            good()
+                .runtime("containerd 2.2")
+                .file("/etc/systemd/system/snap.microk8s.daemon-containerd.service", "[Service]\n"),
+        ),
+        (
+            "refused",
+            "Flatcar with its own file on /usr",
+            Case::default()
+                .runtime("containerd 2.2")
+                .file(OS, "ID=flatcar\n"),
+        ),
+        (
+            "refused",
+            "NixOS with a file in its store",
+            Case::default()
+                .runtime("containerd 2.2")
+                .file(OS, "ID=nixos\n"),
+        ),
+        (
+            "done",
+            "Flatcar with a file of the administrator's",
+            good().file(OS, "ID=flatcar\n"),
+        ),
+        (
+            "refused",
             "OpenShift by its system",
             docker("{}").file(OS, "ID=\"rhcos\"\r\n"),
         ),
