@@ -278,3 +278,45 @@ fn without_leave_nothing_is_restarted() {
         "{shown}"
     );
 }
+
+/// The service that containerd runs in is restarted, and every text names it.
+#[test]
+fn the_unit_is_that_of_the_process() {
+    let node = || {
+        Facts::new()
+            .runs("containerd", V1_7)
+            .started_by("containerd", "systemd", "kube-containerd")
+    };
+    let bare = node().file(CONFIG_FILE, "version = 2\n");
+    let plan = bare.decide(&by_address().with_restart(true)).plan();
+    assert_eq!(plan.restart().unwrap().unit(), "kube-containerd");
+    let (_, remedy, _) = bare.decide(&by_address()).refused();
+    let changed = node()
+        .with("containerd", |one| one.started = Some(1000))
+        .changed_at(2000, CONFIG_FILE, SET);
+    let warning = changed.decide(&by_address()).plan().warnings()[0].clone();
+    for text in [remedy, warning] {
+        assert!(
+            text.contains("`systemctl restart kube-containerd`"),
+            "{text}"
+        );
+    }
+}
+
+/// Of several, one that runs in no service has none to restart: `containerd` may be another's.
+#[test]
+fn of_several_one_without_a_unit_is_not_restarted() {
+    let node = Facts::new()
+        .runs("containerd", V1_7)
+        .runs("containerd.2", V1_7)
+        .with("containerd.2", |one| {
+            one.address = Some("/run/b.sock".to_owned())
+        })
+        .file(CONFIG_FILE, "version = 2\n");
+    let (kind, text, _) = node.decide(&by_address().with_restart(true)).refused();
+    assert_eq!(kind, RefusalKind::NoConfigPath);
+    assert!(
+        !text.contains("systemctl") && !text.contains("--allow-runtime-restart"),
+        "{text}"
+    );
+}

@@ -285,16 +285,6 @@ fn a_file_on_a_read_only_mount_is_not_edited() {
     assert_eq!(restart.restart().unwrap().edit().path(), file);
 }
 
-#[test]
-fn the_service_that_containerd_runs_in_is_restarted() {
-    let node = Facts::new()
-        .runs("containerd", V1_7)
-        .started_by("containerd", "systemd", "kube-containerd")
-        .file(CONFIG_FILE, "version = 2\n");
-    let plan = node.decide(&by_address().with_restart(true)).plan();
-    assert_eq!(plan.restart().unwrap().unit(), "kube-containerd");
-}
-
 /// What a probe answers of two containerds, and of a kubelet.
 fn two(kubelet: &str) -> Facts {
     let b = v2("/b/certs.d");

@@ -68,6 +68,31 @@ impl NodeFacts {
         Some(path_of(&rest[..end.unwrap_or(rest.len())]))
     }
 
+    /// The runtime that the kubelet uses, as [`NodeFacts::programs`] names it: the one that runs and
+    /// listens where the kubelet looks; where none does, the only one that runs.
+    #[must_use]
+    pub fn kubelet_runtime(&self) -> Option<&str> {
+        let running = self.programs.iter().filter(|(_, program)| program.running);
+        let runtimes: Vec<&str> = running
+            .map(|(name, _)| name.as_str())
+            .filter(|name| {
+                let own = ["crio", "k3s-containerd", "rke2-containerd"].contains(name);
+                own || is_containerd(name)
+            })
+            .collect();
+        let socket = self.kubelet_socket();
+        let mut listening = runtimes.iter().filter(|name| match &socket {
+            Some(socket) if **name == "crio" => socket.contains("crio"),
+            Some(socket) => self.listens_on(name) == *socket,
+            // Without an endpoint, k3s and RKE2 use their own.
+            None => name.ends_with("-containerd"),
+        });
+        match (listening.next(), listening.next(), &runtimes[..]) {
+            (Some(one), None, _) | (None, _, [one]) => Some(one),
+            _ => None,
+        }
+    }
+
     /// The socket that this containerd listens on: its argument, else its configuration file.
     pub(crate) fn listens_on(&self, containerd: &str) -> String {
         let program = self.program(containerd);
@@ -89,9 +114,7 @@ impl NodeFacts {
             .iter()
             .filter(|(_, program)| program.running)
             .map(|(name, _)| name.as_str());
-        named
-            .filter(|name| *name == "containerd" || name.starts_with("containerd."))
-            .collect()
+        named.filter(|name| is_containerd(name)).collect()
     }
 
     /// Which of several is the kubelet's, if exactly one listens where the kubelet looks.
@@ -122,6 +145,12 @@ impl NodeFacts {
             self.programs.insert(name, other);
         }
     }
+}
+
+/// Whether a program of this name among the facts is a containerd that neither k3s, RKE2 nor Docker
+/// started.
+fn is_containerd(name: &str) -> bool {
+    name == "containerd" || name.starts_with("containerd.")
 }
 
 /// The socket that this file sets for containerd.
@@ -195,5 +224,30 @@ mod tests {
         assert_eq!(now(&facts), "/run/d.sock");
         facts.runtime_endpoint = Some("unix:///run/argument.sock".to_owned());
         assert_eq!(now(&facts), "/run/argument.sock");
+    }
+
+    #[test]
+    fn the_kubelets_runtime_listens_where_it_looks_or_is_the_only_one() {
+        let mut facts = NodeFacts::default();
+        let now = |facts: &NodeFacts| facts.kubelet_runtime().map(str::to_owned);
+        assert_eq!(now(&facts), None);
+        let runs = |facts: &mut NodeFacts, name: &str, address: Option<&str>| {
+            let program = facts.programs.entry(name.to_owned()).or_default();
+            program.running = true;
+            program.address = address.map(str::to_owned);
+        };
+        runs(&mut facts, "docker-containerd", None);
+        assert_eq!(now(&facts), None);
+        runs(&mut facts, "containerd", None);
+        assert_eq!(now(&facts).as_deref(), Some("containerd"));
+        runs(&mut facts, "k3s-containerd", Some("/run/k3s/c.sock"));
+        assert_eq!(now(&facts).as_deref(), Some("k3s-containerd"));
+        facts.runtime_endpoint = Some(DEFAULT_SOCKET.to_owned());
+        assert_eq!(now(&facts).as_deref(), Some("containerd"));
+        runs(&mut facts, "crio", None);
+        facts.runtime_endpoint = Some("unix:///var/run/crio/crio.sock".to_owned());
+        assert_eq!(now(&facts).as_deref(), Some("crio"));
+        facts.runtime_endpoint = Some("/run/other.sock".to_owned());
+        assert_eq!(now(&facts), None);
     }
 }

@@ -63,13 +63,18 @@ impl Facts {
         self
     }
 
-    pub fn file(mut self, path: &str, text: &str) -> Facts {
+    pub fn file(self, path: &str, text: &str) -> Facts {
+        self.changed_at(1, path, text)
+    }
+
+    /// A file that was changed then.
+    pub fn changed_at(mut self, modified: u64, path: &str, text: &str) -> Facts {
         let file = FoundFile {
             content: text.as_bytes().to_vec(),
             mode: 0o644,
             uid: 0,
             gid: 0,
-            modified: 1,
+            modified,
         };
         self.0.found.insert(path.to_owned(), Found::File(file));
         self
