@@ -36,6 +36,9 @@ pub struct NodeSeen {
     pub kubelet_runtime: String,
     /// The runtimes that run there.
     pub runtimes: Vec<RuntimeSeen>,
+    /// The systemd unit of the one that the kubelet uses, by its endpoint; none if that singles none
+    /// out.
+    pub kubelet_unit: Option<String>,
     /// Whether it can connect to the registry's address.
     pub route: Option<Route>,
 }
@@ -68,13 +71,16 @@ impl NodeSeen {
 
     /// The unit that runs the kubelet's runtime.
     pub(super) fn unit(&self) -> Option<&str> {
-        self.unit_of(self.runtime())
+        self.kubelet_unit.as_deref().or_else(|| {
+            let mut all = self.runtimes.iter();
+            all.find(|one| one.name == self.runtime())?.unit.as_deref()
+        })
     }
 
-    /// The unit that runs this program.
-    pub(super) fn unit_of(&self, program: &str) -> Option<&str> {
-        let mut all = self.runtimes.iter();
-        all.find(|one| one.name == program)?.unit.as_deref()
+    /// Whether the kubelet pulls by this runtime, as far as is known.
+    pub(super) fn uses(&self, runtime: &RuntimeSeen) -> bool {
+        let own = self.kubelet_unit.is_none() || self.kubelet_unit == runtime.unit;
+        own && runtime.name == self.runtime()
     }
 }
 

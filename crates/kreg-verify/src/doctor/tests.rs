@@ -42,6 +42,25 @@ fn each_break_gives_its_own_cause_first_and_alone() {
     }
 }
 
+/// On k3s and others, containerd is no service of its own.
+#[test]
+fn a_fix_names_the_unit_of_the_nodes_runtime() {
+    let mut named = 0;
+    for (id, edit) in SHOWN {
+        let mut seen = changed(*edit);
+        for node in &mut seen.nodes {
+            node.runtimes[0].unit = Some("k3s-agent".to_owned());
+        }
+        for fix in examine(&seen).iter().flat_map(|one| &one.fix) {
+            let wrong = ["restart containerd", "-u containerd", "kubelet containerd"];
+            let wrong = wrong.iter().find(|words| fix.contains(**words));
+            assert_eq!(wrong, None, "{id}: {fix}");
+            named += usize::from(fix.contains("k3s-agent"));
+        }
+    }
+    assert!(named >= 5, "{named}");
+}
+
 #[test]
 fn what_nearly_looks_like_it_is_not_called_so() {
     for (unwanted, edit) in SPARED {
@@ -184,9 +203,10 @@ fn observations_survive_json() {
 
 #[test]
 fn each_runtime_is_judged_by_its_own_proxy_and_by_where_it_goes() {
-    let judged = |name: &str, by_name: bool, proxy| {
+    let judged_beside = |own: Option<&str>, name: &str, by_name: bool, proxy| {
         let mut seen = healthy();
         let node = &mut seen.nodes[0];
+        node.kubelet_unit = own.map(str::to_owned);
         // The kubelet's own has exceptions for both; they are not another's.
         node.runtimes[0].proxy = healthy::proxied("10.96.0.0/12,docker-registry");
         node.runtimes.push(RuntimeSeen {
@@ -198,6 +218,7 @@ fn each_runtime_is_judged_by_its_own_proxy_and_by_where_it_goes() {
         });
         examine(&seen)
     };
+    let judged = |name: &str, by_name, proxy| judged_beside(None, name, by_name, proxy);
     for (by_name, exceptions, swallowed) in [
         (false, "", true),
         (false, "docker-registry", true),
@@ -224,6 +245,14 @@ fn each_runtime_is_judged_by_its_own_proxy_and_by_where_it_goes() {
     }
     let found = judged("containerd", false, healthy::proxied(""));
     assert_eq!(found[0].severity, Severity::Error);
+    // Of two with one name, the kubelet uses the one in this service.
+    for (own, severity) in [
+        ("containerd", Severity::Warning),
+        ("some-unit", Severity::Error),
+    ] {
+        let found = judged_beside(Some(own), "containerd", false, healthy::proxied(""));
+        assert_eq!(found[0].severity, severity, "{own}");
+    }
 }
 
 #[test]

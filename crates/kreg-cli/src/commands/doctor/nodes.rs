@@ -203,9 +203,17 @@ fn held(seen: &mut NodeSeen, facts: &NodeFacts, trust: &Trust) {
     if let (Some(file), Some(address)) = (facts.content(HOSTS), trust.endpoint()) {
         seen.other_addresses = other_addresses(file, trust.host().name(), address);
     }
-    let started = facts
-        .program("containerd")
-        .and_then(|program| program.started);
+    // Of which kind it is, the API server knows.
+    let runtime = match seen.kubelet_runtime.split("://").next() {
+        Some("docker") => None,
+        Some("cri-o") => facts.kubelet_runtime().filter(|name| *name == "crio"),
+        _ => facts.kubelet_runtime().filter(|name| *name != "crio"),
+    };
+    let program = runtime.and_then(|name| facts.program(name));
+    seen.kubelet_unit = program.and_then(|one| one.unit.clone());
+    let started = program
+        .filter(|_| runtime == Some("containerd"))
+        .and_then(|one| one.started);
     if let (Some(started), Ok(config)) = (started, ContainerdConfig::of(facts)) {
         // A second's grace: both times are rounded.
         seen.config_not_loaded = config.modified > started + 1;

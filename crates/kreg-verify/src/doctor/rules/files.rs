@@ -302,7 +302,7 @@ pub(super) fn not_loaded(seen: &Observations) -> Vec<Diagnosis> {
             .fix(format!(
                 "on {}: systemctl restart {}   # running containers go on",
                 node.name,
-                node.unit_of("containerd").unwrap_or("containerd")
+                node.unit().unwrap_or("containerd")
             ))
         })
         .collect()

@@ -21,7 +21,7 @@ pub(super) fn contact(seen: &Observations) -> Vec<Diagnosis> {
                 .fix(format!(
                     "on {}: systemctl status kubelet {}",
                     node.name,
-                    node.runtime()
+                    node.unit().unwrap_or(node.runtime())
                 )),
             );
         }
@@ -155,11 +155,15 @@ fn swallowed(seen: &Observations, node: &NodeSeen, runtime: &RuntimeSeen) -> Opt
     .on(name)
     .fix(way_around(name, runtime, &list));
     // What another runtime does, no Pod is hurt by.
-    Some(match *program == node.runtime() {
+    Some(match node.uses(runtime) {
         true => one,
-        false => one
-            .warning()
-            .seen(format!("the kubelet pulls by {}", node.runtime())),
+        false => one.warning().seen(format!(
+            "the kubelet pulls by {}",
+            match &node.kubelet_unit {
+                Some(unit) => format!("{} of the service {unit}", node.runtime()),
+                None => node.runtime().to_owned(),
+            }
+        )),
     })
 }
 

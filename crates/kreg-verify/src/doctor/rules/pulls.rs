@@ -1,7 +1,7 @@
 //! Pods that fail to pull from the registry, each by the kubelet's and the runtime's words.
 
 use super::auth::listed;
-use crate::doctor::{Diagnosis, Login, Observations, PullSeen, Signature};
+use crate::doctor::{Diagnosis, Login, NodeSeen, Observations, PullSeen, Signature};
 use crate::pods::PullFailure;
 
 pub(super) fn pulls(seen: &Observations) -> Vec<Diagnosis> {
@@ -47,12 +47,10 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
     let (registry, image, message) = (&seen.registry, &pull.image, &pull.message);
     let told = (!message.is_empty()).then(|| format!("{}: {message}", pull.reason));
     let is = |id, cause: String| Diagnosis::new(id, cause).seen_all(told.clone());
+    let mut nodes = seen.nodes.iter();
+    let node_seen = nodes.find(|node| Some(&node.name) == pull.node.as_ref());
     if message.contains("exec format error") || message.contains("no match for platform") {
-        let arch = seen
-            .nodes
-            .iter()
-            .find(|node| Some(&node.name) == pull.node.as_ref());
-        let arch = arch.map_or("this node's", |node| node.arch.as_str());
+        let arch = node_seen.map_or("this node's", |node| node.arch.as_str());
         return is(
             Signature::WrongArchitecture,
             format!("image {image} is not made for {arch} processors"),
@@ -110,7 +108,13 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
             format!("the runtime does not trust the registry when it pulls {image}"),
         )
         .fix(registry.kreg("nodes status"))
-        .fix("if the files are right, look at what the runtime itself says: journalctl -u containerd -u crio -u docker; of containerd also: crictl info | grep -A2 registry");
+        .fix(format!(
+            "if the files are right, look at what the runtime itself says: {}; of containerd also: crictl info | grep -A2 registry",
+            match node_seen.and_then(NodeSeen::unit) {
+                Some(unit) => format!("journalctl -u {unit}"),
+                None => "journalctl -u containerd -u crio -u docker".to_owned(),
+            }
+        ));
     }
     is(Signature::PullFailed, format!("a Pod cannot pull {image}")).fix(format!(
         "kubectl -n {} describe {}",
