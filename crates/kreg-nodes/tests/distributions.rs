@@ -205,12 +205,12 @@ fn k0s(version: &str, root: &str, import: &str) -> Facts {
 // An empty string that an import sets counts: 2.x merges tables, 1.7 replaces them.
 #[case::k0s_whose_import_empties_the_root_in_2_1(
     k0s(V2_1, &v2("/etc/containerd/certs.d"), &v2("")),
-    "systemctl restart k0sworker",
+    "/run/k0s/containerd-cri.toml sets config_path to nothing",
     "\nversion = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path"
 )]
 #[case::k0s_whose_import_empties_the_root_in_1_7(
     k0s(V1_7, &v2("/etc/containerd/certs.d"), &v2("")),
-    "systemctl restart k0sworker",
+    "overrides what /etc/k0s/containerd.toml sets",
     "/etc/k0s/containerd.d/kreg.toml"
 )]
 #[case::k0s_worker(

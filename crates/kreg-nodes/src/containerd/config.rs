@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::imports::{absolute, glob};
 use super::layout::{places, roots};
 use super::merge::{CRI_V1, CRI_V2, CRI_V3, RELEASES, Registry, Sheet};
 use super::{CONFIG_FILE, Version};
@@ -39,6 +40,8 @@ pub struct ContainerdConfig {
     pub cri_disabled: bool,
     /// A `config_path` that does not hold, in a table that is not read: file and table.
     pub misplaced: Option<(String, String)>,
+    /// The file that sets `config_path` to nothing, where an earlier one set a directory.
+    pub emptied_by: Option<String>,
     /// The socket that it listens on.
     pub socket: String,
     /// When the newest of the files was changed, in seconds since 1970 UTC.
@@ -195,13 +198,7 @@ impl<'a> Reader<'a> {
     /// The files that an import means, in the order of their names. One that holds a `*` is a pattern, any
     /// other a file that must be there (config.go: resolveImports).
     fn resolve(&mut self, parent: &str, import: &str) -> Result<Vec<String>, ConfigError> {
-        let absolute = match import.starts_with('/') {
-            true => import.to_owned(),
-            false => {
-                let folder = parent.rsplit_once('/').map_or("", |(folder, _)| folder);
-                format!("{folder}/{}", import.trim_start_matches("./"))
-            }
-        };
+        let absolute = absolute(parent, import);
         self.imports.push(absolute.clone());
         if absolute.contains('*') {
             let known = self.facts.found.keys();
@@ -272,6 +269,7 @@ impl<'a> Reader<'a> {
         self.config.built_in = registry.built_in;
         self.config.config_path = registry.config_path;
         if self.config.config_path.is_empty() {
+            self.config.emptied_by = emptied_by(&self.sheets);
             self.config.misplaced = self.sheets.iter().find_map(misplaced);
         }
         Ok(())
@@ -293,14 +291,27 @@ impl<'a> Reader<'a> {
 /// A `config_path` in a file, and the table that it stands in.
 fn misplaced(sheet: &Sheet) -> Option<(String, String)> {
     [CRI_V1, CRI_V2, CRI_V3].into_iter().find_map(|name| {
-        let set = sheet
-            .plugins
-            .get(name)?
-            .get("registry")?
-            .get("config_path")?;
-        let path = set.as_str().filter(|path| !path.is_empty());
+        let path = set_path(sheet, name).filter(|path| !path.is_empty());
         path.map(|_| (sheet.path.clone(), name.to_owned()))
     })
+}
+
+/// The file that says the last of a table's `config_path`, if it takes away what an earlier one set.
+fn emptied_by(sheets: &[Sheet]) -> Option<String> {
+    [CRI_V1, CRI_V2, CRI_V3].into_iter().find_map(|name| {
+        let mut said = sheets
+            .iter()
+            .filter_map(|sheet| Some((sheet, set_path(sheet, name)?)));
+        let (last, path) = said.next_back()?;
+        let earlier = said.any(|(_, path)| !path.is_empty());
+        (path.is_empty() && earlier).then(|| last.path.clone())
+    })
+}
+
+/// What a file sets as `config_path` in the table of this plugin.
+fn set_path<'a>(sheet: &'a Sheet, plugin: &str) -> Option<&'a str> {
+    let registry = sheet.plugins.get(plugin)?.get("registry")?;
+    registry.get("config_path")?.as_str()
 }
 
 fn strings(value: Option<&Value>) -> Vec<String> {
@@ -313,44 +324,4 @@ fn strings(value: Option<&Value>) -> Vec<String> {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect()
-}
-
-/// Whether `path` fits a pattern in which `*` stands for anything but `/`, as in Go's
-/// `filepath.Glob`.
-fn glob(pattern: &str, path: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else {
-        return false;
-    };
-    let parts: Vec<&str> = parts.collect();
-    for (number, part) in parts.iter().enumerate() {
-        let at = match number + 1 == parts.len() {
-            true if rest.len() >= part.len() && rest.ends_with(part) => rest.len() - part.len(),
-            true => return false,
-            false => match rest.find(part) {
-                Some(at) => at,
-                None => return false,
-            },
-        };
-        if rest[..at].contains('/') {
-            return false;
-        }
-        rest = &rest[at + part.len()..];
-    }
-    rest.is_empty()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs_as_go_does() {
-        assert!(glob("/etc/c/*.toml", "/etc/c/a.toml"));
-        assert!(glob("/etc/c/*.toml", "/etc/c/.toml"));
-        assert!(!glob("/etc/c/*.toml", "/etc/c/d/a.toml"));
-        assert!(!glob("/etc/c/*.toml", "/etc/c/a.toml.bak"));
-        assert!(glob("/etc/*/a*.toml", "/etc/c/ab.toml"));
-        assert!(!glob("/etc/c/a.toml", "/etc/c/a.toml2"));
-    }
 }

@@ -3,6 +3,7 @@
 mod config;
 mod edit;
 mod hosts_toml;
+mod imports;
 mod layout;
 mod merge;
 mod version;

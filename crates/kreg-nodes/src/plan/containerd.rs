@@ -160,16 +160,20 @@ fn shadows(facts: &NodeFacts, trust: &Trust, root: &str) -> Result<(), Refusal> 
 
 fn no_config_path(facts: &NodeFacts, config: &ContainerdConfig) -> Refusal {
     let file = &config.file;
-    let reason = match (&config.misplaced, config.release) {
-        (_, None) => format!(
+    let reason = match (&config.misplaced, &config.emptied_by, config.release) {
+        (Some((at, _)), Some(last), Some(_)) => format!(
+            "{last} sets config_path to nothing, which overrides what {at} sets, so containerd looks in no \
+             directory for registries"
+        ),
+        (_, _, None) => format!(
             "containerd's release is not known, and releases differ in where they look for \
              registries by {file} and its imports"
         ),
-        (Some((at, table)), Some(release)) => format!(
-            "{at} sets config_path under [plugins.\"{table}\"], which containerd {release} does not \
-             read there, so it looks in no directory for registries"
+        (Some((at, table)), None, Some(release)) => format!(
+            "{at} sets config_path under [plugins.\"{table}\"], and containerd {release} does not read that \
+             table or a later file replaces it, so it looks in no directory for registries"
         ),
-        (None, Some(_)) => format!(
+        (None, _, Some(_)) => format!(
             "containerd looks in no directory for registries: no config_path is set by {file} or \
              its imports"
         ),
