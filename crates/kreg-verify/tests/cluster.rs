@@ -78,10 +78,10 @@ async fn stories(world: &World) {
         "kreg nodes trust",
     );
 
-    // The right CA, and no pull secret.
+    // The right CA, and no pull secret. containerd 1.6 says `401 Unauthorized`, 2.4 does not.
     world.trust(&world.authority.certificate_pem()).await;
     let report = world.verify(None).await;
-    world.assert_every_node(&report, "401 Unauthorized", "kreg secret apply");
+    world.assert_every_node(&report, "the pull secret is missing", "kreg secret apply");
 
     // All right.
     let report = world.verify(Some(PULL_SECRET)).await;
@@ -305,25 +305,37 @@ impl World {
         }
     }
 
-    /// Writes hosts.toml and CA on every node, as containerd reads them.
+    /// Writes hosts.toml and CA on every node, in both places where a containerd with its default
+    /// configuration reads them: where it splits the list `config_path`, and where it does not.
     async fn trust(&self, ca_pem: &str) {
         let hosts = format!(
             "server = \"https://{HOST}\"\nca = \"ca.crt\"\n\n[host.\"https://{}:5000\"]\n  capabilities = [\"pull\", \"resolve\"]\n  ca = \"ca.crt\"\n",
             self.address
         );
-        let script = "mkdir -p \"/h/$HOST\" && printf %s \"$CA\" > \"/h/$HOST/ca.crt\" && printf %s \"$HOSTS\" > \"/h/$HOST/hosts.toml\"";
-        let env = json!([
-            { "name": "HOST", "value": HOST }, { "name": "CA", "value": ca_pem }, { "name": "HOSTS", "value": hosts },
-        ]);
+        let script = "for root in \"$FIRST\" \"$LIST\"; do \
+             mkdir -p \"/h/$root/$HOST\"; printf %s \"$CA\" > \"/h/$root/$HOST/ca.crt\"; \
+             printf %s \"$HOSTS\" > \"/h/$root/$HOST/hosts.toml\"; done";
+        let env = [("CA", ca_pem), ("HOSTS", hosts.as_str())];
         self.on_every_node(script, &env).await;
     }
 
     async fn distrust(&self) {
-        let env = json!([{ "name": "HOST", "value": HOST }]);
-        self.on_every_node("rm -rf \"/h/$HOST\"", &env).await;
+        let script = "cd /h; rm -rf \"$FIRST/$HOST\" \"$LIST/$HOST\"; rmdir -p \"$LIST\" || :";
+        self.on_every_node(script, &[]).await;
     }
 
-    async fn on_every_node(&self, script: &str, env: &Value) {
+    /// Runs a script where /h is the node's /etc/containerd, with the two roots as variables.
+    async fn on_every_node(&self, script: &str, more: &[(&str, &str)]) {
+        let known = [
+            ("HOST", HOST),
+            ("FIRST", "certs.d"),
+            ("LIST", "certs.d:/etc/docker/certs.d"),
+        ];
+        let env: Vec<Value> = known
+            .iter()
+            .chain(more)
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
         // Those of a round that went wrong are there still.
         static ROUND: AtomicUsize = AtomicUsize::new(0);
         let round = ROUND.fetch_add(1, Ordering::Relaxed);
@@ -335,7 +347,7 @@ impl World {
                 "spec": {
                     "nodeName": node, "restartPolicy": "Never", "tolerations": [{ "operator": "Exists" }],
                     "terminationGracePeriodSeconds": 0,
-                    "volumes": [{ "name": "h", "hostPath": { "path": "/etc/containerd/certs.d", "type": "DirectoryOrCreate" } }],
+                    "volumes": [{ "name": "h", "hostPath": { "path": "/etc/containerd", "type": "DirectoryOrCreate" } }],
                     "containers": [{
                         "name": "sh", "image": "kreg.test/busybox:1.35", "imagePullPolicy": "Never",
                         "command": ["/bin/busybox", "sh", "-ec", format!("PATH=/bin; {script}")], "env": env,
