@@ -196,7 +196,7 @@ pub(super) const BREAKS: &[Break] = &[
         id: "trust-not-read",
         what: "a containerd whose unit hides the files that are there for everybody else",
         breaks: |world| {
-            let hidden = "TemporaryFileSystem=/etc/containerd /etc/docker\n\
+            let hidden = "TemporaryFileSystem=/etc/containerd\n\
                 BindReadOnlyPaths=/etc/containerd/config.toml /etc/containerd/cri-base.json";
             drop_in(world, hidden)
         },
