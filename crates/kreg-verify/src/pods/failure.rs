@@ -26,7 +26,7 @@ pub enum PullFailure {
 
 /// What runtimes write, in the order in which it decides: the text of Go's errors and of the
 /// registry, as containerd, dockerd and CRI-O pass it on.
-const SIGNS: [(&str, PullFailure); 29] = [
+const SIGNS: [(&str, PullFailure); 31] = [
     // CRI-O's own word, which the kubelet takes over, and what containers/image says
     // (`signature/policy_eval_simple.go`, `copy/single.go`).
     ("signaturevalidationfailed", PullFailure::Policy),
@@ -39,9 +39,10 @@ const SIGNS: [(&str, PullFailure); 29] = [
     ),
     ("certificate has expired", PullFailure::Certificate),
     (
-        "tls: failed to verify certificate",
-        PullFailure::Certificate,
+        "first record does not look like a tls handshake",
+        PullFailure::HttpForHttps,
     ),
+    ("tls: ", PullFailure::Certificate),
     (
         "server gave http response to https client",
         PullFailure::HttpForHttps,
@@ -51,6 +52,7 @@ const SIGNS: [(&str, PullFailure); 29] = [
     ("authentication required", PullFailure::Unauthorized),
     ("unauthorized", PullFailure::Unauthorized),
     ("pull access denied", PullFailure::Unauthorized),
+    ("authorization failed", PullFailure::Unauthorized),
     ("no such host", PullFailure::NoSuchHost),
     ("server misbehaving", PullFailure::NoSuchHost),
     ("no match for platform", PullFailure::NoPlatform),
@@ -115,6 +117,16 @@ impl PullFailure {
         }
     }
 
+    /// Whether the runtime does not know or believe the registry: no address for its name, another
+    /// CA, or another protocol.
+    #[must_use]
+    pub fn is_distrust(self) -> bool {
+        matches!(
+            self,
+            PullFailure::Certificate | PullFailure::HttpForHttps | PullFailure::NoSuchHost
+        )
+    }
+
     /// Whether the kubelet's next attempt may well succeed by itself: routes to a new Service take a
     /// moment to reach every node. A refused certificate or password stays refused.
     #[must_use]
@@ -155,7 +167,7 @@ mod tests {
 
     #[test]
     fn real_messages_are_told_apart() {
-        // As containerd 1.6 and 1.7, dockerd and CRI-O write them.
+        // As containerd 1.6 to 2.4, dockerd and CRI-O write them.
         for (message, kind) in [
             (
                 r#"failed to do request: Head "https://docker-registry:5000/v2/a/manifests/v1": x509: certificate signed by unknown authority"#,
@@ -172,6 +184,19 @@ mod tests {
             (
                 "pulling from host 10.96.0.50:5000 failed with status code [manifests v1]: 401 Unauthorized",
                 PullFailure::Unauthorized,
+            ),
+            (
+                "failed to resolve image: pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
+                PullFailure::Unauthorized,
+            ),
+            // The digits of a digest are not a status.
+            (
+                r#"Head "https://docker-registry:5000/v2/a/manifests/sha256:401e": dial tcp: lookup docker-registry: no such host"#,
+                PullFailure::NoSuchHost,
+            ),
+            (
+                r#"Head "https://10.96.0.50:5000/v2/": tls: first record does not look like a TLS handshake"#,
+                PullFailure::HttpForHttps,
             ),
             (
                 "Head ...: no basic auth credentials",

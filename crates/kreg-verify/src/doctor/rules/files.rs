@@ -4,6 +4,7 @@ use kreg_pki::Certificate;
 
 use crate::doctor::hosts_toml::HostsToml;
 use crate::doctor::{Diagnosis, NodeFile, NodeSeen, Observations, Signature, masked};
+use crate::pods::PullFailure;
 
 /// The files themselves: one diagnosis a node, for what stands first in the way.
 pub(super) fn trust(seen: &Observations) -> Vec<Diagnosis> {
@@ -279,10 +280,11 @@ pub(super) fn not_loaded(seen: &Observations) -> Vec<Diagnosis> {
         let pod = seen.pulls.iter().any(|pull| {
             pull.node.as_ref() == Some(&node.name)
                 && pull.in_registry != Some(false)
-                && super::pulls::is_untrusting(&pull.message)
+                && PullFailure::of(&pull.message).is_distrust()
         });
         let proof = seen.proof.iter().any(|failed| {
-            failed.node.as_ref() == Some(&node.name) && super::pulls::is_untrusting(failed.words())
+            failed.node.as_ref() == Some(&node.name)
+                && PullFailure::of(failed.words()).is_distrust()
         });
         node.config_not_loaded && (pod || proof)
     };

@@ -1,6 +1,5 @@
 //! What only the proof showed.
 
-use super::pulls::is_untrusting;
 use crate::doctor::{Contact, Diagnosis, FailedCheck, NodeSeen, Observations, Signature};
 use crate::pods::PullFailure;
 
@@ -48,7 +47,9 @@ fn of_node(seen: &Observations, name: &str) -> Diagnosis {
     let pull = here().find(|one| one.check == "node-pull");
     let node = seen.nodes.iter().find(|node| node.name == name);
     let one = match (pull, node) {
-        (Some(pull), Some(node)) if has_trust(node) && is_untrusting(pull.words()) => {
+        (Some(pull), Some(node))
+            if has_trust(node) && PullFailure::of(pull.words()).is_distrust() =>
+        {
             not_read(seen, node, pull)
         }
         (Some(pull), _) => pull_fails(seen, name, pull),

@@ -17,34 +17,9 @@ pub(super) fn pulls(seen: &Observations) -> Vec<Diagnosis> {
         .collect()
 }
 
-/// Whether the runtime did not find, reach or believe the registry, rather than being refused.
-pub(super) fn is_untrusting(message: &str) -> bool {
-    [
-        "x509:",
-        "no such host",
-        "server misbehaving",
-        "tls: ",
-        "HTTP response to HTTPS",
-    ]
-    .iter()
-    .any(|word| message.contains(word))
-}
-
-fn is_unauthorized(message: &str) -> bool {
-    [
-        "401",
-        "unauthorized",
-        "Unauthorized",
-        "no basic auth",
-        "authorization failed",
-        "authentication required",
-    ]
-    .iter()
-    .any(|word| message.contains(word))
-}
-
 fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
     let (registry, image, message) = (&seen.registry, &pull.image, &pull.message);
+    let kind = PullFailure::by_reason(&pull.reason, message);
     let told = (!message.is_empty()).then(|| format!("{}: {message}", pull.reason));
     let is = |id, cause: String| Diagnosis::new(id, cause).seen_all(told.clone());
     let mut nodes = seen.nodes.iter();
@@ -70,17 +45,15 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
     }
     // Where the address that hosts.toml leads to has no such image, containerd goes on to the name
     // itself, and what it says in the end is about that.
-    let by_message =
-        message.contains("not found") && !is_untrusting(message) && !is_unauthorized(message);
-    let by_registry =
-        pull.in_registry == Some(false) && !message.contains("x509:") && !is_unauthorized(message);
-    if by_message || by_registry {
+    let refused_first = matches!(kind, PullFailure::Certificate | PullFailure::Unauthorized);
+    let by_registry = pull.in_registry == Some(false) && !refused_first;
+    if kind == PullFailure::NotFound || by_registry {
         return is(
             Signature::ImageNotFound,
             format!("the registry has no image {image}"),
         )
         .seen_all(by_registry.then_some("asked for it by kreg, the registry answers 404"))
-        .fix("push it, or mend the tag in the Pod")
+        .fix("push it, or fix the tag in the Pod")
         .fix(format!(
             "what there is: skopeo list-tags docker://{}",
             image
@@ -88,7 +61,7 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
                 .map_or(image.as_str(), |(name, _)| name)
         ));
     }
-    if PullFailure::by_reason(&pull.reason, message) == PullFailure::Policy {
+    if kind == PullFailure::Policy {
         let node = pull.node.as_deref().unwrap_or("the Pod's node");
         return is(
             Signature::PullFailed,
@@ -99,10 +72,10 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
             registry.host
         ));
     }
-    if is_unauthorized(message) {
+    if kind == PullFailure::Unauthorized {
         return refused(seen, pull, is);
     }
-    if is_untrusting(message) {
+    if kind.is_distrust() {
         return is(
             Signature::PullNotTrusted,
             format!("the runtime does not trust the registry when it pulls {image}"),
