@@ -88,8 +88,8 @@ fn told(scene: &mut Scene<'_>, breaks: &[Break], broken: Option<Broken>) -> Resu
         let _ = scene.check(&format!("{}: {}", one.id, one.what), |world| {
             let seen = (one.breaks)(world).and_then(|()| {
                 let node = broken.map(|broken| broken(world, one.id)).transpose()?;
-                named_alone(world, one.id, node)?;
-                agree::on(world, node)
+                let told = named_alone(world, one.id, node)?;
+                agree::on(world, node, &told)
             });
             mended = (one.mends)(world);
             seen
@@ -100,7 +100,7 @@ fn told(scene: &mut Scene<'_>, breaks: &[Break], broken: Option<Broken>) -> Resu
     }
     scene.check("all is fixed, and doctor says nothing", well)?;
     scene.check("nor does the proof find anything", |world| {
-        agree::on(world, None)
+        agree::on(world, None, &Value::Null)
     })
 }
 
@@ -108,7 +108,7 @@ fn told(scene: &mut Scene<'_>, breaks: &[Break], broken: Option<Broken>) -> Resu
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// As the one root, on this node if it is about one.
-pub(super) fn named_alone(world: &World, id: &str, node: Option<&Node>) -> Result<()> {
+pub(super) fn named_alone(world: &World, id: &str, node: Option<&Node>) -> Result<Value> {
     await_that(&format!("{id} alone is named"), PATIENCE, || {
         let ran = doctor(world)?;
         if ran.code == Some(0) {
@@ -124,7 +124,7 @@ pub(super) fn named_alone(world: &World, id: &str, node: Option<&Node>) -> Resul
         }
         let filled = |key: &str| first[key].as_array().is_some_and(|all| !all.is_empty());
         match filled("evidence") && filled("fix") && told["schema"] == "kreg/v1" {
-            true => Ok(Ok(())),
+            true => Ok(Ok(told)),
             false => Err(ran.wrong("read evidence and fix", "there is none")),
         }
     })

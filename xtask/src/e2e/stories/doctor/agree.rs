@@ -11,9 +11,9 @@ use crate::failure::{Failure, Result};
 /// A pull that comes, comes within this time on a cluster on one machine.
 const PATIENCE: &str = "30s";
 
-/// Runs the proof of this node, or of the whole registry, and doctor: of everything that fails in
-/// the proof, doctor names a cause there or in the registry itself.
-pub(super) fn on(world: &World, node: Option<&Node>) -> Result<()> {
+/// Runs the proof of this node, or of the whole registry: of everything that fails in it, doctor
+/// names a cause there or in the registry itself, in what it said before or when it is asked again.
+pub(super) fn on(world: &World, node: Option<&Node>, before: &Value) -> Result<()> {
     let mut words = vec!["verify", "--output", "json", "--timeout", PATIENCE];
     if let Some(node) = node {
         words.extend(["--node", &node.name, "--only", "node-route,node-pull"]);
@@ -26,10 +26,16 @@ pub(super) fn on(world: &World, node: Option<&Node>) -> Result<()> {
         Some(4) => failed(&proof.json()?),
         _ => return Err(proof.wrong("run the proof", "it did not come to an end")),
     };
+    let unnamed = |doctor: &Value| {
+        let named = places(&doctor["findings"]);
+        let silent = |node: &Option<String>| !named.contains(node) && !named.contains(&None);
+        failed.iter().find(|node| silent(node)).cloned()
+    };
+    if unnamed(before).is_none() {
+        return Ok(());
+    }
     let doctor = super::doctor(world)?.json()?;
-    let named = places(&doctor["findings"]);
-    let silent = |node: &&Option<String>| !named.contains(*node) && !named.contains(&None);
-    match failed.iter().find(silent) {
+    match unnamed(&doctor) {
         None => Ok(()),
         Some(node) => Err(Failure::new(
             format!(
