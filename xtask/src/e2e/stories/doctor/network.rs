@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Break, NAME, NAMESPACE, by_up, merge, nothing};
+use super::{Break, NAME, NAMESPACE, by_up, merge, nodes, nothing};
 use crate::e2e::world::World;
 use crate::failure::Result;
 
@@ -25,7 +25,7 @@ pub(super) const BREAKS: &[Break] = &[
     Break {
         id: "network-policy",
         what: "the same, and packets of a node are dropped as an enforcing network drops them",
-        breaks: |world| firewall(world, "-I"),
+        breaks: firewall,
         mends: |world| {
             let words = [
                 "delete",
@@ -41,7 +41,7 @@ pub(super) const BREAKS: &[Break] = &[
         id: "route-blocked",
         what: "a firewall on the node",
         breaks: nothing,
-        mends: |world| firewall(world, "-D"),
+        mends: no_firewall,
     },
     Break {
         id: "selector-mismatch",
@@ -69,9 +69,19 @@ pub(super) const BREAKS: &[Break] = &[
     },
 ];
 
-fn firewall(world: &World, how: &str) -> Result<()> {
-    let script = format!("iptables {how} OUTPUT -p tcp --dport 5000 -j DROP");
-    world.on(world.node(1)?, &script).good().map(drop)
+const RULE: &str = "OUTPUT -p tcp --dport 5000 -j DROP";
+
+/// On the registry's own node it would also drop the kubelet's probe, and the Pod would not be ready.
+fn firewall(world: &World) -> Result<()> {
+    let node = nodes::without_registry(world)?;
+    let script = format!("iptables -I {RULE}");
+    world.on(node, &script).good().map(drop)
+}
+
+fn no_firewall(world: &World) -> Result<()> {
+    let script = format!("while iptables -D {RULE} 2> /dev/null; do :; done");
+    let mut nodes = world.cluster.nodes.iter();
+    nodes.try_for_each(|node| world.on(node, &script).good().map(drop))
 }
 
 fn selector(component: &str) -> Value {

@@ -351,7 +351,7 @@ fn no_eraser(world: &World) -> Result<()> {
 }
 
 /// A worker on which the registry's Pod is not: with that one it would go, too.
-fn without_registry(world: &World) -> Result<&Node> {
+pub(super) fn without_registry(world: &World) -> Result<&Node> {
     let words = ["pods", "--namespace", NAMESPACE, "--selector"];
     let pods = world.get(
         words
