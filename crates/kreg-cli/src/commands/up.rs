@@ -66,7 +66,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     let receipts = match &nodes {
         Some(nodes) => {
             agents_of_before(&session).await?;
-            trust(app, &session, nodes, &intent, &up)?
+            trust(app, &session, nodes, &intent, &up).await?
         }
         None => Vec::new(),
     };
@@ -223,14 +223,7 @@ async fn cluster(
             }
         }
     };
-    let watcher = |event: Event| show(&step, &event);
-    wait::registry_ready(
-        cluster,
-        &spec,
-        &wait::Wait::new(session.settings.timeout, &watcher),
-    )
-    .await
-    .tried("the registry does not come up")?;
+    ready(session, &spec, &step).await?;
     // Before anybody pulls with the new password.
     kreg_k8s::pull::refresh(cluster, &spec)
         .await
@@ -273,7 +266,15 @@ fn changed(changes: &[Change]) -> String {
     }
 }
 
-fn trust(
+async fn ready(session: &Session, spec: &RegistrySpec, step: &Step<'_>) -> Result<(), Error> {
+    let watcher = |event: Event| show(step, &event);
+    let wait = wait::Wait::new(session.settings.timeout, &watcher);
+    wait::registry_ready(&session.cluster, spec, &wait)
+        .await
+        .tried("the registry does not come up")
+}
+
+async fn trust(
     app: &App,
     session: &Session,
     nodes: &Nodes,
@@ -289,6 +290,8 @@ fn trust(
     .with_adopt(intent.adopt());
     let step = app.progress.step("trust on the nodes");
     let receipts = nodes.trust(&trust);
+    // On a node whose runtime was restarted its Pod is not ready for a moment.
+    ready(session, &up.spec, &step).await?;
     let number = |state| {
         receipts
             .iter()
