@@ -102,8 +102,8 @@ fn look_around(cluster: &ClusterHandle, kreg: &str, tutorial: bool) -> String {
     ctr -n k8s.io images push --hosts-dir /etc/containerd/certs.d --user USER:PASSWORD docker-registry:5000/hello:v1
 
   Run it on any node, from the registry:
-  kubectl run hello -n {namespace} --image=docker-registry:5000/hello:v1 \
-    --overrides='{{"spec":{{"imagePullSecrets":[{{"name":"{secret}"}}]}}}}'
+  kreg secret apply{profile} --namespaces default
+  kubectl run hello --image=docker-registry:5000/hello:v1
 
   kreg down{profile} --delete-data     takes the registry and all trust away
   cargo xtask cluster down             takes the cluster away
