@@ -44,13 +44,16 @@ pub(crate) fn with_single_root(
                 holds.then(|| SingleRoot {
                     file: file.clone(),
                     plugin: table,
-                    lines: format!(
-                        "{head}[plugins.\"{table}\".registry]\n  config_path = \"{root}\""
-                    ),
+                    lines: format!("{head}{}", registry_lines(table, root)),
                     text,
                 })
             })
         })
+}
+
+/// The lines that set `root` in the table of this plugin.
+pub(crate) fn registry_lines(plugin: &str, root: &str) -> String {
+    format!("[plugins.\"{plugin}\".registry]\n  config_path = \"{root}\"")
 }
 
 /// The plugin whose table is the usual one for `config_path` in a configuration of this schema.

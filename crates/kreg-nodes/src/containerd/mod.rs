@@ -10,7 +10,7 @@ mod version;
 
 pub use config::{ConfigError, ContainerdConfig};
 pub use edit::with_config_path;
-pub(crate) use edit::{SingleRoot, usual_plugin, with_single_root};
+pub(crate) use edit::{SingleRoot, registry_lines, usual_plugin, with_single_root};
 pub use hosts_toml::hosts_toml;
 pub(crate) use layout::is_plain;
 pub use layout::{candidates, own_dir, places, roots};

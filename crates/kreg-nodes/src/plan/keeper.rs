@@ -2,7 +2,7 @@
 
 use super::{Refusal, RefusalKind};
 use crate::NodeFacts;
-use crate::containerd::{CONFIG_FILE, ContainerdConfig, SingleRoot, usual_plugin};
+use crate::containerd::{CONFIG_FILE, ContainerdConfig, SingleRoot, registry_lines, usual_plugin};
 
 /// Where a change of containerd's configuration belongs on nodes that keep it in another way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Keeper {
         root: &str,
     ) -> String {
         let plugin = set.map_or_else(|| usual_plugin(config), |set| set.plugin);
-        let lines = format!("[plugins.\"{plugin}\".registry]\n  config_path = \"{root}\"");
+        let lines = registry_lines(plugin, root);
         let how = self.how(&config.file);
         match self {
             // A file of its own says its version.
