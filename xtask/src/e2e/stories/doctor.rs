@@ -32,7 +32,7 @@ struct Break {
     id: &'static str,
     what: &'static str,
     breaks: fn(&World) -> Result<()>,
-    mends: fn(&World) -> Result<()>,
+    fixes: fn(&World) -> Result<()>,
 }
 
 /// Nodes, network, certificates, users.
@@ -81,21 +81,21 @@ fn up(scene: &mut Scene<'_>) -> Result<()> {
 /// The node that a break is done to, where it is done to one.
 type Broken = for<'w> fn(&'w World, &str) -> Result<&'w Node>;
 
-/// Every break is told, whatever became of those before; only one that cannot be mended ends it.
+/// Every break is told, whatever became of those before; only one that cannot be fixed ends it.
 fn told(scene: &mut Scene<'_>, breaks: &[Break], broken: Option<Broken>) -> Result<()> {
     for one in breaks {
-        let mut mended = Ok(());
+        let mut fixed = Ok(());
         let _ = scene.check(&format!("{}: {}", one.id, one.what), |world| {
             let seen = (one.breaks)(world).and_then(|()| {
                 let node = broken.map(|broken| broken(world, one.id)).transpose()?;
                 let told = named_alone(world, one.id, node)?;
                 agree::on(world, node, &told)
             });
-            mended = (one.mends)(world);
+            fixed = (one.fixes)(world);
             seen
         });
-        if mended.is_err() {
-            return scene.check(&format!("{} is mended", one.id), |_| mended);
+        if fixed.is_err() {
+            return scene.check(&format!("{} is fixed", one.id), |_| fixed);
         }
     }
     scene.check("all is fixed, and doctor says nothing", well)?;

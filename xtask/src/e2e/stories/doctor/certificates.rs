@@ -24,7 +24,7 @@ pub(super) const BREAKS: &[Break] = &[
                 },
             )
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "certificate-expired",
@@ -40,7 +40,7 @@ pub(super) const BREAKS: &[Break] = &[
                 },
             )
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "certificate-not-yet-valid",
@@ -55,7 +55,7 @@ pub(super) const BREAKS: &[Break] = &[
                 },
             )
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "certificate-wrong-ca",
@@ -70,13 +70,13 @@ pub(super) const BREAKS: &[Break] = &[
                 },
             )
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "certificate-cn-only",
         what: "a leaf with a common name only",
         breaks: |world| served(world, GOOD),
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "certificate-name-missing",
@@ -90,7 +90,7 @@ pub(super) const BREAKS: &[Break] = &[
                 },
             )
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "certificate-refused",
@@ -105,7 +105,7 @@ pub(super) const BREAKS: &[Break] = &[
                 },
             )
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "certificate-ends-soon",
@@ -121,7 +121,7 @@ pub(super) const BREAKS: &[Break] = &[
                 },
             )
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "key-mismatch",
@@ -130,7 +130,7 @@ pub(super) const BREAKS: &[Break] = &[
             other_key(world)?;
             restart(world)
         },
-        mends: |world| {
+        fixes: |world| {
             give_back(world, "secret", SECRET)?;
             restarted(world)
         },

@@ -20,13 +20,13 @@ pub(super) const BREAKS: &[Break] = &[
                 .map(drop)
         },
         // With what a network that enforces it does to a node: see the next one.
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "network-policy",
         what: "the same, and packets of a node are dropped as an enforcing network drops them",
         breaks: firewall,
-        mends: |world| {
+        fixes: |world| {
             let words = [
                 "delete",
                 "networkpolicy",
@@ -41,31 +41,31 @@ pub(super) const BREAKS: &[Break] = &[
         id: "route-blocked",
         what: "a firewall on the node",
         breaks: nothing,
-        mends: no_firewall,
+        fixes: no_firewall,
     },
     Break {
         id: "selector-mismatch",
         what: "a Service whose selector chooses other Pods",
         breaks: |world| merge(world, "service/docker-registry", &selector("other")),
-        mends: |world| merge(world, "service/docker-registry", &selector("registry")),
+        fixes: |world| merge(world, "service/docker-registry", &selector("registry")),
     },
     Break {
         id: "service-port",
         what: "a Service that leads to a port where nothing listens",
         breaks: |world| target_port(world, 5001),
-        mends: |world| target_port(world, 5000),
+        fixes: |world| target_port(world, 5000),
     },
     Break {
         id: "address-changed",
         what: "a Service that was deleted and made again",
         breaks: made_again,
-        mends: |world| delete(world),
+        fixes: |world| delete(world),
     },
     Break {
         id: "service-gone",
         what: "no Service",
         breaks: nothing,
-        mends: by_up,
+        fixes: by_up,
     },
 ];
 

@@ -28,7 +28,7 @@ pub(super) const BREAKS: &[Break] = &[
                 &format!("echo '[host.\"https://10.96.0.50:5000\"' > {DIR}/hosts.toml"),
             )
         },
-        mends: trust_again,
+        fixes: trust_again,
     },
     Break {
         id: "hosts-toml-no-host",
@@ -41,7 +41,7 @@ pub(super) const BREAKS: &[Break] = &[
                 ),
             )
         },
-        mends: trust_again,
+        fixes: trust_again,
     },
     Break {
         id: "stale-address",
@@ -54,7 +54,7 @@ pub(super) const BREAKS: &[Break] = &[
                 ),
             )
         },
-        mends: trust_again,
+        fixes: trust_again,
     },
     Break {
         id: "plain-http-endpoint",
@@ -65,37 +65,37 @@ pub(super) const BREAKS: &[Break] = &[
                 &format!("sed -i 's#host.\"https:#host.\"http:#' {DIR}/hosts.toml"),
             )
         },
-        mends: trust_again,
+        fixes: trust_again,
     },
     Break {
         id: "ca-file-missing",
         what: "a hosts.toml whose CA file is gone",
         breaks: |world| on(world, &format!("rm {DIR}/ca.crt")),
-        mends: trust_again,
+        fixes: trust_again,
     },
     Break {
         id: "node-wrong-ca",
         what: "a node with the CA of another registry",
         breaks: wrong_ca,
-        mends: trust_again,
+        fixes: trust_again,
     },
     Break {
         id: "trust-edited",
         what: "a hosts.toml that somebody added to",
         breaks: |world| on(world, &format!("sed -i '1i # mine' {DIR}/hosts.toml")),
-        mends: trust_again,
+        fixes: trust_again,
     },
     Break {
         id: "trust-erased",
         what: "somebody who erased the directory",
         breaks: |world| on(world, &format!("rm -r {DIR}")),
-        mends: trust_again,
+        fixes: trust_again,
     },
     Break {
         id: "trust-erased",
         what: "a DaemonSet that erases directories it does not know, again and again, and is named",
         breaks: erased_again,
-        mends: |world| {
+        fixes: |world| {
             no_eraser(world)?;
             trust_again(world)
         },
@@ -104,30 +104,30 @@ pub(super) const BREAKS: &[Break] = &[
         id: "trust-missing",
         what: "a node that was never told, as one that joined later",
         breaks: |world| nodes_command(world, "untrust", 1),
-        mends: trust_again,
+        fixes: trust_again,
     },
     Break {
         id: "pull-not-trusted",
-        what: "a Pod whose pull failed before its node was mended",
+        what: "a Pod whose pull failed before its node was fixed",
         breaks: |world| {
             wrong_ca(world)?;
             pulling(world, "docker-registry:5000/any:v1")?;
             image::await_refused(world, "default", "doctor")?;
             trust_again(world)
         },
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "directory-shadowed",
         what: "a directory by the other spelling of the name",
         breaks: |world| on(world, &format!("mkdir {ROOT}/docker-registry_5000_")),
-        mends: |world| on(world, &format!("rmdir {ROOT}/docker-registry_5000_")),
+        fixes: |world| on(world, &format!("rmdir {ROOT}/docker-registry_5000_")),
     },
     Break {
         id: "stale-hosts",
         what: "a line in /etc/hosts from an earlier registry",
         breaks: |world| on(world, "echo '10.96.99.99 docker-registry' >> /etc/hosts"),
-        mends: no_line,
+        fixes: no_line,
     },
     Break {
         id: "runtime-config-broken",
@@ -136,13 +136,13 @@ pub(super) const BREAKS: &[Break] = &[
             let set = "sed -i '/registry\\]$/,/config_path/ s|config_path = .*|config_path = \"/etc/containerd/certs.d\"|' /etc/containerd/config.toml";
             mirrors(world, set)
         },
-        mends: config_back,
+        fixes: config_back,
     },
     Break {
         id: "config-path-unset",
         what: "a containerd that looks in no directory",
         breaks: no_config_path,
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "config-not-loaded",
@@ -156,7 +156,7 @@ pub(super) const BREAKS: &[Break] = &[
             let pushed = image::push_fresh(world, world.node(0)?, "kreg")?;
             pulling(world, &pushed.reference)
         },
-        mends: |world| {
+        fixes: |world| {
             no_pod(world)?;
             config_back(world)?;
             on(world, "systemctl restart containerd")
@@ -171,7 +171,7 @@ pub(super) const BREAKS: &[Break] = &[
                 &format!("rm {DIR}/hosts.toml; mkdir {DIR}/hosts.toml"),
             )
         },
-        mends: |world| {
+        fixes: |world| {
             on(world, &format!("rmdir {DIR}/hosts.toml"))?;
             trust_again(world)
         },
@@ -190,7 +190,7 @@ pub(super) const BREAKS: &[Break] = &[
                 true => Err(told.wrong("see no password", "it is shown")),
             }
         },
-        mends: no_drop_in,
+        fixes: no_drop_in,
     },
     Break {
         id: "trust-not-read",
@@ -200,7 +200,7 @@ pub(super) const BREAKS: &[Break] = &[
                 BindReadOnlyPaths=/etc/containerd/config.toml /etc/containerd/cri-base.json";
             drop_in(world, hidden)
         },
-        mends: no_drop_in,
+        fixes: no_drop_in,
     },
     Break {
         id: "node-pull-fails",
@@ -211,7 +211,7 @@ pub(super) const BREAKS: &[Break] = &[
                 &format!("mount -t tmpfs -o ro,size=4k kreg-doctor {INGEST}"),
             )
         },
-        mends: writable,
+        fixes: writable,
     },
     Break {
         id: "clock-skew",
@@ -222,13 +222,13 @@ pub(super) const BREAKS: &[Break] = &[
                 "printf '#!/bin/sh\\nexec /usr/bin/date -d \"3 days\" \"$@\"\\n' > /usr/local/bin/date; chmod +x /usr/local/bin/date",
             )
         },
-        mends: |world| on(world, "rm -f /usr/local/bin/date"),
+        fixes: |world| on(world, "rm -f /usr/local/bin/date"),
     },
     Break {
         id: "node-unreachable",
         what: "a node without sshd",
         breaks: |world| on(world, "systemctl stop ssh"),
-        mends: |world| on(world, "systemctl start ssh"),
+        fixes: |world| on(world, "systemctl start ssh"),
     },
     Break {
         id: "node-not-ready",
@@ -238,7 +238,7 @@ pub(super) const BREAKS: &[Break] = &[
             world.on(node, "systemctl stop kubelet").good()?;
             ready(world, node, "Unknown")
         },
-        mends: |world| {
+        fixes: |world| {
             let node = without_registry(world)?;
             world.on(node, "systemctl start kubelet").good()?;
             ready(world, node, "True")
@@ -258,7 +258,7 @@ pub(super) const BY_NAME: &[Break] = &[
                  cat /run/kreg-doctor.hosts > /etc/hosts; rm /run/kreg-doctor.hosts",
             )
         },
-        mends: no_line,
+        fixes: no_line,
     },
     Break {
         id: "trust-edited",
@@ -270,7 +270,7 @@ pub(super) const BY_NAME: &[Break] = &[
                  cat /run/kreg-doctor.hosts > /etc/hosts; rm /run/kreg-doctor.hosts",
             )
         },
-        mends: trust_again,
+        fixes: trust_again,
     },
 ];
 

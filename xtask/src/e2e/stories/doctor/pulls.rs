@@ -17,7 +17,7 @@ pub(super) const BREAKS: &[Break] = &[
         id: "account-without-secret",
         what: "a Pod without a pull secret, and its service account without one",
         breaks: |world| pod(world, &format!("{HOST}/e2e/any:v1"), None),
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "secret-not-in-namespace",
@@ -29,7 +29,7 @@ pub(super) const BREAKS: &[Break] = &[
                 Some("docker-registry-pull"),
             )
         },
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "secret-wrong-host",
@@ -38,7 +38,7 @@ pub(super) const BREAKS: &[Break] = &[
             login(world, "docker-registry", PASSWORD)?;
             pod(world, &format!("{HOST}/e2e/any:v1"), Some(SECRET))
         },
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "secret-stale",
@@ -47,7 +47,7 @@ pub(super) const BREAKS: &[Break] = &[
             login(world, HOST, "the password of before")?;
             pod(world, &format!("{HOST}/e2e/any:v1"), Some(SECRET))
         },
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "secret-wrong-type",
@@ -63,7 +63,7 @@ pub(super) const BREAKS: &[Break] = &[
             world.kubectl(words).good()?;
             pod(world, &format!("{HOST}/e2e/any:v1"), Some(SECRET))
         },
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "image-not-found",
@@ -72,13 +72,13 @@ pub(super) const BREAKS: &[Break] = &[
             login(world, HOST, PASSWORD)?;
             pod(world, &format!("{HOST}/e2e/any:no-such-tag"), Some(SECRET))
         },
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "image-without-port",
         what: "an image name without the port, which leads to Docker Hub",
         breaks: |world| pod(world, "docker-registry/e2e/any:v1", None),
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "wrong-architecture",
@@ -88,7 +88,7 @@ pub(super) const BREAKS: &[Break] = &[
             let image = foreign_image(world)?;
             pod(world, &image, Some(SECRET))
         },
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "pull-failed",
@@ -99,7 +99,7 @@ pub(super) const BREAKS: &[Break] = &[
             damage(world, &pushed)?;
             pod(world, &pushed.reference, Some(SECRET))
         },
-        mends: no_pod,
+        fixes: no_pod,
     },
     Break {
         id: "secret-wrong-host",
@@ -109,7 +109,7 @@ pub(super) const BREAKS: &[Break] = &[
             account(world, json!([{ "name": SECRET }]))?;
             pod(world, &format!("{HOST}/e2e/any:v1"), None)
         },
-        mends: |world| {
+        fixes: |world| {
             account(world, Value::Null)?;
             no_pod(world)
         },
@@ -118,7 +118,7 @@ pub(super) const BREAKS: &[Break] = &[
         id: "account-without-secret",
         what: "the service account's secret gone again",
         breaks: |world| pod(world, &format!("{HOST}/e2e/any:v1"), None),
-        mends: no_pod,
+        fixes: no_pod,
     },
 ];
 

@@ -17,7 +17,7 @@ pub(super) const BREAKS: &[Break] = &[
         id: "storage-denied",
         what: "a directory that the registry's user may not write to",
         breaks: |world| on_volume(world, "chmod -R a-w \"$dir\""),
-        mends: |world| on_volume(world, "chmod -R u+w,g+w,o+w \"$dir\""),
+        fixes: |world| on_volume(world, "chmod -R u+w,g+w,o+w \"$dir\""),
     },
     Break {
         id: "disk-full",
@@ -30,7 +30,7 @@ pub(super) const BREAKS: &[Break] = &[
             )?;
             restarted(world)
         },
-        mends: |world| {
+        fixes: |world| {
             on_volume(world, "umount -l \"$dir\"")?;
             restarted(world)
         },
@@ -44,7 +44,7 @@ pub(super) const BREAKS: &[Break] = &[
                 &format!("{REPOSITORIES}; mv kreg kreg-away; touch kreg"),
             )
         },
-        mends: |world| {
+        fixes: |world| {
             on_volume(
                 world,
                 &format!("{REPOSITORIES}; rm kreg; mv kreg-away kreg"),
@@ -64,7 +64,7 @@ pub(super) const BREAKS: &[Break] = &[
             }))?;
             claim(world, json!({ "volumeName": VOLUME }))
         },
-        mends: |world| {
+        fixes: |world| {
             let words = ["delete", "persistentvolume", VOLUME, "--wait=false"];
             world.kubectl(words).good().map(drop)
         },
@@ -73,7 +73,7 @@ pub(super) const BREAKS: &[Break] = &[
         id: "class-missing",
         what: "a claim of a StorageClass that is not there",
         breaks: |world| claim(world, json!({ "storageClassName": "no-such-class" })),
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "claim-pending",
@@ -85,7 +85,7 @@ pub(super) const BREAKS: &[Break] = &[
             }))?;
             claim(world, json!({ "storageClassName": CLASS }))
         },
-        mends: |world| {
+        fixes: |world| {
             let words = ["delete", "storageclass", CLASS];
             world.kubectl(words).good().map(drop)
         },
@@ -97,7 +97,7 @@ pub(super) const BREAKS: &[Break] = &[
             default_class(world, "false")?;
             claim(world, json!({}))
         },
-        mends: |world| {
+        fixes: |world| {
             default_class(world, "true")?;
             no_claim(world)?;
             by_up(world)

@@ -22,7 +22,7 @@ pub(super) const BREAKS: &[Break] = &[
             keep(world, "secret", PULL)?;
             htpasswd(world, "mypasswd\n")
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "htpasswd-not-bcrypt",
@@ -33,19 +33,19 @@ pub(super) const BREAKS: &[Break] = &[
                 .read()?;
             htpasswd(world, &format!("kreg:{hash}\n"))
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "password-changed",
         what: "a password that was changed in the htpasswd file alone",
         breaks: |world| htpasswd(world, &format!("kreg:{OTHER_HASH}\n")),
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "pull-user-missing",
         what: "an htpasswd file without the pull secret's user",
         breaks: |world| htpasswd(world, &format!("somebody:{OTHER_HASH}\n")),
-        mends: |world| {
+        fixes: |world| {
             give_back(world, "secret", HTPASSWD)?;
             restarted(world)
         },
@@ -57,13 +57,13 @@ pub(super) const BREAKS: &[Break] = &[
             let entry = json!({ "username": "kreg", "password": "mypasswd" });
             pull_secret(world, &json!({ "auths": { "docker-registry": entry } }))
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "pull-secret-broken",
         what: "a pull secret that holds no entries",
         breaks: |world| pull_secret(world, &json!({ "auths": "none" })),
-        mends: |world| give_back(world, "secret", PULL),
+        fixes: |world| give_back(world, "secret", PULL),
     },
     Break {
         id: "htpasswd-not-read",
@@ -85,7 +85,7 @@ pub(super) const BREAKS: &[Break] = &[
             )?;
             htpasswd(world, &format!("kreg:{OTHER_HASH}\n"))
         },
-        mends: |world| {
+        fixes: |world| {
             give_back(world, "secret", HTPASSWD)?;
             give_back(world, "secret", PULL)?;
             by_up_whole(world)

@@ -18,7 +18,7 @@ pub(super) const BREAKS: &[Break] = &[
         id: "scaled-to-zero",
         what: "no replicas",
         breaks: |world| merge(world, DEPLOYMENT, &json!({ "spec": { "replicas": 0 } })),
-        mends: |world| {
+        fixes: |world| {
             merge(world, DEPLOYMENT, &json!({ "spec": { "replicas": 1 } }))?;
             ready(world)
         },
@@ -35,7 +35,7 @@ pub(super) const BREAKS: &[Break] = &[
                 &json!({ "spec": { "strategy": strategy } }),
             )
         },
-        mends: by_up,
+        fixes: by_up,
     },
     Break {
         id: "config-broken",
@@ -44,7 +44,7 @@ pub(super) const BREAKS: &[Break] = &[
             keep(world, "configmap", CONFIG)?;
             config(world, |_| "version: [\n".to_owned())
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "plain-http",
@@ -57,7 +57,7 @@ pub(super) const BREAKS: &[Break] = &[
                 )
             })
         },
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "read-only",
@@ -70,7 +70,7 @@ pub(super) const BREAKS: &[Break] = &[
                 )
             })
         },
-        mends: |world| {
+        fixes: |world| {
             give_back(world, "configmap", CONFIG)?;
             restarted(world)
         },
@@ -83,7 +83,7 @@ pub(super) const BREAKS: &[Break] = &[
             delete(world, "secret/docker-registry-htpasswd")?;
             restart(world)
         },
-        mends: |world| {
+        fixes: |world| {
             world.create(&kept(world, "secret", "docker-registry-htpasswd")?)?;
             restarted(world)
         },
@@ -99,7 +99,7 @@ pub(super) const BREAKS: &[Break] = &[
             }))?;
             restart(world)
         },
-        mends: |world| {
+        fixes: |world| {
             no_quota(world)?;
             // Its controller would try again in ever longer intervals.
             merge(world, DEPLOYMENT, &json!({ "spec": { "replicas": 0 } }))?;
@@ -111,13 +111,13 @@ pub(super) const BREAKS: &[Break] = &[
         id: "unschedulable",
         what: "a Pod that no node takes",
         breaks: |world| pod_spec(world, json!({ "nodeSelector": { "no-such": "node" } })),
-        mends: |world| pod_spec(world, json!({ "nodeSelector": null })),
+        fixes: |world| pod_spec(world, json!({ "nodeSelector": null })),
     },
     Break {
         id: "registry-image",
         what: "a registry image that nobody has",
         breaks: |world| image(world, "nowhere.invalid/registry:9"),
-        mends: nothing,
+        fixes: nothing,
     },
     Break {
         id: "crash-loop",
@@ -127,7 +127,7 @@ pub(super) const BREAKS: &[Break] = &[
             let container = json!({ "name": "registry", "image": image, "command": ["/bin/sh", "-c", "echo gone; exit 3"] });
             strategic(world, json!({ "containers": [container] }))
         },
-        mends: by_up_whole,
+        fixes: by_up_whole,
     },
     Break {
         id: "no-shared-secret",
@@ -138,13 +138,13 @@ pub(super) const BREAKS: &[Break] = &[
             merge(world, DEPLOYMENT, &json!({ "spec": { "replicas": 2 } }))?;
             ready(world)
         },
-        mends: by_up_whole,
+        fixes: by_up_whole,
     },
     Break {
         id: "registry-gone",
         what: "no Deployment",
         breaks: |world| delete(world, DEPLOYMENT),
-        mends: by_up,
+        fixes: by_up,
     },
 ];
 
@@ -191,7 +191,7 @@ fn strategic(world: &World, change: Value) -> Result<()> {
     patch(world, DEPLOYMENT, "strategic", &change)
 }
 
-/// The image before is kept for who mends it.
+/// The image before is kept for who fixes it.
 fn image(world: &World, image: &str) -> Result<()> {
     keep(world, "deployment", NAME)?;
     strategic(
