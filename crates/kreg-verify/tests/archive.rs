@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{Registry, Setup};
+use common::{Registry, Setup, all};
 use kreg_verify::image::{Architecture, Digest, Layer, MediaTypes, Nonce, ProbeImage};
 use kreg_verify::registry::{ArchiveError, Tag};
 use serde_json::{Value, json};
@@ -181,7 +181,7 @@ async fn what_docker_saves_arrives_with_its_files() {
         .parse()
         .unwrap();
     client
-        .pull_blob(&repository, &digest, &mut config)
+        .pull_blob(&repository, &digest, 1 << 20, &mut config)
         .await
         .unwrap();
     let config: Value = serde_json::from_slice(&config).unwrap();
@@ -194,7 +194,12 @@ async fn what_docker_saves_arrives_with_its_files() {
         let mut bytes = Vec::new();
         let digest = layer["digest"].as_str().unwrap().parse().unwrap();
         client
-            .pull_blob(&repository, &digest, &mut bytes)
+            .pull_blob(
+                &repository,
+                &digest,
+                layer["size"].as_u64().unwrap(),
+                &mut bytes,
+            )
             .await
             .unwrap();
         assert_eq!(layer["size"], bytes.len());
@@ -258,5 +263,5 @@ async fn files_that_are_no_single_image_are_refused_before_anything_is_sent() {
         .await
         .unwrap_err();
     assert!(matches!(error, ArchiveError::Read { .. }), "{error:?}");
-    assert!(client.catalog().await.unwrap().is_empty());
+    assert!(all(client.catalog(100, None)).await.unwrap().is_empty());
 }

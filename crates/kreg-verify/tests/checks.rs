@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{Registry, Setup};
+use common::{Registry, Setup, all};
 use kreg_pki::{Authority, AuthorityRequest};
 use kreg_verify::dial::TcpDial;
 use kreg_verify::{CheckReport, NodeTrust, Report, Status, Target, Verdict, Verification};
@@ -102,7 +102,9 @@ async fn clearing_up_leaves_no_tag_where_the_registry_deletes_and_says_so_where_
     verify(&deleting).await;
     let repository = "kreg/verify".parse().unwrap();
     assert_eq!(
-        deleting.client().tags(&repository).await.unwrap(),
+        all(deleting.client().tags(&repository, 100, None))
+            .await
+            .unwrap(),
         Vec::<String>::new()
     );
 
@@ -116,7 +118,9 @@ async fn clearing_up_leaves_no_tag_where_the_registry_deletes_and_says_so_where_
     );
     assert_eq!(check(&report, "delete").status, Status::Skipped);
     assert!(check(&report, "delete").message.contains("deletion is off"));
-    let tags = keeping.client().tags(&repository).await.unwrap();
+    let tags = all(keeping.client().tags(&repository, 100, None))
+        .await
+        .unwrap();
     let mut kinds: Vec<_> = tags
         .iter()
         .filter_map(|tag| tag.split('-').next())

@@ -9,7 +9,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{HOST, Registry, Setup};
+use common::{HOST, Registry, Setup, all};
 use http::StatusCode;
 use kreg_verify::dial::{Tunnel, TunnelOptions};
 use kreg_verify::image::{Architecture, Digest, MediaTypes, Nonce, ProbeImage};
@@ -78,7 +78,7 @@ async fn blobs_go_in_by_every_way_and_come_out_the_same() {
         let mut back = Vec::new();
         assert_eq!(
             client
-                .pull_blob(&repository, &digest, &mut back)
+                .pull_blob(&repository, &digest, size as u64, &mut back)
                 .await
                 .unwrap(),
             size as u64
@@ -88,7 +88,7 @@ async fn blobs_go_in_by_every_way_and_come_out_the_same() {
     let unknown = Digest::of(b"unknown");
     assert_eq!(client.blob_size(&repository, &unknown).await.unwrap(), None);
     let error = client
-        .pull_blob(&repository, &unknown, &mut Vec::new())
+        .pull_blob(&repository, &unknown, 1, &mut Vec::new())
         .await
         .unwrap_err();
     assert!(error.has_code("BLOB_UNKNOWN"), "{error}");
@@ -186,7 +186,7 @@ async fn what_is_deleted_while_others_tag_is_gone_with_its_tag() {
         }
     });
     futures::future::join_all(lives).await;
-    let left = client.tags(&repository).await;
+    let left = all(client.tags(&repository, 100, None)).await;
     assert!(left.as_ref().is_ok_and(Vec::is_empty), "{left:?}");
 }
 
@@ -206,9 +206,10 @@ async fn lists_longer_than_a_page_come_whole() {
         push(&client, &image, &repository(name), &tag).await;
     }
     wanted.sort();
-    assert_eq!(client.catalog().await.unwrap(), wanted);
-    assert_eq!(client.tags(&repository("r/000")).await.unwrap(), ["v1"]);
-    let error = client.tags(&repository("r/none")).await.unwrap_err();
+    assert_eq!(all(client.catalog(100, None)).await.unwrap(), wanted);
+    let tags = |name| all(client.tags(&repository(name), 100, None));
+    assert_eq!(tags("r/000").await.unwrap(), ["v1"]);
+    let error = tags("r/none").await.unwrap_err();
     assert!(error.has_code("NAME_UNKNOWN"), "{error}");
 }
 
@@ -218,7 +219,7 @@ async fn errors_name_the_request_and_the_registrys_words() {
     let registry = Registry::start(Setup::default()).await;
     let transport = Transport::trusting(&registry.authority.certificate_pem()).unwrap();
     let client = RegistryClient::new(HOST.parse().unwrap(), registry.dial(), transport);
-    let error = client.catalog().await.unwrap_err();
+    let error = all(client.catalog(100, None)).await.unwrap_err();
     assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
     let words = error.to_string();
     assert!(

@@ -88,7 +88,7 @@ async fn through(client: &RegistryClient, repository: &Repository, size: u64) ->
     let pushed = begun.elapsed();
     let begun = Instant::now();
     let back = client
-        .pull_blob(repository, &digest, &mut tokio::io::sink())
+        .pull_blob(repository, &digest, size, &mut tokio::io::sink())
         .await
         .unwrap();
     let pulled = begun.elapsed();

@@ -81,7 +81,7 @@ async fn index(context: &Context, image: &ProbeImage) -> Result<Outcome, Registr
         };
         let mut bytes = Vec::new();
         client
-            .pull_blob(repository, &config.digest, &mut bytes)
+            .pull_blob(repository, &config.digest, config.size, &mut bytes)
             .await?;
         let says = serde_json::from_slice::<Configuration>(&bytes).ok();
         if says.is_none_or(|says| says.architecture != platform.architecture) {

@@ -1,7 +1,10 @@
 //! What lies in one repository is had in another, and lists come page by page.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 
+use super::content::{PAGE, before};
 use crate::check::{Check, Context, Outcome};
 use crate::registry::{RegistryError, Repository};
 
@@ -15,6 +18,8 @@ pub struct Pages;
 
 /// Most pages that are turned; a big registry's list is not read to its end by ones.
 const PAGES: usize = 3;
+/// How long the catalogue's page may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Check for Mount {
     fn name(&self) -> &str {
@@ -55,7 +60,8 @@ async fn mount(context: &Context) -> Result<Outcome, RegistryError> {
         ));
     }
     let mut back = Vec::new();
-    client.pull_blob(&to, &blob.digest, &mut back).await?;
+    let most = blob.bytes.len() as u64;
+    client.pull_blob(&to, &blob.digest, most, &mut back).await?;
     Ok(
         Outcome::pass(format!("{} bytes of {from} in {to}", back.len()))
             .with("blob", blob.digest.as_str()),
@@ -87,51 +93,63 @@ impl Check for Pages {
 }
 
 async fn pages(context: &Context) -> Result<Outcome, RegistryError> {
-    let (client, repository) = (context.client(), &context.repository);
-    let before = client.catalog().await?;
-    let Some((last, place)) = place_of(repository.as_str(), &before) else {
-        return Ok(Outcome::fail(format!(
-            "{repository} is not in the catalogue, though it was just pushed to"
-        )));
-    };
-    let turned = client.catalog_pages(1, last, PAGES).await?;
-    let after = client.catalog().await?;
-    let wanted = lasting(&before[place..], &after, repository.as_str());
-    let catalog = match judge(&turned, &wanted, PAGES) {
+    let catalog = match catalog(context).await? {
         Ok(words) => words,
         Err(why) => return Ok(Outcome::fail(format!("the catalogue {why}"))),
     };
-    let before = client.tags(repository).await?;
-    let Some((last, place)) = place_of(context.tag.as_str(), &before) else {
-        return Ok(Outcome::fail(format!(
-            "{repository} does not list {}, though it was just pushed",
-            context.tag
-        )));
-    };
-    let turned = client.tag_pages(repository, 1, last, PAGES).await?;
-    let after = client.tags(repository).await?;
-    let all = lasting(&before, &after, context.tag.as_str());
-    let tags = match turned.as_slice() {
-        // distribution 2.8 gives every tag at once, whatever is asked for; all of them is enough.
-        [page] if all.iter().all(|tag| page.contains(tag)) => {
-            "all tags in one page, as distribution 2 gives them".to_owned()
-        }
-        turned => {
-            let wanted = lasting(&before[place..], &after, context.tag.as_str());
-            match judge(turned, &wanted, PAGES) {
-                Ok(words) => format!("tags {words}"),
-                Err(why) => return Ok(Outcome::fail(format!("the list of tags {why}"))),
-            }
-        }
-    };
-    Ok(Outcome::pass(format!("catalogue {catalog}; {tags}")))
+    Ok(match tags(context).await? {
+        Ok(words) => Outcome::pass(format!("catalogue {catalog}; tags {words}")),
+        Err(why) => Outcome::fail(format!("the list of tags {why}")),
+    })
 }
 
-/// Where `own` stands, and the name before it.
-fn place_of<'a>(own: &str, names: &'a [String]) -> Option<(Option<&'a str>, usize)> {
-    let place = names.iter().position(|name| name == own)?;
-    let last = place.checked_sub(1).map(|before| names[before].as_str());
-    Some((last, place))
+/// One page of one name. Every page costs the registry a walk over all its repositories, so no more
+/// is asked for, and a registry that needs long for it has many of them and is not at fault.
+async fn catalog(context: &Context) -> Result<Result<String, String>, RegistryError> {
+    let own = context.repository.as_str();
+    let client = context.client().with_timeout(PATIENCE);
+    let mut pages = client.catalog(1, Some(before(own)));
+    let page = match pages.next().await {
+        Ok(page) => page.unwrap_or_default(),
+        Err(RegistryError::Timeout { .. }) => {
+            return Ok(Ok(format!(
+                "not seen: it took longer than {} s, as with very many repositories; no pull asks for it",
+                PATIENCE.as_secs()
+            )));
+        }
+        Err(error) => return Err(error),
+    };
+    // What `mount` brought comes after it.
+    if page == [own] && !pages.has_next() {
+        return Ok(Err(format!(
+            "ends after {own}, though {own}/mount is there: its Link header is missing"
+        )));
+    }
+    Ok(judge(&[page], &[own.to_owned()], 1))
+}
+
+async fn tags(context: &Context) -> Result<Result<String, String>, RegistryError> {
+    let (client, own) = (context.client(), context.tag.as_str());
+    let list = |size| client.tags(&context.repository, size, Some(before(own)));
+    let earlier = list(PAGE).next().await?.unwrap_or_default();
+    let (mut turned, mut pages) = (Vec::new(), list(1));
+    while turned.len() < PAGES
+        && let Some(page) = pages.next().await?
+    {
+        turned.push(page);
+    }
+    let later = list(PAGE).next().await?.unwrap_or_default();
+    let wanted = lasting(&earlier, &later, own);
+    if !wanted.iter().any(|tag| tag == own) {
+        return Ok(Err(format!("lacks {own}, though it was just pushed")));
+    }
+    Ok(match turned.as_slice() {
+        // distribution 2.8 gives every tag at once, whatever is asked for; all of them is enough.
+        [page] if wanted.iter().all(|tag| page.contains(tag)) => {
+            Ok("all in one page, as distribution 2 gives them".to_owned())
+        }
+        turned => judge(turned, &wanted, PAGES),
+    })
 }
 
 /// What was there all the time that pages were turned. Other checks and other runs push and delete

@@ -138,7 +138,7 @@ async fn came_back(
 ) -> Result<(), RegistryError> {
     let mut back = Vec::with_capacity(size);
     client
-        .pull_blob(&context.repository, digest, &mut back)
+        .pull_blob(&context.repository, digest, size as u64, &mut back)
         .await
         .map(drop)
 }

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use super::client::{Body, RegistryClient, full};
 use super::error::RegistryError;
@@ -99,7 +100,7 @@ impl RegistryClient {
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, OCTETS)]);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
         let body: Body = StreamBody::new(content.map(|part| part.map(Frame::data))).boxed_unsync();
-        let timeout = self.timeout() + Duration::from_secs(size / SLOWEST_BYTES_PER_SECOND);
+        let timeout = self.patience(size);
         let (request, response) = self
             .send(Method::PUT, &path, headers, body, timeout)
             .await?;
@@ -109,19 +110,21 @@ impl RegistryClient {
             .map(drop)
     }
 
-    /// Pulls a blob into `sink` and returns its size in bytes. What `sink` got is only good if
-    /// this returns `Ok`: the digest is known at the end.
+    /// Pulls a blob of at most `most` bytes (the size in its descriptor) into `sink` and returns its
+    /// size. What `sink` got is only good if this returns `Ok`: the digest is known at the end.
     ///
     /// # Errors
-    /// [`RegistryError::Refused`] with 404 `BLOB_UNKNOWN`, [`RegistryError::Digest`], or
-    /// [`RegistryError::Content`] if `sink` fails.
+    /// [`RegistryError::Refused`] with 404 `BLOB_UNKNOWN`, [`RegistryError::Digest`],
+    /// [`RegistryError::TooLong`], [`RegistryError::Timeout`] if it runs below 64 KiB in a second,
+    /// or [`RegistryError::Content`] if `sink` fails.
     pub async fn pull_blob(
         &self,
         repository: &Repository,
         digest: &Digest,
+        most: u64,
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Result<u64, RegistryError> {
-        let mut content = self.open_blob(repository, digest).await?;
+        let mut content = self.open_blob(repository, digest, most).await?;
         let (mut hasher, mut size) = (Sha256::new(), 0);
         while let Some(piece) = content.next(self).await? {
             hasher.update(&piece);
@@ -134,11 +137,17 @@ impl RegistryClient {
         content.is(digest, Digest::finish(hasher)).map(|()| size)
     }
 
+    /// How long content of this size may take.
+    fn patience(&self, size: u64) -> Duration {
+        self.timeout() + Duration::from_secs(size / SLOWEST_BYTES_PER_SECOND)
+    }
+
     /// A blob's content as it comes; whether it is what was asked for, its reader finds out.
     pub(super) async fn open_blob(
         &self,
         repository: &Repository,
         digest: &Digest,
+        most: u64,
     ) -> Result<Content, RegistryError> {
         let path = format!("/v2/{repository}/blobs/{digest}");
         let empty = full(Bytes::new());
@@ -151,6 +160,9 @@ impl RegistryClient {
         Ok(Content {
             request,
             body: response.into_body(),
+            most,
+            left: most,
+            end: Instant::now() + self.patience(most),
         })
     }
 
@@ -175,6 +187,11 @@ impl RegistryClient {
 pub(super) struct Content {
     request: String,
     body: Incoming,
+    /// Bytes that it may have, and how many of them have not come yet.
+    most: u64,
+    left: u64,
+    /// When all of it must be here, however steadily it comes.
+    end: Instant,
 }
 
 impl Content {
@@ -184,7 +201,8 @@ impl Content {
         client: &RegistryClient,
     ) -> Result<Option<Bytes>, RegistryError> {
         loop {
-            let frame = match tokio::time::timeout(client.timeout(), self.body.frame()).await {
+            let limit = self.end.min(Instant::now() + client.timeout());
+            let frame = match tokio::time::timeout_at(limit, self.body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(source))) => {
@@ -196,13 +214,25 @@ impl Content {
                 Err(_) => {
                     return Err(RegistryError::Timeout {
                         request: self.request.clone(),
-                        after: client.timeout(),
+                        after: match limit == self.end {
+                            true => client.patience(self.most),
+                            false => client.timeout(),
+                        },
                     });
                 }
             };
             // What else there could be are trailers.
             if let Ok(data) = frame.into_data() {
-                return Ok(Some(data));
+                return match self.left.checked_sub(data.len() as u64) {
+                    Some(left) => {
+                        self.left = left;
+                        Ok(Some(data))
+                    }
+                    None => Err(RegistryError::TooLong {
+                        request: self.request.clone(),
+                        most: self.most,
+                    }),
+                };
             }
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -67,8 +67,9 @@ impl Transport {
 ///     Transport::trusting(ca_pem)?,
 /// )
 /// .with_credentials(&Credentials::new("myuser", "mypasswd")?);
-/// for repository in client.catalog().await? {
-///     println!("{repository}");
+/// let mut pages = client.catalog(1000, None);
+/// while let Some(names) = pages.next().await? {
+///     println!("{}", names.join("\n"));
 /// }
 /// # Ok(())
 /// # }
@@ -258,6 +259,12 @@ impl RegistryClient {
         let reading = Limited::new(body, DOCUMENT_MAX_BYTES).collect();
         let body = match tokio::time::timeout(self.timeout, reading).await {
             Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(source)) if source.is::<LengthLimitError>() => {
+                return Err(RegistryError::TooLong {
+                    request,
+                    most: DOCUMENT_MAX_BYTES as u64,
+                });
+            }
             Ok(Err(source)) => return Err(RegistryError::Broken { request, source }),
             Err(_) => {
                 return Err(RegistryError::Timeout {

@@ -88,6 +88,16 @@ pub enum RegistryError {
         /// What came.
         got: Digest,
     },
+    /// Content that is longer than it should be.
+    #[error(
+        "{request}: the answer is longer than the {most} bytes that it may have; does another server answer there?"
+    )]
+    TooLong {
+        /// Method and URL.
+        request: String,
+        /// Bytes that it may have.
+        most: u64,
+    },
     /// Content to be pushed could not be read.
     #[error("{request}: cannot read the content to push")]
     Content {
@@ -127,10 +137,20 @@ impl RegistryError {
     }
 }
 
+/// The registry's words for one line: few, short, and without characters that control a terminal.
 fn listed(errors: &[ApiError]) -> String {
+    const ERRORS: usize = 5;
+    const LONGEST: usize = 300;
+    let clean = |text: &str| -> String {
+        text.chars()
+            .filter(|c| !c.is_control())
+            .take(LONGEST)
+            .collect()
+    };
     errors
         .iter()
-        .map(|error| format!(", {} ({})", error.code, error.message))
+        .take(ERRORS)
+        .map(|error| format!(", {} ({})", clean(&error.code), clean(&error.message)))
         .collect()
 }
 
@@ -198,6 +218,17 @@ mod tests {
              (authentication required); is this user in the registry's htpasswd with this password?"
         );
         assert!(error.has_code("UNAUTHORIZED") && !error.has_code("DENIED"));
+    }
+
+    #[test]
+    fn a_flood_of_words_is_cut_and_cannot_control_the_terminal() {
+        let flood = ApiError {
+            code: "\u{1b}[2J".repeat(1000),
+            message: "\n\u{7}x".repeat(100_000),
+        };
+        let words = refused(500, vec![flood; 1000]).to_string();
+        assert!(words.len() < 5000, "{} bytes", words.len());
+        assert!(!words.contains(char::is_control));
     }
 
     #[test]

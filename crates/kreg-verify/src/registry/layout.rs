@@ -96,8 +96,8 @@ impl RegistryClient {
                 let image: ImageManifest = parse(&manifest)?;
                 let all = image.layers.into_iter().chain([image.config]);
                 wanted.extend(
-                    all.map(|blob| blob.digest)
-                        .filter(|digest| seen.insert(digest.clone())),
+                    all.map(|blob| (blob.digest, blob.size))
+                        .filter(|(digest, _)| seen.insert(digest.clone())),
                 );
             }
         }
@@ -122,7 +122,7 @@ impl RegistryClient {
     async fn fetch(
         &self,
         repository: &Repository,
-        wanted: Vec<Digest>,
+        wanted: Vec<(Digest, u64)>,
         folder: &Path,
     ) -> Result<u64, LayoutError> {
         let mut tasks = JoinSet::new();
@@ -130,11 +130,13 @@ impl RegistryClient {
         let mut bytes = 0;
         loop {
             while tasks.len() < AT_A_TIME
-                && let Some(digest) = wanted.next()
+                && let Some((digest, size)) = wanted.next()
             {
                 let (client, repository) = (self.clone(), repository.clone());
                 let path = folder.join(blob_name(&digest));
-                tasks.spawn(async move { client.fetch_one(&repository, &digest, &path).await });
+                tasks.spawn(
+                    async move { client.fetch_one(&repository, &digest, size, &path).await },
+                );
             }
             match tasks.join_next().await {
                 Some(Ok(fetched)) => bytes += fetched?,
@@ -153,6 +155,7 @@ impl RegistryClient {
         &self,
         repository: &Repository,
         digest: &Digest,
+        size: u64,
         path: &Path,
     ) -> Result<u64, LayoutError> {
         let part = path.with_extension("part");
@@ -162,7 +165,7 @@ impl RegistryClient {
         };
         let mut file = BlobFile::create(&part);
         let received = async {
-            let mut content = self.open_blob(repository, digest).await?;
+            let mut content = self.open_blob(repository, digest, size).await?;
             while let Some(piece) = content.next(self).await? {
                 if !file.write(&piece).await {
                     break;

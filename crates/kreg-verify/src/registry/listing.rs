@@ -9,117 +9,87 @@ use super::error::RegistryError;
 use super::location::{next_page, with_query};
 use super::name::Repository;
 
-/// Entries asked for at a time; the registry refuses more than its `catalog.maxentries`, 1000.
-const PAGE: u32 = 100;
 /// More pages than any real list has: ends a registry that links in a circle.
 const PAGES_MAX: usize = 10_000;
 
-impl RegistryClient {
-    /// The names of every repository, in the registry's order.
-    ///
-    /// `/v2/_catalog` belongs to the distribution registry, not to the OCI specification.
-    ///
-    /// # Errors
-    /// [`RegistryError`], as [`RegistryError::Refused`] with 401.
-    pub async fn catalog(&self) -> Result<Vec<String>, RegistryError> {
-        let first = format!("/v2/_catalog?n={PAGE}");
-        let pages = self.pages(first, PAGES_MAX, Catalog::names).await?;
-        Ok(pages.concat())
-    }
-
-    /// The first pages of the catalogue, of at most `size` names each, that come after the name
-    /// `last`; at most `most` pages.
-    ///
-    /// # Errors
-    /// As [`RegistryClient::catalog`].
-    pub async fn catalog_pages(
-        &self,
-        size: u32,
-        last: Option<&str>,
-        most: usize,
-    ) -> Result<Vec<Vec<String>>, RegistryError> {
-        let mut first = format!("/v2/_catalog?n={size}");
-        if let Some(last) = last {
-            first = with_query(&first, "last", last);
-        }
-        self.pages(first, most, Catalog::names).await
-    }
-
-    /// The tags of a repository, in the registry's order; none if it has no tag left.
-    ///
-    /// # Errors
-    /// [`RegistryError`], as [`RegistryError::Refused`] with 404 and `NAME_UNKNOWN`.
-    pub async fn tags(&self, repository: &Repository) -> Result<Vec<String>, RegistryError> {
-        let first = format!("/v2/{repository}/tags/list?n={PAGE}");
-        let pages = self.pages(first, PAGES_MAX, Tags::names).await?;
-        Ok(pages.concat())
-    }
-
-    /// The first pages of a repository's tags, of at most `size` each, that come after the tag
-    /// `last`; at most `most` pages. distribution 2.8 gives all of them in one page.
-    ///
-    /// # Errors
-    /// As [`RegistryClient::tags`].
-    pub async fn tag_pages(
-        &self,
-        repository: &Repository,
-        size: u32,
-        last: Option<&str>,
-        most: usize,
-    ) -> Result<Vec<Vec<String>>, RegistryError> {
-        let mut first = format!("/v2/{repository}/tags/list?n={size}");
-        if let Some(last) = last {
-            first = with_query(&first, "last", last);
-        }
-        self.pages(first, most, Tags::names).await
-    }
-
-    async fn pages<P: for<'a> Deserialize<'a>>(
-        &self,
-        first: String,
-        most: usize,
-        names: impl Fn(P) -> Option<Vec<String>>,
-    ) -> Result<Vec<Vec<String>>, RegistryError> {
-        let mut all = Vec::new();
-        let mut path = first;
-        for _ in 0..most {
-            let answer = self
-                .ask(Method::GET, &path, HeaderMap::new(), Bytes::new())
-                .await?
-                .expect(&[StatusCode::OK])?;
-            let page = serde_json::from_slice(&answer.body).map_err(|error| {
-                answer.unexpected(format!("the list is no such JSON document: {error}"))
-            })?;
-            all.push(names(page).unwrap_or_default());
-            match next_page(&answer) {
-                Some(next) if next != path => path = next,
-                _ => break,
-            }
-        }
-        Ok(all)
-    }
+/// A list that comes page by page. It keeps no page, so its memory does not grow with the list.
+#[derive(Debug)]
+pub struct Pages {
+    client: RegistryClient,
+    /// Path and query of the page that comes next.
+    next: Option<String>,
+    turned: usize,
 }
 
+/// The catalogue's page has one of these lists, a page of tags the other.
 #[derive(Deserialize)]
-struct Catalog {
-    #[serde(default)]
+struct Page {
     repositories: Option<Vec<String>>,
-}
-
-impl Catalog {
-    fn names(self) -> Option<Vec<String>> {
-        self.repositories
-    }
-}
-
-#[derive(Deserialize)]
-struct Tags {
-    #[serde(default)]
     tags: Option<Vec<String>>,
 }
 
-impl Tags {
-    fn names(self) -> Option<Vec<String>> {
-        self.tags
+impl RegistryClient {
+    /// The names of the repositories that come after the name `last`, in the registry's order, at
+    /// most `size` a page. The registry refuses a size beyond its `catalog.maxentries`, 1000.
+    ///
+    /// `/v2/_catalog` belongs to the distribution registry, not to the OCI specification. There, each
+    /// page costs time in proportion to the number of repositories.
+    #[must_use]
+    pub fn catalog(&self, size: u32, last: Option<&str>) -> Pages {
+        Pages::new(self, format!("/v2/_catalog?n={size}"), last)
+    }
+
+    /// The tags of a repository that come after the tag `last`, in the registry's order, at most
+    /// `size` a page. distribution 2.8 gives all tags in one page, whatever is asked for.
+    #[must_use]
+    pub fn tags(&self, repository: &Repository, size: u32, last: Option<&str>) -> Pages {
+        Pages::new(self, format!("/v2/{repository}/tags/list?n={size}"), last)
+    }
+}
+
+impl Pages {
+    fn new(client: &RegistryClient, first: String, last: Option<&str>) -> Pages {
+        let first = match last {
+            Some(last) => with_query(&first, "last", last),
+            None => first,
+        };
+        Pages {
+            client: client.clone(),
+            next: Some(first),
+            turned: 0,
+        }
+    }
+
+    /// The next page; `None` at the end.
+    ///
+    /// # Errors
+    /// [`RegistryError`], as [`RegistryError::Refused`] with 401, or 404 and `NAME_UNKNOWN`;
+    /// [`RegistryError::Unexpected`] if the list has no end.
+    pub async fn next(&mut self) -> Result<Option<Vec<String>>, RegistryError> {
+        let Some(path) = self.next.take() else {
+            return Ok(None);
+        };
+        let answer = self
+            .client
+            .ask(Method::GET, &path, HeaderMap::new(), Bytes::new())
+            .await?
+            .expect(&[StatusCode::OK])?;
+        let page: Page = serde_json::from_slice(&answer.body)
+            .map_err(|error| answer.unexpected(format!("the answer is not a list: {error}")))?;
+        self.turned += 1;
+        self.next = next_page(&answer);
+        if self.next.as_ref() == Some(&path) || self.turned > PAGES_MAX {
+            return Err(answer.unexpected(format!(
+                "the list has no end: after {} pages its Link header leads on",
+                self.turned
+            )));
+        }
+        Ok(Some(page.repositories.or(page.tags).unwrap_or_default()))
+    }
+
+    /// Whether a page comes after those that were read.
+    #[must_use]
+    pub fn has_next(&self) -> bool {
+        self.next.is_some()
     }
 }

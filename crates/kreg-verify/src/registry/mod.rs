@@ -22,6 +22,7 @@ pub use connect::ConnectError;
 pub(crate) use error::with_causes;
 pub use error::{ApiError, RegistryError};
 pub use layout::{LayoutError, Pulled};
+pub use listing::Pages;
 pub use name::{NameError, Reference, Repository, Tag};
 pub use push::{ArchiveError, Pushed};
 pub use tls::{ServedChain, TlsFault, TrustError, client_config, roots_of_pem, served_chain};

@@ -8,7 +8,7 @@ use kreg_auth::{Cost, Credentials, Htpasswd, RegistryHost};
 use kreg_pki::{Authority, AuthorityRequest, Issuer, Leaf, LeafRequest};
 use kreg_verify::Target;
 use kreg_verify::dial::TcpDial;
-use kreg_verify::registry::{RegistryClient, Transport};
+use kreg_verify::registry::{Pages, RegistryClient, RegistryError, Transport};
 use secrecy::ExposeSecret;
 use testcontainers::core::{ContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
@@ -95,6 +95,15 @@ impl Registry {
             .with_credentials(&self.user)
             .with_timeout(Duration::from_secs(20))
     }
+}
+
+/// All that a list has.
+pub async fn all(mut pages: Pages) -> Result<Vec<String>, RegistryError> {
+    let mut names = Vec::new();
+    while let Some(page) = pages.next().await? {
+        names.extend(page);
+    }
+    Ok(names)
 }
 
 pub fn leaf(setup: &Setup, authority: &Authority) -> Leaf {
