@@ -93,7 +93,7 @@ fn a_name_that_is_not_covered_gets_a_new_leaf_from_the_same_ca() {
 fn a_leaf_near_its_end_is_renewed_and_the_ca_is_not() {
     let host = host();
     let first = decide(request(&host, ProfileArg::Default), &Held::default()).expect("first");
-    for (days, renewed) in [(30, false), (80, true), (100, true)] {
+    for (days, renewed) in [(90, false), (264, false), (265, true), (400, true)] {
         let mut later = request(&host, ProfileArg::Default);
         later.now = NOW + Duration::days(days);
         let second = decide(later, &held(&first)).expect("second");

@@ -100,6 +100,13 @@ impl TrustBundle {
         Self::new(self.certificates.iter().filter(only_here).cloned())
     }
 
+    /// Those that issued a certificate of `chain`, in order. The others may end without any harm to
+    /// it, such as an old CA during a rotation.
+    pub fn issuers_of(&self, chain: &[Certificate]) -> impl Iterator<Item = &Certificate> {
+        let issued = |root: &&Certificate| chain.iter().any(|one| one.is_issued_by(root));
+        self.certificates.iter().filter(issued)
+    }
+
     /// SHA-256 of each certificate, as [`Certificate::fingerprint`].
     #[must_use]
     pub fn fingerprints(&self) -> Vec<&str> {

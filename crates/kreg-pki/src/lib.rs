@@ -54,7 +54,7 @@ pub use external::External;
 pub use issuer::Issuer;
 pub use key::{KeyAlgorithm, PrivateKey};
 pub use leaf::Leaf;
-pub use request::{AuthorityRequest, BACKDATE, LeafRequest};
+pub use request::{AuthorityRequest, BACKDATE, LEAF_DAYS, LeafRequest};
 pub use san::San;
 pub use secret_file::write_secret_file;
 pub use self_signed::SelfSigned;

@@ -12,6 +12,11 @@ use crate::{Error, KeyAlgorithm, San};
 /// it was made.
 pub const BACKDATE: Duration = Duration::HOUR;
 
+/// Days from the issue of a leaf to its end, unless the request says otherwise. It is the longest
+/// life that the CA/B Forum recommended from 2020 to 2026 (Baseline Requirements, section 6.3.2:
+/// at most 398 days, better 397). Where a program renews certificates, ask for fewer.
+pub const LEAF_DAYS: u32 = 397;
+
 /// Most characters of a common name (`ub-common-name`, RFC 5280 appendix A.1).
 const MAX_COMMON_NAME: usize = 64;
 
@@ -35,7 +40,7 @@ pub struct LeafRequest {
 }
 
 impl LeafRequest {
-    /// ECDSA P-256, 90 days, no names yet. The common name is for people
+    /// ECDSA P-256, [`LEAF_DAYS`], no names yet. The common name is for people
     /// only: clients look at the names added by [`LeafRequest::sans`].
     #[must_use]
     pub fn new(common_name: impl Into<String>) -> Self {
@@ -43,7 +48,7 @@ impl LeafRequest {
             common_name: common_name.into(),
             sans: Vec::new(),
             algorithm: KeyAlgorithm::default(),
-            validity: Duration::days(90),
+            validity: Duration::days(i64::from(LEAF_DAYS)),
             at: None,
         }
     }

@@ -206,7 +206,7 @@ fn an_outside_certificate_is_handed_out_only_if_it_fits() {
     assert!(error.contains("registry.example"), "{error}");
     assert!(
         external
-            .issue(&request().issued_at(now() + Duration::days(91)))
+            .issue(&request().issued_at(now() + Duration::days(398)))
             .is_err()
     );
     assert!(External::from_pem(made.chain_pem(), key, None).is_err());
@@ -219,7 +219,13 @@ fn renewal_is_due_in_the_last_third_and_outside_the_validity() {
         .issue(&request())
         .unwrap();
     let threshold = leaf.certificate().renewal_threshold();
-    for (day, due) in [(-1, true), (0, false), (59, false), (61, true), (91, true)] {
+    for (day, due) in [
+        (-1, true),
+        (0, false),
+        (264, false),
+        (265, true),
+        (398, true),
+    ] {
         let at = now() + Duration::days(day);
         assert_eq!(leaf.needs_renewal(at, threshold), due, "day {day}");
     }

@@ -3,7 +3,7 @@
 use kreg_auth::{ExposeSecret as _, Htpasswd, User};
 use kreg_k8s::{Drift, RegistryState, WorkloadState};
 use kreg_nodes::{Receipt, State};
-use kreg_pki::TrustBundle;
+use kreg_pki::{Certificate, TrustBundle};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -32,6 +32,10 @@ struct Outcome {
     nodes: Vec<Receipt>,
 }
 
+/// Roles of certificates: what the registry serves, and what clients are told to trust.
+const REGISTRY: &str = "registry";
+const TRUSTED: &str = "trusted";
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CertificateRow {
@@ -39,6 +43,8 @@ struct CertificateRow {
     subject: String,
     not_after: String,
     days_left: i64,
+    /// In the last third of its life, or not valid now; a trusted one only if it issued what is served.
+    renewal_due: bool,
     fingerprint: String,
 }
 
@@ -69,12 +75,19 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         registry: session.spec.registry_name(),
         namespace: session.spec.namespace().to_owned(),
         cluster_ip: state.cluster_ip,
-        certificates: certificates(&state, OffsetDateTime::now_utc())?,
+        certificates: certificates(
+            state.tls_chain_pem.as_deref(),
+            state.ca_bundle_pem.as_deref(),
+            OffsetDateTime::now_utc(),
+        )?,
         users: users(&state),
         workload: state.workload,
         drift,
         nodes,
     };
+    for due in outcome.certificates.iter().filter(|row| row.renewal_due) {
+        app.progress.note(due.advice());
+    }
     output::print(app.global.output, "Status", &outcome, text)?;
     fleet::judge(&outcome.nodes, "could not be looked at")?;
     let drift = outcome
@@ -125,26 +138,49 @@ async fn drift(
     }
 }
 
-fn certificates(state: &RegistryState, now: OffsetDateTime) -> Result<Vec<CertificateRow>, Error> {
-    let mut rows = Vec::new();
-    for (role, pem) in [
-        ("registry", &state.tls_chain_pem),
-        ("trusted", &state.ca_bundle_pem),
-    ] {
-        let Some(pem) = pem else { continue };
-        let bundle = TrustBundle::from_pem(pem, role)
-            .tried("cannot read a certificate that the cluster holds")?;
-        for certificate in bundle.certificates() {
-            rows.push(CertificateRow {
-                role,
-                subject: certificate.subject().to_owned(),
-                not_after: certificate.not_after().format(&Rfc3339).unwrap_or_default(),
-                days_left: (certificate.not_after() - now).whole_days(),
-                fingerprint: certificate.fingerprint().to_owned(),
-            });
-        }
+fn certificates(
+    chain: Option<&str>,
+    bundle: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<Vec<CertificateRow>, Error> {
+    let read = |pem: Option<&str>, what| match pem {
+        Some(pem) => TrustBundle::from_pem(pem, what)
+            .tried("cannot read a certificate that the cluster holds"),
+        None => Ok(TrustBundle::default()),
+    };
+    let chain = read(chain, REGISTRY)?;
+    let trusted = read(bundle, TRUSTED)?;
+    // A self-signed one is in both, and its renewal is that of the registry's.
+    let used: Vec<_> = trusted
+        .issuers_of(chain.certificates())
+        .filter(|root| !chain.contains(root))
+        .collect();
+    let row = |role, certificate: &Certificate| CertificateRow {
+        role,
+        subject: certificate.subject().to_owned(),
+        not_after: certificate.not_after().format(&Rfc3339).unwrap_or_default(),
+        days_left: (certificate.not_after() - now).whole_days(),
+        renewal_due: certificate.needs_renewal(now, certificate.renewal_threshold())
+            && (role == REGISTRY || used.contains(&certificate)),
+        fingerprint: certificate.fingerprint().to_owned(),
+    };
+    let served = chain.certificates().iter().map(|one| row(REGISTRY, one));
+    let roots = trusted.certificates().iter().map(|one| row(TRUSTED, one));
+    Ok(served.chain(roots).collect())
+}
+
+impl CertificateRow {
+    /// What to do about one whose renewal is due.
+    fn advice(&self) -> String {
+        let (what, option) = match self.role {
+            REGISTRY => ("registry's certificate", ""),
+            _ => ("trusted certificate", " --ca"),
+        };
+        format!(
+            "the {what} ends in {} days, and then every pull fails: run `kreg cert renew{option}`",
+            self.days_left
+        )
     }
-    Ok(rows)
 }
 
 fn users(state: &RegistryState) -> Vec<UserRow> {
@@ -175,7 +211,10 @@ fn text(outcome: &Outcome) -> String {
                 row.role.to_owned(),
                 row.subject.clone(),
                 row.not_after.clone(),
-                row.days_left.to_string(),
+                match row.renewal_due {
+                    true => format!("{}, renewal is due", row.days_left),
+                    false => row.days_left.to_string(),
+                },
             ]
         }),
     ));
@@ -227,5 +266,53 @@ fn drifted(one: &Drift) -> String {
             format!("{object} {}: {now}, should be {then}, {who}", field.path)
         }
         _ => "something else".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kreg_pki::{Authority, AuthorityRequest, Issuer as _, LeafRequest, SelfSigned};
+    use time::Duration;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-23 12:00 UTC);
+
+    fn advice(chain: &str, bundle: &str, after_days: i64) -> Vec<String> {
+        certificates(Some(chain), Some(bundle), NOW + Duration::days(after_days))
+            .unwrap()
+            .iter()
+            .filter(|row| row.renewal_due)
+            .map(CertificateRow::advice)
+            .collect()
+    }
+
+    #[test]
+    fn status_warns_in_the_last_third_and_says_how_to_renew() {
+        let ca = |days| {
+            let request = AuthorityRequest::new("r").issued_at(NOW);
+            Authority::generate(&request.validity_days(days)).unwrap()
+        };
+        let (used, old) = (ca(3650), ca(100));
+        let leaf = LeafRequest::new("r")
+            .sans(["r".parse().unwrap()])
+            .issued_at(NOW);
+        let chain = used.issue(&leaf).unwrap().chain_pem();
+        // The old CA, which issued nothing that is served, may end.
+        let bundle = used.bundle().union(&old.bundle()).to_pem();
+        assert_eq!(advice(&chain, &bundle, 264), Vec::<String>::new());
+        let due = advice(&chain, &bundle, 265);
+        assert!(due.len() == 1 && due[0].contains("in 132 days"), "{due:?}");
+        assert!(due[0].ends_with("`kreg cert renew`"), "{due:?}");
+        let both = advice(&chain, &bundle, 3000);
+        assert!(both.len() == 2 && both[1].contains("--ca"), "{both:?}");
+    }
+
+    #[test]
+    fn a_self_signed_certificate_is_warned_of_once() {
+        let request = SelfSigned::request("r").unwrap().issued_at(NOW);
+        let leaf = SelfSigned.issue(&request).unwrap();
+        let bundle = SelfSigned.trust(&leaf).to_pem();
+        assert_eq!(advice(&leaf.chain_pem(), &bundle, 300).len(), 1);
     }
 }

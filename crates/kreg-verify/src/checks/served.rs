@@ -120,24 +120,23 @@ impl Check for Expiry {
     }
 }
 
-/// The one that ends first decides. Of the bundle only what signed the chain counts: an old CA may
-/// end in peace.
+/// The one that ends first decides. One whose renewal is due passes, and the message says so.
 fn outlook(chain: &[Certificate], trusted: &TrustBundle, now: OffsetDateTime) -> Outcome {
-    let signed = |root: &&Certificate| chain.iter().any(|one| one.is_issued_by(root));
     // The CA first: where both end together, it is the CA that must be renewed.
-    let roots = trusted.certificates().iter().filter(signed);
-    let all: Vec<&Certificate> = roots.chain(chain).collect();
+    let all: Vec<&Certificate> = trusted.issuers_of(chain).chain(chain).collect();
     let Some(first) = all.iter().min_by_key(|one| one.not_after()) else {
         return Outcome::fail("the registry served no certificate that can be read");
     };
     let days = (first.not_after() - now).whole_days();
     let what = if first.is_ca() { "the CA" } else { "the leaf" };
+    let option = if first.is_ca() { " --ca" } else { "" };
+    let renew = format!("run `kreg cert renew{option}`");
     let mut outcome = match days {
-        DAYS.. => Outcome::pass(format!("{what} ends first, in {days} days")),
-        _ if first.is_ca() => Outcome::fail(format!(
-            "{what} ends in {days} days: run `kreg cert renew --ca`"
+        DAYS.. if first.needs_renewal(now, first.renewal_threshold()) => Outcome::pass(format!(
+            "{what} ends first, in {days} days; its renewal is due: {renew}"
         )),
-        _ => Outcome::fail(format!("{what} ends in {days} days: run `kreg cert renew`")),
+        DAYS.. => Outcome::pass(format!("{what} ends first, in {days} days")),
+        _ => Outcome::fail(format!("{what} ends in {days} days: {renew}")),
     };
     for one in all {
         outcome = outcome.with(
@@ -300,8 +299,17 @@ mod tests {
         let good = of(90, now);
         assert_eq!(good.status, Status::Pass, "{good:?}");
         assert!(good.message.starts_with("the leaf ends first"), "{good:?}");
+        assert!(!good.message.contains("due"), "{good:?}");
         // The other CA signed nothing of it and does not count.
         assert_eq!(good.evidence.len(), 2);
+        // In the last third of its life it still passes, and says so.
+        let late = outlook(
+            &[leaf(&authority, 90)],
+            &trusted,
+            now + time::Duration::days(61),
+        );
+        assert_eq!(late.status, Status::Pass, "{late:?}");
+        assert!(late.message.contains("kreg cert renew`"), "{late:?}");
         let bad = of(5, now);
         assert!(bad.status == Status::Fail && bad.message.contains("kreg cert renew`"));
         let ca = outlook(

@@ -46,12 +46,10 @@ pub(super) fn certificates(
     if let Some(leaf) = held.first() {
         seen.certificates.described = described(leaf);
     }
-    let trusted = TrustBundle::from_pem(bundle, "the CA bundle")
-        .map(|bundle| bundle.certificates().to_vec())
-        .unwrap_or_default();
+    let trusted = TrustBundle::from_pem(bundle, "the CA bundle").unwrap_or_default();
     seen.certificates.ends_in_days = held
         .iter()
-        .chain(&trusted)
+        .chain(trusted.issuers_of(&held))
         .filter(|one| one.needs_renewal(now, one.renewal_threshold()))
         .map(|one| (one.not_after() - now).whole_days())
         .min();
