@@ -62,8 +62,8 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
         Command::Completions { shell } => commands::docs::completions(shell).map(ExitCode::from),
         Command::Man => commands::docs::man().map(ExitCode::from),
         command => {
-            let config = Config::load(cli.global.config.as_deref())?;
             let progress = Progress::new(cli.global.quiet);
+            let config = Config::load(cli.global.config.as_deref(), &progress)?;
             let app = App {
                 global: cli.global,
                 config,

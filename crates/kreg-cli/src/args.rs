@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Configuration file [default: ./kreg.toml if there is one]
+    /// Configuration file [default: ./kreg.toml, if there is one and nobody else can change it]
     #[arg(short, long, global = true, env = "KREG_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 

@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use crate::args::ProfileArg;
 use crate::error::Error;
+use crate::progress::Progress;
 use crate::s3::S3Settings;
 
-/// Found in the working directory when `--config` names none.
-const DEFAULT_FILE: &str = "kreg.toml";
+mod implicit;
 
 /// What `kreg init` writes: every key, commented out at its default.
 pub(crate) const TEMPLATE: &str = include_str!("kreg.toml");
@@ -114,12 +114,17 @@ pub(crate) struct Ssh {
 }
 
 impl Config {
-    /// Reads `--config`, or `./kreg.toml` if it exists, or nothing.
-    pub(crate) fn load(named: Option<&Path>) -> Result<Self, Error> {
-        let path = match named {
-            Some(path) => path,
-            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
-            None => return Ok(Self::default()),
+    /// Reads the file that `--config` names; without it `./kreg.toml`, if there is one and nobody
+    /// else can change it, and says so.
+    pub(crate) fn load(named: Option<&Path>, progress: &Progress) -> Result<Self, Error> {
+        let Some(path) = named else {
+            let Some(text) = implicit::read()? else {
+                return Ok(Self::default());
+            };
+            let config = Self::of_file(Path::new(implicit::FILE), &text)?;
+            implicit::only_harmless(&text)?;
+            progress.note(format!("the settings are those of {}", implicit::FILE));
+            return Ok(config);
         };
         let text = std::fs::read_to_string(path).map_err(|cause| {
             Error::usage(format!(
@@ -129,7 +134,11 @@ impl Config {
             .because(&cause)
             .help("name an existing file with --config, or write one with `kreg init`")
         })?;
-        let mut config = Self::parse(&text).map_err(|cause| {
+        Self::of_file(path, &text)
+    }
+
+    fn of_file(path: &Path, text: &str) -> Result<Self, Error> {
+        let mut config = Self::parse(text).map_err(|cause| {
             Error::usage(format!(
                 "the configuration file {} is not valid",
                 path.display()

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::args::InitArgs;
@@ -18,6 +19,8 @@ pub(crate) fn run(args: &InitArgs) -> Result<Ending, Error> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
+        // With a umask that lets others write, kreg would not use the file.
+        .mode(0o644)
         .open(&args.file)
         .map_err(|cause| {
             let error = Error::usage(format!("cannot write {shown}"));
