@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use similar::TextDiff;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+use similar::{ChangeTag, TextDiff};
 
 use crate::Trust;
 
 /// One edit: a file, what it will hold, and what it holds now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Edit {
     pub(crate) kind: EditKind,
@@ -18,8 +19,7 @@ pub struct Edit {
 }
 
 /// How a file is edited.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EditKind {
     /// The whole file is kreg's.
@@ -43,7 +43,7 @@ pub enum EditKind {
 }
 
 /// What an edit does to its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Change {
@@ -107,7 +107,17 @@ impl EditKind {
     }
 }
 
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edit")
+            .field("path", &self.path())
+            .field("change", &self.change)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for Edit {
+    /// A diff without context, and without the values of lines that go: those are others'.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_kept() {
             return Ok(());
@@ -117,13 +127,88 @@ impl fmt::Display for Edit {
             Some(_) => self.path(),
             None => "/dev/null",
         };
+        writeln!(f, "--- {old}\n+++ {}", self.path())?;
         let diff = TextDiff::from_lines(before, &self.after);
-        write!(
-            f,
-            "{}",
-            diff.unified_diff()
-                .context_radius(2)
-                .header(old, self.path())
-        )
+        for hunk in diff.unified_diff().context_radius(0).iter_hunks() {
+            writeln!(f, "{}", hunk.header())?;
+            for change in hunk.iter_changes() {
+                let line = change.value().trim_end();
+                match change.tag() {
+                    ChangeTag::Insert => writeln!(f, "+{line}")?,
+                    ChangeTag::Delete => writeln!(f, "-{}", masked(line))?,
+                    ChangeTag::Equal => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A line of what was there before, without its value, which may be a password.
+fn masked(line: &str) -> String {
+    // Not every `=` ends a key: base64 has it as well.
+    let key = [" = ", ": "]
+        .iter()
+        .filter_map(|end| line.split_once(end)?.0.into())
+        .min_by_key(|key: &&str| key.len());
+    match key {
+        Some(key) => format!("{key} ***"),
+        None => "***".to_owned(),
+    }
+}
+
+/// A file that somebody else wrote may hold passwords, so the form for people and programs has the
+/// path, what happens to the file, and the diff as it prints.
+impl Serialize for Edit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut shown = serializer.serialize_struct("Edit", 3)?;
+        shown.serialize_field("path", self.path())?;
+        shown.serialize_field("change", &self.change)?;
+        shown.serialize_field("diff", &self.to_string())?;
+        shown.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_of_what_was_there_is_shown_in_any_form() {
+        let before = "\
+config_path = \"\"
+[plugins.cri.registry.configs.r]
+auth = { password = \"s3cret\" }
+password=\"s3cret\"
+  authorization = [
+    \"Basic s3cret==\",
+    s3cret==
+  ]
+server = \"https://user:s3cret@mirror\"
+configs: {r: {auth: {password: s3cret}}}
+";
+        let with_root = before.replace("\"\"", "\"/etc/containerd/certs.d\"");
+        for after in ["server = \"https://10.96.0.50:5000\"\n", &with_root] {
+            let edit = Edit {
+                kind: EditKind::File {
+                    path: "/etc/containerd/config.toml".to_owned(),
+                    mode: 0o644,
+                    content: after.to_owned(),
+                    adopt: true,
+                },
+                change: Change::Replace,
+                before: Some(before.to_owned()),
+                after: after.to_owned(),
+            };
+            let diff = edit.to_string();
+            assert!(diff.contains("+++ /etc/containerd/config.toml"), "{diff}");
+            assert!(diff.contains("-config_path ***"), "{diff}");
+            let added = after.lines().next().unwrap();
+            assert!(diff.contains(&format!("+{added}")), "{diff}");
+            let json = serde_json::to_string(&edit).unwrap();
+            for shown in [diff, json, format!("{edit:?}")] {
+                assert!(!shown.contains("s3cret"), "{shown}");
+            }
+        }
     }
 }

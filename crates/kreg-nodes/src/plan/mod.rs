@@ -17,7 +17,7 @@ pub(crate) mod system;
 use std::fmt;
 
 use kreg_auth::RegistryHost;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use clients::client_files;
 pub use edit::{Change, Edit, EditKind};
@@ -29,7 +29,7 @@ use self::runtime::Wanted;
 use crate::{InstanceId, NodeFacts, Trust};
 
 /// What is to be written on one node. Prints as a diff.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct NodePlan {
     pub(crate) instance: InstanceId,
@@ -37,7 +37,7 @@ pub struct NodePlan {
     pub(crate) edits: Vec<Edit>,
     pub(crate) removals: Vec<String>,
     pub(crate) unfinished: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) restart: Option<Restart>,
     pub(crate) warnings: Vec<String>,
 }

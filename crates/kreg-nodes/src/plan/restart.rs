@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::keeper::Keeper;
 use super::{Change, Edit, EditKind, Refusal, RefusalKind};
@@ -16,7 +16,7 @@ use crate::{NodeFacts, Trust};
 /// Carried out by [`crate::NodeProgram::restart`]: the configuration is journaled, changed, and
 /// containerd restarted; if its CRI does not answer then, the file is put back and containerd
 /// restarted once more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Restart {
     pub(crate) edit: Edit,
