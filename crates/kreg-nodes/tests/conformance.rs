@@ -38,8 +38,7 @@ fn a_local_root_passes_by_every_shell() {
     }
 }
 
-/// As on systems without the GNU programs, Alpine's kind. Debian's busybox has no `flock`, so
-/// the lock is a directory here.
+/// As on systems without the GNU programs, Alpine's kind. Debian's busybox has no `flock`.
 #[test]
 #[ignore = "needs busybox: run by cargo xtask test"]
 fn a_local_root_passes_with_nothing_but_busybox() {

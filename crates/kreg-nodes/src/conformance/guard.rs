@@ -3,9 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use super::{Bed, CA, HOSTS_TOML, JOURNAL, Kept, Promise, difference, ensure, trust_in};
+use super::{Bed, CA, HOSTS_TOML, JOURNAL, Kept, Promise, difference, ensure, instance, trust_in};
 use crate::hosts_file::HOSTS;
-use crate::{Answer, Node, State};
+use crate::{Answer, Node, NodeProgram, State};
 
 pub(super) const PROMISES: &[Promise] = &[
     ("one kreg at a time works on a node", locked),
@@ -22,13 +22,11 @@ pub(super) const PROMISES: &[Promise] = &[
 fn locked(bed: &Bed<'_>) -> Kept {
     let program = bed.program(&trust_in(CA)?)?;
     let before = bed.look()?;
-    let holder = "base=${KREG_ROOT:-}/var/lib/kreg\nmkdir -p \"$base\"\ncd \"$base\"\n\
-                  if command -v flock >/dev/null; then exec 9<.; flock -n 9; else mkdir lock; fi\n\
-                  sleep 5\nrmdir lock 2>/dev/null\ncd /\nrmdir \"$base\"\n";
+    let holder = NodeProgram::hold_lock(&instance()?, 5);
     let other = Node::new(format!("{}-other", bed.node.name), &bed.node.address);
     let limit = Duration::from_secs(60);
     thread::scope(|scope| {
-        let holding = scope.spawn(|| bed.transport.run(&other, holder, limit));
+        let holding = scope.spawn(|| bed.transport.run(&other, &holder, limit));
         thread::sleep(Duration::from_secs(2));
         let answer = bed.answer(&format!(
             "KREG_LOCK_WAIT=0\nexport KREG_LOCK_WAIT\n{program}"

@@ -7,6 +7,7 @@ export LC_ALL
 state=unchanged
 results=''
 failed_step=''
+mine=''
 locked=''
 made=''
 
@@ -57,13 +58,10 @@ fail() {
 
 # Gives the lock back, and removes the directories of journals if nothing is in them.
 unlock() {
-  [ -n "$locked" ] || return 0
-  [ "$locked" != mkdir ] || rm -rf "$base/lock" "$base"/lock.*
-  locked=''
-  for entry in "$journal"/*; do
-    [ ! -e "$entry" ] || return 0
-  done
-  rmdir "$journal" 2>/dev/null
+  [ -n "$mine" ] || return 0
+  [ -z "$locked" ] || rmdir "$journal" 2>/dev/null
+  rm -f "$mine"
+  mine='' locked=''
   if rmdir "$base" 2>/dev/null && [ -n "$made" ]; then
     # Only below a KREG_ROOT that had no /var/lib.
     rmdir "$root/var/lib" "$root/var" 2>/dev/null

@@ -167,6 +167,15 @@ impl NodeProgram {
         }
     }
 
+    /// A script that only holds the node's lock for some seconds, as by an image that has no flock(1).
+    pub(crate) fn hold_lock(instance: &InstanceId, seconds: u32) -> String {
+        let head = head("hold", instance, "hold the lock of this node");
+        format!(
+            "command() {{ [ \"$2\" != flock ] && type \"$2\" >/dev/null 2>&1; }}\n\
+             {head}{ANSWER}\n{LOCK}\ntake_lock\nsleep {seconds}\nfinish\n"
+        )
+    }
+
     /// The script.
     #[must_use]
     pub fn script(&self) -> &str {

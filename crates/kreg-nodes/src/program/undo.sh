@@ -1,7 +1,15 @@
 # --- Taking away --------------------------------------------------------------------------
 
+# Whether a program works here, or was killed and left its lock.
+has_locks() {
+  for entry in "$base"/.lock.*; do
+    [ ! -e "$entry" ] || return 0
+  done
+  return 1
+}
+
 main() {
-  if [ ! -d "$journal" ]; then
+  if [ ! -d "$journal" ] && ! has_locks; then
     rmdir "$base" 2>/dev/null
     finish
   fi
