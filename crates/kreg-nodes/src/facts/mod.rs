@@ -176,26 +176,17 @@ impl NodeFacts {
     /// that snapd made of such a file stands there as well: the programs enter it in the journal.
     #[must_use]
     pub fn journal(&self, instance: &InstanceId) -> BTreeMap<String, JournalEntry> {
-        let below = format!("{}/", instance.journal());
         let mut entries = BTreeMap::new();
-        for (path, found) in self.found.range(below.clone()..) {
-            let Some(rest) = path.strip_prefix(&below) else {
-                break;
-            };
-            let (Some((number, "entry")), Found::File(file)) = (rest.split_once('/'), found) else {
-                continue;
-            };
-            let text = String::from_utf8_lossy(&file.content);
-            let mut lines = text.lines();
-            let (Some(kind), Some(was), Some(at)) = (lines.next(), lines.next(), lines.next())
+        for (folder, name, file) in self.journal_files(instance) {
+            let Some((kind, was, at)) = (name == "entry").then(|| parts(&file.content)).flatten()
             else {
                 continue;
             };
-            let after = self.content(&format!("{below}{number}/after"));
+            let after = self.content(&format!("{folder}/after"));
             entries.insert(
-                at.to_owned(),
+                at,
                 JournalEntry {
-                    kind: kind.to_owned(),
+                    kind,
                     existed: was == "file",
                     after: after.map(<[u8]>::to_vec),
                 },
@@ -205,11 +196,61 @@ impl NodeFacts {
         entries
     }
 
+    /// The directories of journal entries of that instance that were complete once and cannot be read
+    /// any more, as the programs on the node find them.
+    #[must_use]
+    pub fn damaged_journal(&self, instance: &InstanceId) -> Vec<String> {
+        let written = self
+            .journal_files(instance)
+            .filter(|(_, name, _)| *name == "after");
+        let readable = |folder: &str| {
+            self.content(&format!("{folder}/entry"))
+                .and_then(parts)
+                .is_some()
+        };
+        written
+            .map(|(folder, ..)| folder)
+            .filter(|folder| !readable(folder))
+            .collect()
+    }
+
+    /// Directory of the entry, name and file of what was found in a journal.
+    fn journal_files(
+        &self,
+        instance: &InstanceId,
+    ) -> impl Iterator<Item = (String, &str, &FoundFile)> {
+        let below = format!("{}/", instance.journal());
+        let found = self.found.range(below.clone()..);
+        found
+            .map_while(move |(path, found)| Some((path.strip_prefix(&below)?, path, found)))
+            .filter_map(|(rest, path, found)| match (rest.split_once('/'), found) {
+                (Some((_, name)), Found::File(file)) => {
+                    let folder = path.strip_suffix(name)?.trim_end_matches('/');
+                    Some((folder.to_owned(), name, file))
+                }
+                _ => None,
+            })
+    }
+
     /// The mount point that is exactly at `path`: a rename over it gives `EBUSY`.
     #[must_use]
     pub fn is_mount_point(&self, path: &str) -> bool {
         self.mounts.iter().any(|mount| mount.point == path)
     }
+}
+
+/// Kind, what was there and path of an `entry`, if it is complete: as `read_entry` in take_back.sh.
+fn parts(entry: &[u8]) -> Option<(String, String, String)> {
+    let text = String::from_utf8_lossy(entry);
+    // Each line is ended, the last one too.
+    let [kind, was, path, _] = text.splitn(4, '\n').collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let known = matches!(
+        (kind, was),
+        ("file" | "hosts" | "config", "absent" | "file") | ("dir", "absent")
+    );
+    (known && path.starts_with('/')).then(|| (kind.to_owned(), was.to_owned(), path.to_owned()))
 }
 
 /// One line of a node's journal.

@@ -50,6 +50,21 @@ pub(super) fn edit(
     })
 }
 
+/// The refusal for a damaged journal entry. Files that kreg wrote would be taken for those of others, and
+/// what was there before them would be lost.
+pub(super) fn journal(folder: &str) -> Refusal {
+    Refusal::new(
+        RefusalKind::BrokenJournal,
+        format!(
+            "{folder} is a damaged journal entry, so kreg does not know which file it is about"
+        ),
+        format!(
+            "find the file on the node that holds what {folder}/after holds; put {folder}/before in its place, \
+             or remove it where there is none; then remove {folder}"
+        ),
+    )
+}
+
 /// The bytes at `path`, none if there is nothing.
 fn current<'a>(facts: &'a NodeFacts, path: &str) -> Result<Option<&'a [u8]>, Refusal> {
     let what = match facts.at(path) {

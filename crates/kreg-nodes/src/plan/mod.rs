@@ -73,6 +73,8 @@ impl NodePlan {
             mut refusals,
             ..
         } = wanted;
+        let damaged = facts.damaged_journal(trust.instance());
+        refusals.extend(damaged.iter().map(|folder| check::journal(folder)));
         let journal = facts.journal(trust.instance());
         let mut edits = Vec::with_capacity(files.len());
         for kind in files {

@@ -44,6 +44,8 @@ pub enum RefusalKind {
     NotAFile,
     /// Markers in a shared file that cannot be made sense of.
     BrokenMarkers,
+    /// An entry of kreg's own journal that cannot be read.
+    BrokenJournal,
     /// The place cannot be written to.
     ReadOnly,
     /// No free space.

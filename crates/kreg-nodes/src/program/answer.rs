@@ -69,15 +69,18 @@ impl Answer {
             } else {
                 &self.step
             };
-            let remedy = remedy(self.state, &self.program, &unwell.join(" "));
+            let remedy = remedy(self.state, &self.program, step, &unwell.join(" "));
             receipt = receipt.because(step, unwell.join("; "), remedy);
         }
         receipt
     }
 }
 
-fn remedy(state: State, program: &str, reason: &str) -> &'static str {
+fn remedy(state: State, program: &str, step: &str, reason: &str) -> &'static str {
     match (state, program) {
+        (State::Dirty, _) if step == "journal" => {
+            "repair the journal on the node as said; kreg cannot know what was there before"
+        }
         (State::Dirty, "undo") => {
             "look at what others changed; once it is as kreg left it, or gone, undo again"
         }

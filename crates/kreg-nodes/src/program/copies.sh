@@ -43,7 +43,9 @@ note_copy() {
   for entry in "$journal"/[0-9]*; do
     number=${entry##*/}
   done
-  entry=$journal/$((number + 1))
+  # The 1 keeps 0999 from being read as octal.
+  number=$((1$number + 1))
+  entry=$journal/${number#1}
   if ! message=$({
     mkdir "$entry" &&
       { [ ! -f "$origin/before" ] || cp -p "$origin/before" "$entry/before"; } &&

@@ -204,7 +204,7 @@ main() {
   node_is_fit
 
   take_lock
-  sweep
+  sound_journal
   [ -z "$ca" ] || put_file "$ca" 644 "$adopt" content_ca
   [ -z "$list_ca" ] || put_file "$list_ca" 644 "$adopt" content_ca
   [ -z "$docker_ca" ] || put_file "$docker_ca" 644 "$adopt" content_ca

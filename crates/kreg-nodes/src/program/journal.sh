@@ -1,5 +1,11 @@
 # --- Journal: what was there, and what will be --------------------------------------------
 
+# Nothing is written where the journal is damaged: what kreg wrote before would be taken for others' files.
+sound_journal() {
+  sweep
+  [ "$state" != dirty ] || finish
+}
+
 make_journal() {
   [ ! -d "$journal" ] || return 0
   message=$(mkdir -m 700 "$journal" 2>&1) || fail journal "${journal#"$root"}" "$message"
@@ -17,7 +23,9 @@ new_entry() {
   for entry in "$journal"/[0-9]*; do
     [ ! -d "$entry" ] || number=${entry##*/}
   done
-  number=$((number + 1))
+  # The 1 keeps 0999 from being read as octal.
+  number=$((1$number + 1))
+  number=${number#1}
   entry=$journal/$number
   if ! message=$({
     mkdir "$entry" &&

@@ -89,7 +89,7 @@ impl NodeProgram {
             script: format!(
                 "{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{COPIES}\n{PUT}\n{APPLY}\n# --- What to put in place \
                  -----------------------------------------------------------------\n\n\
-                 {contents}\nmain() {{\n  take_lock\n  sweep\n  follow_copies\n{steps}  prune\n  finish\n}}\n\n\
+                 {contents}\nmain() {{\n  take_lock\n  sound_journal\n  follow_copies\n{steps}  prune\n  finish\n}}\n\n\
                  main </dev/null\n"
             ),
         }
@@ -114,7 +114,7 @@ impl NodeProgram {
                  restart_within={RESTART_WITHIN}\nwell_within=${{KREG_RESTART_WAIT-{WELL_WITHIN}}}\n\
                  ask_within={ASK_WITHIN}\n[ \"$well_within\" -ge \"$ask_within\" ] || ask_within=$well_within\n\n\
                  {ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{PUT}\n{RESTART}\n{was}{wanted}\n\
-                 main() {{\n  take_lock\n  sweep\n  can_restart\n  put_config \"$config\" was wanted\n  \
+                 main() {{\n  take_lock\n  sound_journal\n  can_restart\n  put_config \"$config\" was wanted\n  \
                  restart_runtime\n  finish\n}}\n\nmain </dev/null\n"
             ),
         })

@@ -23,7 +23,7 @@ leave_as_found() {
     entry=$journal/$number
     undo_entry
   done
-  has_entries || [ ! -f "$journal/made" ] || rm -f "$journal/made"
+  drop_made
   finish
 }
 

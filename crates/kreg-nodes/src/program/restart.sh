@@ -110,6 +110,6 @@ restart_runtime() {
   else
     report "$config" failed "was put back, and still $unit does not come back: $again"
   fi
-  has_entries || [ ! -f "$journal/made" ] || rm -f "$journal/made"
+  drop_made
   finish
 }

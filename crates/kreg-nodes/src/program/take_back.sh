@@ -34,6 +34,10 @@ undo_file() {
     report "$entry_path" unchanged "is as it was before kreg"
     drop_entry
   elif is_ours "$entry/after" || is_ours "$entry/next"; then
+    if find_heir; then
+      hand_over
+      return 0
+    fi
     if [ "$entry_was" = absent ]; then
       message=$(rm -f "$target" 2>&1) || fail remove "$entry_path" "$message"
       sync_files "${target%/*}"
@@ -117,6 +121,8 @@ before_ended() {
 undo_dir() {
   if [ ! -d "$target" ]; then
     drop_entry
+  elif find_heir; then
+    hand_over
   elif rmdir "$target" 2>/dev/null; then
     report "$entry_path" restored ""
     drop_entry
@@ -126,15 +132,53 @@ undo_dir() {
   fi
 }
 
+# Sets $heir to the journal of another registry that still needs what $entry is about: a directory with
+# files of that registry in it, or a runtime's configuration that names the directory above them. Fails
+# if there is none.
+find_heir() {
+  case $program,$entry_kind in
+    restart,*) return 1 ;; # the runtime does not run with this configuration
+    *,dir) ;;
+    *,config) config_text=$(cat "$entry/after" "$entry/next" 2>/dev/null) ;;
+    *) return 1 ;;
+  esac
+  for heir in "$base"/*/[0-9]*/entry; do
+    case $heir in "$journal"/*) continue ;; esac
+    { read -r heir_kind && read -r _ && IFS= read -r heir_path; } 2>/dev/null <"$heir" || continue
+    heir=${heir%/*/entry}
+    case $entry_kind,$heir_kind,$heir_path in
+      dir,*,"$entry_path"/*) return 0 ;;
+      config,file,/*/*/*) case $config_text in *"${heir_path%/*/*}"*) return 0 ;; esac ;;
+    esac
+  done
+  return 1
+}
+
+# Moves $entry to $heir, as its oldest: the last undo of the registries that need it takes it back.
+hand_over() {
+  for oldest in "$heir"/[0-9]*; do
+    break
+  done
+  # The 1 keeps 0999 from being read as octal.
+  oldest=$((1${oldest##*/} - 1))
+  message=$(mv "$entry" "$heir/${oldest#1}" 2>&1) || fail journal "$entry_path" "cannot be handed over to ${heir#"$root"}: $message"
+  sync_files "$heir" "$journal"
+  report "$entry_path" unchanged "is still needed by the registry ${heir##*/}, and goes back to what it was when that one is taken away"
+}
+
 # Sets $entry_kind (file, hosts, dir, config), $entry_was (absent, file) and $entry_path; fails if $entry
 # is not complete.
 read_entry() {
   [ -f "$entry/entry" ] || return 1
   {
-    read -r entry_kind &&
-      read -r entry_was &&
+    IFS= read -r entry_kind &&
+      IFS= read -r entry_was &&
       IFS= read -r entry_path
-  } <"$entry/entry"
+  } <"$entry/entry" || return 1
+  case $entry_kind,$entry_was,$entry_path in
+    file,absent,/* | file,file,/* | hosts,absent,/* | hosts,file,/* | config,absent,/* | config,file,/* | dir,absent,/*) ;;
+    *) return 1 ;;
+  esac
 }
 
 # find_entry PATH: sets $entry to its directory in the journal, empty if there is none.
@@ -146,18 +190,33 @@ find_entry() {
   entry=''
 }
 
-# Forgets $entry: first that it is one, at one stroke, then its files.
+# Forgets $entry: first what kreg wrote, then that it is one, then the rest. So what is left of it after a
+# kill is complete, or holds no `after`.
 drop_entry() {
-  message=$(rm -rf "$entry/entry" "$entry" 2>&1) || fail journal "$entry_path" "$message"
+  message=$(rm -rf "$entry/after" "$entry/next" "$entry/entry" "$entry" 2>&1) || fail journal "$entry_path" "$message"
 }
 
-# What a run that was cut off did not complete, or did not quite forget.
+# Removes what a run that was cut off did not complete, or did not quite forget. An entry with an
+# `after` was complete once: it holds the only copy of what was there before, so it stays, and is told.
 sweep() {
   for entry in "$journal"/[0-9]*; do
-    if [ -d "$entry" ] && ! read_entry; then
+    if [ ! -d "$entry" ] || read_entry; then
+      continue
+    elif [ -e "$entry/after" ]; then
+      failed_step=journal
+      report "${entry#"$root"}" dirty "is a damaged journal entry, so kreg does not know which file it is about: find the file that holds what $(damaged_holds), then remove ${entry#"$root"} and run kreg again"
+    else
       message=$(rm -rf "$entry" 2>&1) || fail journal "${entry#"$root"}" "$message"
     fi
   done
+}
+
+damaged_holds() {
+  if [ -e "$entry/before" ]; then
+    printf "'after' in it holds and put 'before' in its place"
+  else
+    printf "'after' in it holds and put back what was there before kreg"
+  fi
 }
 
 # Sets $numbers to those of all entries, the newest first.
@@ -175,4 +234,18 @@ has_entries() {
     [ ! -d "$entry" ] || return 0
   done
   return 1
+}
+
+# Once $journal has no entry, it is not the one that says who made /var/lib.
+drop_made() {
+  if has_entries || [ ! -f "$journal/made" ]; then
+    return 0
+  fi
+  for heir in "$base"/*; do
+    if [ -d "$heir" ] && [ "$heir" != "$journal" ]; then
+      mv -f "$journal/made" "$heir/made"
+      return 0
+    fi
+  done
+  rm -f "$journal/made"
 }

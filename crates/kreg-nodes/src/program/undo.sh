@@ -22,7 +22,7 @@ main() {
     entry=$journal/$number
     undo_entry
   done
-  has_entries || [ ! -f "$journal/made" ] || rm -f "$journal/made"
+  drop_made
   finish
 }
 
