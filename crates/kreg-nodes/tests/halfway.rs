@@ -134,6 +134,18 @@ fn a_witness_that_hangs_is_waited_for_in_seconds() {
     assert_eq!(bed.tree.read(CONFIG), SILENT.as_bytes());
 }
 
+/// The wait for a runtime goes by the time that passes, not by a clock that stands still or is set back.
+#[test]
+fn a_clock_that_is_set_back_makes_no_wait_longer() {
+    let silent = "! grep -q certs.d \"$CONFIG\"";
+    let bed = Restart::with(&[("crictl", silent), ("date", "echo 0")]);
+    let begun = Instant::now();
+    let ran = bed.run();
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    let told = details(&ran);
+    assert!(told.contains("does not answer within 2 s"), "{told}");
+}
+
 #[test]
 fn a_file_of_others_leaves_the_node_as_it_was() {
     let tree = Tree::new();
