@@ -228,7 +228,8 @@ impl Nodes {
                     return self.without_agent(&error);
                 }
             }
-            self.fleet().erase(&chosen, instance, storage, &|_| {})
+            self.fleet()
+                .erase(&chosen, instance, storage, None, &|_| {})
         })
     }
 

@@ -12,7 +12,7 @@ use crate::containers::Places;
 use crate::program::Answer;
 use crate::{
     InstanceId, Node, NodeFacts, NodePlan, NodeProgram, NodeTransport, Output, ProbeRequest,
-    Receipt, State, StorageDir, Trust, Vitals,
+    Receipt, RegistryId, State, StorageDir, Trust, Vitals,
 };
 
 /// How often a probe is repeated because containerd's configuration names further files.
@@ -173,15 +173,29 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
     }
 
     /// Erases the images that a registry of `instance` kept in `storage`, on every node that has
-    /// any. Only for after the registry has ended.
+    /// any. Only for after the registry has ended. See [`NodeProgram::erase`].
     pub fn erase(
         &self,
         nodes: &[Node],
         instance: &InstanceId,
         storage: &StorageDir,
+        id: Option<&RegistryId>,
         progress: &(dyn Fn(&Receipt) + Sync),
     ) -> Vec<Receipt> {
-        self.run_all(nodes, &NodeProgram::erase(instance, storage), progress)
+        self.run_all(nodes, &NodeProgram::erase(instance, storage, id), progress)
+    }
+
+    /// Writes down in `storage` on each node whose images it holds. Only for before the registry
+    /// starts. See [`NodeProgram::mark`].
+    pub fn mark(
+        &self,
+        nodes: &[Node],
+        instance: &InstanceId,
+        storage: &StorageDir,
+        id: &RegistryId,
+        progress: &(dyn Fn(&Receipt) + Sync),
+    ) -> Vec<Receipt> {
+        self.run_all(nodes, &NodeProgram::mark(instance, storage, id), progress)
     }
 
     /// One program for all nodes.

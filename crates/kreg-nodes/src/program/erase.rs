@@ -1,11 +1,10 @@
-//! Which directory a registry kept its images in.
+//! Which directory a registry keeps its images in, and how it says whose they are.
 
 use std::fmt;
-use std::path::{Component, Path};
 
 /// A directory on nodes that a registry used as its storage root (`hostPath` or `local` volumes).
 ///
-/// Absolute, not `/`, and without `.` or `..`, as it is handed to `rm`.
+/// Absolute, not `/`, and without `.`, `..` or doubled slashes, as a program that erases goes down it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageDir(String);
 
@@ -18,20 +17,61 @@ pub struct StorageDirError {
     path: String,
 }
 
+/// The file in a registry's directory whose one line is the id of the registry that it belongs to.
+pub const STORAGE_MARKER: &str = ".kreg-registry-id";
+
+/// The user and group, beside root, that a registry's directories may belong to: those that its Pod
+/// runs as.
+pub const STORAGE_OWNER: u32 = 65532;
+
+/// What tells one registry from all others: 1 to 64 letters, digits and `-`, such as a UUID. Unlike
+/// its name it is never given twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryId(String);
+
+/// Why a text cannot be a registry's id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not a valid registry id: it must be 1 to 64 letters, digits and `-`")]
+pub struct RegistryIdError {
+    given: String,
+}
+
+impl RegistryId {
+    /// An id of this text.
+    ///
+    /// # Errors
+    /// [`RegistryIdError`] if it has other characters or another length.
+    pub fn new(given: impl Into<String>) -> Result<RegistryId, RegistryIdError> {
+        let given = given.into();
+        let plain = given
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        match plain && (1..=64).contains(&given.len()) {
+            true => Ok(RegistryId(given)),
+            false => Err(RegistryIdError { given }),
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl StorageDir {
     /// Takes a path as a PersistentVolume has it.
     ///
     /// # Errors
     /// [`StorageDirError`] if it is relative, `/`, or has parts that lead elsewhere.
     pub fn new(path: &str) -> Result<StorageDir, StorageDirError> {
-        let trimmed = path.trim_end_matches('/');
-        let mut parts = Path::new(trimmed).components();
-        let good = parts.next() == Some(Component::RootDir)
-            && trimmed.split('/').all(|part| part != "." && part != "..")
-            && parts.next().is_some()
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let good = path.starts_with('/')
+            && !parts.is_empty()
+            && parts.iter().all(|part| !matches!(*part, "." | ".."))
             && !path.contains(['\n', '\r', '\0']);
         match good {
-            true => Ok(StorageDir(trimmed.to_owned())),
+            true => Ok(StorageDir(format!("/{}", parts.join("/")))),
             false => Err(StorageDirError {
                 path: path.to_owned(),
             }),
@@ -53,16 +93,12 @@ impl fmt::Display for StorageDir {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::process::Command;
-
     use super::*;
-    use crate::{Answer, InstanceId, NodeProgram, Output, State};
 
     #[test]
     fn only_paths_that_name_one_directory() {
         assert_eq!(
-            StorageDir::new("/tmp/repository/").unwrap().as_str(),
+            StorageDir::new("/tmp//repository/").unwrap().as_str(),
             "/tmp/repository"
         );
         for bad in [
@@ -80,59 +116,11 @@ mod tests {
         }
     }
 
-    fn erase(root: &Path) -> Answer {
-        let instance = InstanceId::new("docker-registry").unwrap();
-        let storage = StorageDir::new("/tmp/it's here").unwrap();
-        let program = NodeProgram::erase(&instance, &storage);
-        let ran = Command::new("sh")
-            .args(["-c", program.script()])
-            .env("KREG_ROOT", root)
-            .output()
-            .unwrap();
-        Answer::read(&Output {
-            status: ran.status.code(),
-            stdout: ran.stdout,
-            stderr: ran.stderr,
-        })
-        .unwrap()
-    }
-
     #[test]
-    fn the_registrys_tree_goes_and_what_else_is_there_stays() {
-        let root = tempfile::tempdir().unwrap();
-        let storage = root.path().join("tmp/it's here");
-        let blobs = storage.join("docker/registry/v2/blobs");
-        fs::create_dir_all(&blobs).unwrap();
-        fs::write(blobs.join("data"), "x").unwrap();
-        fs::write(storage.join("notes"), "mine").unwrap();
-        assert_eq!(erase(root.path()).state, State::Changed);
-        assert!(storage.join("notes").exists());
-        assert!(!storage.join("docker").exists());
-        assert_eq!(erase(root.path()).state, State::Unchanged);
-    }
-
-    #[test]
-    fn an_empty_directory_goes_too() {
-        let root = tempfile::tempdir().unwrap();
-        let storage = root.path().join("tmp/it's here");
-        fs::create_dir_all(storage.join("docker/registry/v2")).unwrap();
-        assert_eq!(erase(root.path()).state, State::Changed);
-        assert!(!storage.exists());
-        assert!(root.path().join("tmp").exists());
-    }
-
-    #[test]
-    fn a_link_is_not_followed() {
-        let root = tempfile::tempdir().unwrap();
-        let elsewhere = root.path().join("srv");
-        fs::create_dir_all(elsewhere.join("docker/registry/v2/blobs")).unwrap();
-        fs::create_dir_all(root.path().join("tmp")).unwrap();
-        std::os::unix::fs::symlink(&elsewhere, root.path().join("tmp/it's here")).unwrap();
-        let answer = erase(root.path());
-        assert_eq!(
-            (answer.state, answer.step.as_str()),
-            (State::Failed, "erase")
-        );
-        assert!(elsewhere.join("docker/registry/v2/blobs").exists());
+    fn an_id_is_one_plain_word() {
+        assert!(RegistryId::new("3f6c1f2e-8a51-4f0e-9d3c-6f1a2b3c4d5e").is_ok());
+        for bad in ["", "a b", "a\nb", "../x", "$(x)", &"a".repeat(65)] {
+            assert!(RegistryId::new(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -11,7 +11,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 pub use answer::{Answer, AnswerError};
-pub use erase::{StorageDir, StorageDirError};
+pub use erase::{
+    RegistryId, RegistryIdError, STORAGE_MARKER, STORAGE_OWNER, StorageDir, StorageDirError,
+};
 pub use probe::ProbeRequest;
 pub use quote::quote;
 
@@ -28,7 +30,9 @@ const PUT: &str = include_str!("put.sh");
 const APPLY: &str = include_str!("apply.sh");
 const UNDO: &str = include_str!("undo.sh");
 const RESTART: &str = include_str!("restart.sh");
+const DESCEND: &str = include_str!("descend.sh");
 const ERASE: &str = include_str!("erase.sh");
+const MARK: &str = include_str!("mark.sh");
 const VITALS: &str = include_str!("vitals.sh");
 const PROCESS: &str = include_str!("process.sh");
 
@@ -131,16 +135,32 @@ impl NodeProgram {
 
     /// Erases the images that a registry of `instance` kept in `storage`: distribution's own tree
     /// (`docker/registry/v2`) and no other file. A directory that this leaves empty goes too.
+    ///
+    /// The directory's marker ([`STORAGE_MARKER`]) must hold `id`; a registry without an id erases
+    /// only where there is no marker. Links, mounts, and directories that others than root and
+    /// [`STORAGE_OWNER`] could replace are refused.
     #[must_use]
-    pub fn erase(instance: &InstanceId, storage: &StorageDir) -> NodeProgram {
-        let head = head(
-            "erase",
-            instance,
-            "erase the images that a registry kept on this node",
-        );
-        let storage = quote(storage.as_str());
+    pub fn erase(
+        instance: &InstanceId,
+        storage: &StorageDir,
+        id: Option<&RegistryId>,
+    ) -> NodeProgram {
+        let title = "erase the images that a registry kept on this node";
+        let head = in_storage("erase", instance, title, storage, id);
         NodeProgram {
-            script: format!("{head}storage={storage}\n\n{ANSWER}\n{ERASE}"),
+            script: format!("{head}{ANSWER}\n{LOCK}\n{DESCEND}\n{ERASE}"),
+        }
+    }
+
+    /// Writes down in `storage` whose images it holds: its marker ([`STORAGE_MARKER`]) comes to hold
+    /// `id`, and the directory is made if it is not there. One that holds another id is refused, and
+    /// so is what [`NodeProgram::erase`] refuses to go through. To be run before the registry starts.
+    #[must_use]
+    pub fn mark(instance: &InstanceId, storage: &StorageDir, id: &RegistryId) -> NodeProgram {
+        let title = "write down whose images a directory of this node holds";
+        let head = in_storage("mark", instance, title, storage, Some(id));
+        NodeProgram {
+            script: format!("{head}{ANSWER}\n{LOCK}\n{DESCEND}\n{MARK}"),
         }
     }
 
@@ -181,6 +201,21 @@ impl NodeProgram {
     pub fn script(&self) -> &str {
         &self.script
     }
+}
+
+fn in_storage(
+    program: &str,
+    instance: &InstanceId,
+    title: &str,
+    storage: &StorageDir,
+    id: Option<&RegistryId>,
+) -> String {
+    format!(
+        "{}storage={}\nid={}\nmarker={STORAGE_MARKER}\nowners='0 {STORAGE_OWNER}'\n\n",
+        head(program, instance, title),
+        quote(storage.as_str()),
+        quote(id.map(RegistryId::as_str).unwrap_or_default()),
+    )
 }
 
 fn head(program: &str, instance: &InstanceId, title: &str) -> String {
