@@ -180,7 +180,7 @@ impl Nodes {
                 let before = self.fleet().plan(&self.nodes, trust);
                 match Handle::current().block_on(agents.keep(trust)) {
                     Ok(()) => {}
-                    Err(error) => return self.without_agent(&error),
+                    Err(error) => return without_agent(&self.nodes, &error),
                 }
                 // What an agent does not do is done from here, or told.
                 let after = self.fleet().trust(&self.nodes, trust, &|_| {});
@@ -202,32 +202,34 @@ impl Nodes {
             if let Way::Agents { agents, .. } = &self.way
                 && let Err(error) = Handle::current().block_on(agents.wait(&[]))
             {
-                return self.without_agent(&error);
+                return without_agent(&self.nodes, &error);
             }
             self.fleet().untrust(&self.nodes, instance, &|_| {})
         })
     }
 
-    /// On the node of that name, or on all.
+    /// Erases the images in `storage` on the nodes of these names. Nodes that are left out give no
+    /// receipt.
     pub(crate) fn erase(
         &self,
         instance: &InstanceId,
         storage: &StorageDir,
-        node: Option<&str>,
+        names: &[&str],
     ) -> Vec<Receipt> {
         let chosen: Vec<Node> = self
             .nodes
             .iter()
-            .filter(|one| node.is_none_or(|node| one.name == node))
+            .filter(|node| names.contains(&node.name.as_str()))
             .cloned()
             .collect();
         tokio::task::block_in_place(|| {
             if let Way::Agents { agents, .. } = &self.way {
                 let reach = agents.wait(std::slice::from_ref(storage));
                 if let Err(error) = Handle::current().block_on(reach) {
-                    return self.without_agent(&error);
+                    return without_agent(&chosen, &error);
                 }
             }
+            // No registry has an id yet, so none is asked for.
             self.fleet()
                 .erase(&chosen, instance, storage, None, &|_| {})
         })
@@ -284,20 +286,6 @@ impl Nodes {
         (!well).then(|| why.collect::<Vec<_>>().join("; "))
     }
 
-    fn without_agent(&self, error: &Error) -> Vec<Receipt> {
-        let why: Vec<&str> = std::iter::once(error.message())
-            .chain(error.causes().iter().map(String::as_str))
-            .collect();
-        let failed = |node: &Node| {
-            let mut receipt = Receipt::new(node, State::Failed);
-            receipt.step = Some("agent".to_owned());
-            receipt.reason = Some(why.join(": "));
-            receipt.remedy = error.help_text().map(str::to_owned);
-            receipt
-        };
-        self.nodes.iter().map(failed).collect()
-    }
-
     /// For each node that could not be entered: what a person can run to put it back by hand.
     pub(crate) fn by_hand(&self, receipts: &[Receipt], instance: &InstanceId) -> Option<String> {
         let script = format!("kreg nodes script untrust --name {instance}");
@@ -352,6 +340,20 @@ impl Nodes {
             .parallel(self.parallel)
             .timeout(self.timeout)
     }
+}
+
+fn without_agent(nodes: &[Node], error: &Error) -> Vec<Receipt> {
+    let why: Vec<&str> = std::iter::once(error.message())
+        .chain(error.causes().iter().map(String::as_str))
+        .collect();
+    let failed = |node: &Node| {
+        let mut receipt = Receipt::new(node, State::Failed);
+        receipt.step = Some("agent".to_owned());
+        receipt.reason = Some(why.join(": "));
+        receipt.remedy = error.help_text().map(str::to_owned);
+        receipt
+    };
+    nodes.iter().map(failed).collect()
 }
 
 /// What agents did, told as if it had been done from here: what was planned before and is in place

@@ -29,7 +29,7 @@ pub struct StorageClassFact {
 }
 
 /// A node, as the API server knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NodeFact {
     /// Name.
     pub name: String,

@@ -1,10 +1,12 @@
 //! `kreg down`: nodes first, while the registry still says what they hold, then the objects. Images in
 //! directories of nodes are erased between the registry's end and the volume's, so that a run that was
-//! cut short still finds them.
+//! cut short, or could not erase them, leaves the note of where they are.
+
+mod erase;
 
 use kreg_k8s::down::{self, DownOptions};
-use kreg_k8s::{NodeDirectory, Progress as Event, Removal};
-use kreg_nodes::{Receipt, State, StorageDir};
+use kreg_k8s::{Progress as Event, Removal};
+use kreg_nodes::{Receipt, State};
 use serde::Serialize;
 
 use crate::app::App;
@@ -47,18 +49,23 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         None => Vec::new(),
     };
     let mut objects = Objects::new(app, &session);
-    if let (Some(nodes), false) = (&nodes, planned.files_left.is_empty()) {
-        objects
-            .remove(DownOptions {
-                delete_data: false,
-                ..options
-            })
-            .await?;
-        let left = erase(app, &session, nodes, &planned.files_left, &mut receipts)?;
+    if planned.files_left.is_empty() {
         objects.remove(options).await?;
-        objects.removal.files_left = left;
     } else {
-        objects.remove(options).await?;
+        // The volume is the only note of where the images are: it goes when they are gone.
+        let first = DownOptions {
+            delete_data: false,
+            ..options
+        };
+        objects.remove(first).await?;
+        let directories = &planned.files_left;
+        let left = erase::images(app, &session, nodes.as_ref(), directories, &mut receipts)?;
+        if left.is_empty() {
+            objects.remove(options).await?;
+        } else {
+            erase::keep_volumes(&mut objects.removal, &planned);
+        }
+        objects.removal.files_left = left;
     }
 
     let objects = objects.done();
@@ -86,7 +93,7 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         .map_err(|error| match error.ending() {
             Ending::Failed => error,
             _ => error.help(by_hand.unwrap_or_else(|| {
-                "mend these nodes and run `kreg nodes untrust` again; it needs no registry"
+                "fix these nodes and run the same command again; for trust alone `kreg nodes untrust` does, which needs no registry"
                     .to_owned()
             })),
         })
@@ -183,53 +190,6 @@ fn untrust(app: &App, session: &Session, nodes: &Nodes) -> Result<Vec<Receipt>, 
         step.partly(summary);
     }
     Ok(receipts)
-}
-
-/// Erases what the volumes' directories hold of the registry. Says where files stay, and notes in
-/// `receipts` which node could not be done.
-fn erase(
-    app: &App,
-    session: &Session,
-    nodes: &Nodes,
-    directories: &[NodeDirectory],
-    receipts: &mut [Receipt],
-) -> Result<Vec<NodeDirectory>, Error> {
-    let step = app.progress.step("images on the nodes");
-    let instance = fleet::instance(&session.spec)?;
-    let mut left = Vec::new();
-    let mut erased = Vec::new();
-    for directory in directories {
-        let storage = StorageDir::new(&directory.path).tried("cannot erase the images")?;
-        for receipt in nodes.erase(&instance, &storage, directory.node.as_deref()) {
-            if receipt.state == State::Changed {
-                erased.push(format!("{}:{storage}", receipt.node));
-            }
-            if receipt.is_ok() {
-                continue;
-            }
-            left.push(NodeDirectory {
-                path: directory.path.clone(),
-                node: Some(receipt.node.clone()),
-            });
-            // A node that was not reached at all is told of once.
-            if let Some(known) = receipts
-                .iter_mut()
-                .find(|known| known.node == receipt.node && known.is_ok())
-            {
-                *known = receipt;
-            }
-        }
-    }
-    let summary = match erased.as_slice() {
-        [] => "none were there".to_owned(),
-        erased => format!("erased in {}", erased.join(", ")),
-    };
-    if left.is_empty() {
-        step.done(summary);
-    } else {
-        step.partly(summary);
-    }
-    Ok(left)
 }
 
 fn changed(receipts: &[Receipt]) -> usize {
