@@ -59,7 +59,7 @@ impl LiveCluster {
             Some(path) => Kubeconfig::read_from(path),
             None => Kubeconfig::read(),
         };
-        let mut config = match file {
+        let config = match file {
             Ok(file) => Config::from_custom_kubeconfig(file, &options)
                 .await
                 .map_err(|error| failed(Box::new(error)))?,
@@ -69,11 +69,21 @@ impl LiveCluster {
             }
             Err(error) => return Err(failed(Box::new(error))),
         };
+        Self::from_config(config).map_err(|error| failed(Box::new(error)))
+    }
+
+    /// Prepares a client with this crate's limits, whatever the configuration says of them; nothing is sent yet.
+    ///
+    /// # Errors
+    /// If kube cannot make a client of the configuration.
+    pub fn from_config(mut config: Config) -> Result<Self, kube::Error> {
         config.connect_timeout = Some(Duration::from_secs(10));
         config.read_timeout = Some(Duration::from_secs(30));
         config.write_timeout = Some(Duration::from_secs(30));
-        let client = Client::try_from(config).map_err(|error| failed(Box::new(error)))?;
-        Ok(Self::from_client(client))
+        // kube's own layer tries 15 times, and waits as long as the server's `Retry-After` says (kube-client 5.0,
+        // client/retry.rs). [`Retry`] is the only one that tries again.
+        config.default_retry = false;
+        Ok(Self::from_client(Client::try_from(config)?))
     }
 
     /// Wraps a client made elsewhere.
