@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    cluster::{CREATE_MANAGER, FIELD_MANAGER},
+    cluster::{CREATE_MANAGER, FIELD_MANAGER, Patcher},
     object::Object,
 };
 
@@ -201,8 +201,13 @@ fn pointer(path: &[Step]) -> String {
     path.iter().map(step).collect()
 }
 
-/// Whether this manager is kreg under one name or the other.
+/// Whether this manager is kreg, under one of its names.
 pub(crate) fn is_kreg(manager: &str) -> bool {
+    is_declaring(manager) || Patcher::ALL.iter().any(|by| by.manager() == manager)
+}
+
+/// Whether this manager writes what kreg declares. The others change it for a while.
+pub(crate) fn is_declaring(manager: &str) -> bool {
     manager == FIELD_MANAGER || manager == CREATE_MANAGER
 }
 
@@ -305,6 +310,20 @@ mod tests {
         ] {
             assert_eq!(found(others.clone()), Vec::<String>::new(), "{others}");
         }
+    }
+
+    #[test]
+    fn every_name_that_kreg_writes_under_is_known() {
+        for manager in [
+            "kreg",
+            "kreg-create",
+            "kreg-refresh",
+            "kreg-renew",
+            "kreg-gc",
+        ] {
+            assert!(is_kreg(manager), "{manager}");
+        }
+        assert!(!is_kreg("kreg-of-somebody-else") && !is_kreg("kubectl-edit"));
     }
 
     #[test]

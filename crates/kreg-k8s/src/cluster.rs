@@ -1,6 +1,7 @@
 //! The narrow trait between the pure core and whatever holds the objects.
 
 use futures::future::BoxFuture;
+use serde_json::Value;
 
 use crate::{error::Error, kind::Kind, object::Object, object::ObjectRef, rights::Right};
 
@@ -10,6 +11,35 @@ pub const FIELD_MANAGER: &str = "kreg";
 /// Field manager of [`Cluster::create`] and [`Cluster::replace`], which cannot be server-side apply. It has a name of its
 /// own, so that what it wrote can be told from what admission plugins changed while kreg applied.
 pub const CREATE_MANAGER: &str = "kreg-create";
+
+/// Who changes a part of an object by [`Cluster::patch`].
+///
+/// Each has a field manager of its own. A patch under [`FIELD_MANAGER`] would make a second owner of the field (an
+/// `Update` beside the `Apply`), which no later apply can take back. What one of these has patched, the next apply does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patcher {
+    /// Has the kubelet look at a Pod's Secrets now.
+    Refresh,
+    /// Has the registry start again with a new certificate.
+    Renew,
+    /// Has the registry serve read-only while garbage is collected, and as usual afterwards.
+    Collect,
+}
+
+impl Patcher {
+    /// All of them.
+    pub const ALL: [Patcher; 3] = [Patcher::Refresh, Patcher::Renew, Patcher::Collect];
+
+    /// The field manager.
+    #[must_use]
+    pub fn manager(self) -> &'static str {
+        match self {
+            Patcher::Refresh => "kreg-refresh",
+            Patcher::Renew => "kreg-renew",
+            Patcher::Collect => "kreg-gc",
+        }
+    }
+}
 
 /// Which objects [`Cluster::list`] returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +169,18 @@ pub trait Cluster: Send + Sync {
         dry_run: bool,
     ) -> BoxFuture<'a, Result<Object, Error>>;
 
+    /// Changes some fields of an object and leaves all others: a strategic merge patch, in which `null` removes a field
+    /// and items of lists are found by their keys, such as containers by name. Returns the object as it is then.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with code 404 if there is no such object; otherwise why it was refused.
+    fn patch<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        patch: &'a Value,
+        by: Patcher,
+    ) -> BoxFuture<'a, Result<Object, Error>>;
+
     /// Deletes the object, dependents in the background, if its uid is the one given.
     ///
     /// # Errors
@@ -190,6 +232,15 @@ pub trait Cluster: Send + Sync {
     /// # Errors
     /// If the backend cannot be asked or refuses to answer.
     fn server_version(&self) -> BoxFuture<'_, Result<Option<String>, Error>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The server's clock: the `Date` of an answer (RFC 9110, section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`;
+    /// `None` where there is no server, or it gives no date.
+    ///
+    /// # Errors
+    /// If the backend cannot be asked.
+    fn date(&self) -> BoxFuture<'_, Result<Option<String>, Error>> {
         Box::pin(async { Ok(None) })
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{ApplyMode, Cluster, Deleted, Query},
+    cluster::{ApplyMode, Cluster, Deleted, Patcher, Query},
     error::Error,
     kind::Kind,
     object::{Object, ObjectRef},
@@ -155,6 +155,25 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
     that(
         there(cluster, &one).await?.value()["data"] == json!({ "a": "4" }),
         "replacing what was just read works",
+    )?;
+
+    let before = there(cluster, &two).await?;
+    let patch = json!({ "metadata": { "annotations": { "suite/patched": "yes" } }, "data": { "x": null, "z": "1" } });
+    ok(cluster.patch(&two, &patch, Patcher::Renew).await)?;
+    let patched = there(cluster, &two).await?;
+    that(
+        patched.value()["data"] == json!({ "z": "1" })
+            && patched.annotation("suite/patched") == Some("yes"),
+        "a patch sets fields, and takes out what it has as null",
+    )?;
+    that(
+        patched.uid() == before.uid() && patched.label("suite") == Some(prefix),
+        "a patch leaves everything else",
+    )?;
+    let lost = cluster.patch(&name("none"), &patch, Patcher::Renew).await;
+    that(
+        matches!(lost, Err(Error::Refused { code: 404, .. })),
+        "what is not there is not patched",
     )?;
 
     let query = |labels: String| {

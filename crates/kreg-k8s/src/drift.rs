@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    additions::is_kreg,
+    additions::is_declaring,
     cluster::Cluster,
     diff::{FieldDiff, step},
     error::{Error, ForeignObject},
@@ -169,13 +169,14 @@ impl RegistryState {
     }
 }
 
-/// Who wrote the field at `path` (as [`FieldDiff::path`] has it) last, kreg aside.
+/// Who wrote the field at `path` (as [`FieldDiff::path`] has it) last, other than kreg's own declaration. A
+/// [`crate::Patcher`] counts: `kreg-gc` says that a collection was cut short.
 #[must_use]
 pub fn blame(live: &Object, path: &str) -> Option<Edit> {
     let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
     live.items("/metadata/managedFields")
         .iter()
-        .filter(|entry| !text(entry, "manager").is_some_and(|name| is_kreg(&name)))
+        .filter(|entry| !text(entry, "manager").is_some_and(|name| is_declaring(&name)))
         .filter(|entry| {
             let mut leaves = Vec::new();
             if let Some(fields) = entry.get("fieldsV1") {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     additions::without,
-    cluster::{ApplyMode, Cluster, Deleted, Query},
+    cluster::{ApplyMode, Cluster, Deleted, Patcher, Query},
     error::Error,
     kind::Kind,
     manifests::sha256_hex,
@@ -210,15 +210,25 @@ impl Cluster for FolderCluster {
     ) -> BoxFuture<'a, Result<Object, Error>> {
         Box::pin(async move {
             let Some(live) = self.read(&self.file(object.reference()))? else {
-                return Err(Error::Refused {
-                    action: "replace",
-                    object: object.reference().to_string(),
-                    code: 404,
-                    reason: "NotFound".to_owned(),
-                    message: "there is no such file".to_owned(),
-                });
+                return Err(absent("replace", object.reference()));
             };
             self.put(object, Some(&live), dry_run)
+        })
+    }
+
+    fn patch<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        patch: &'a Value,
+        _by: Patcher,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
+        Box::pin(async move {
+            let Some(live) = self.read(&self.file(object))? else {
+                return Err(absent("patch", object));
+            };
+            let mut patched = live.clone();
+            merge(patched.value_mut(), patch);
+            self.put(&patched, Some(&live), false)
         })
     }
 
@@ -239,6 +249,41 @@ impl Cluster for FolderCluster {
                 }
             }
         })
+    }
+}
+
+fn absent(action: &'static str, object: &ObjectRef) -> Error {
+    Error::Refused {
+        action,
+        object: object.to_string(),
+        code: 404,
+        reason: "NotFound".to_owned(),
+        message: "there is no such file".to_owned(),
+    }
+}
+
+/// A strategic merge of what kreg patches: `null` removes, and items of a list are the same if their names are.
+fn merge(into: &mut Value, patch: &Value) {
+    match (into, patch) {
+        (Value::Object(into), Value::Object(patch)) => {
+            for (key, value) in patch {
+                match value {
+                    Value::Null => drop(into.remove(key)),
+                    value => merge(into.entry(key.as_str()).or_insert(Value::Null), value),
+                }
+            }
+        }
+        (Value::Array(into), Value::Array(patch))
+            if patch.iter().all(|item| item["name"].is_string()) =>
+        {
+            for item in patch {
+                match into.iter_mut().find(|known| known["name"] == item["name"]) {
+                    Some(known) => merge(known, item),
+                    None => into.push(item.clone()),
+                }
+            }
+        }
+        (into, patch) => *into = patch.clone(),
     }
 }
 

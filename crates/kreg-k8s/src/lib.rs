@@ -78,7 +78,7 @@ pub mod taint;
 pub mod wait;
 
 pub use apply::{Applied, Progress, Watcher};
-pub use cluster::{ApplyMode, CREATE_MANAGER, Cluster, Deleted, FIELD_MANAGER, Query};
+pub use cluster::{ApplyMode, CREATE_MANAGER, Cluster, Deleted, FIELD_MANAGER, Patcher, Query};
 pub use complaints::complaints;
 pub use diagnose::{Cause, PodState, explain, pod_state, warnings};
 pub use diff::{FieldDiff, diff};

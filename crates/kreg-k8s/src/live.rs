@@ -6,6 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReviewSpec};
+use kreg_stream::PodStreams;
 use kube::{
     Api, Client, Config, Resource as _,
     api::{
@@ -17,7 +18,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{ApplyMode, CREATE_MANAGER, Cluster, Deleted, FIELD_MANAGER, Query},
+    cluster::{ApplyMode, CREATE_MANAGER, Cluster, Deleted, FIELD_MANAGER, Patcher, Query},
     error::Error,
     kind::Kind,
     object::{Object, ObjectRef},
@@ -38,6 +39,7 @@ pub struct Connection {
 #[derive(Clone)]
 pub struct LiveCluster {
     client: Client,
+    streams: PodStreams,
     retry: Retry,
 }
 
@@ -72,7 +74,7 @@ impl LiveCluster {
         Self::from_config(config).map_err(|error| failed(Box::new(error)))
     }
 
-    /// Prepares a client with this crate's limits, whatever the configuration says of them; nothing is sent yet.
+    /// Prepares clients with this crate's limits, whatever the configuration says of them; nothing is sent yet.
     ///
     /// # Errors
     /// If kube cannot make a client of the configuration.
@@ -83,14 +85,19 @@ impl LiveCluster {
         // kube's own layer tries 15 times, and waits as long as the server's `Retry-After` says (kube-client 5.0,
         // client/retry.rs). [`Retry`] is the only one that tries again.
         config.default_retry = false;
-        Ok(Self::from_client(Client::try_from(config)?))
+        Ok(Self::over(PodStreams::new(config)?))
     }
 
-    /// Wraps a client made elsewhere.
+    /// Wraps a client made elsewhere, whose timeouts then hold for streams as well ([`PodStreams::of_client`]).
     #[must_use]
     pub fn from_client(client: Client) -> Self {
+        Self::over(PodStreams::of_client(client))
+    }
+
+    fn over(streams: PodStreams) -> Self {
         LiveCluster {
-            client,
+            client: streams.requests().clone(),
+            streams,
             retry: Retry::default(),
         }
     }
@@ -102,10 +109,17 @@ impl LiveCluster {
         self
     }
 
-    /// The client, for what this crate does not do (exec, port-forward).
+    /// The client for requests of which [`Cluster`] knows nothing. Its read timeout breaks streams: for those there is
+    /// [`LiveCluster::streams`].
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Streams to Pods: `exec` and `port-forward`.
+    #[must_use]
+    pub fn streams(&self) -> &PodStreams {
+        &self.streams
     }
 
     fn api(&self, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
@@ -353,6 +367,31 @@ impl Cluster for LiveCluster {
         .boxed()
     }
 
+    fn patch<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        patch: &'a Value,
+        by: Patcher,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
+        async move {
+            let api = self.api_of(object);
+            let parameters = PatchParams {
+                field_manager: Some(by.manager().to_owned()),
+                field_validation: Some(ValidationDirective::Strict),
+                ..PatchParams::default()
+            };
+            let patch = Patch::Strategic(patch);
+            let patched = self
+                .retry
+                .run(&self.client, "patch", &object.to_string(), || {
+                    api.patch(object.name(), &parameters, &patch)
+                })
+                .await?;
+            wrap(object.kind(), patched)
+        }
+        .boxed()
+    }
+
     fn delete<'a>(
         &'a self,
         object: &'a ObjectRef,
@@ -466,6 +505,24 @@ impl Cluster for LiveCluster {
                 })
                 .await?;
             Ok(Some(info.git_version))
+        }
+        .boxed()
+    }
+
+    fn date(&self) -> BoxFuture<'_, Result<Option<String>, Error>> {
+        async move {
+            let answer = self
+                .retry
+                .run(&self.client, "get", "the server's date", || async {
+                    let request = http::Request::get("/version")
+                        .body(kube::client::Body::empty())
+                        .map_err(kube::Error::HttpError)?;
+                    // Every answer has a date, a refusal too.
+                    self.client.send(request).await
+                })
+                .await?;
+            let date = answer.headers().get(http::header::DATE);
+            Ok(date.and_then(|date| Some(date.to_str().ok()?.to_owned())))
         }
         .boxed()
     }

@@ -41,7 +41,7 @@ impl Serving {
         }
     }
 
-    /// A strategic merge patch for the Deployment, which then replaces its Pods.
+    /// A patch for the Deployment ([`crate::Cluster::patch`]), which then replaces its Pods.
     #[must_use]
     pub fn patch(self) -> Value {
         json!({ "spec": { "template": { "spec": { "containers": [

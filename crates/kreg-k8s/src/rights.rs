@@ -143,6 +143,7 @@ pub fn needed_to_diagnose(spec: &RegistrySpec) -> Vec<Right> {
     if spec.node_agent() {
         let agents = Some(NODE_AGENTS);
         rights.add(agents, Kind::DaemonSet, "", None, &["get"]);
+        rights.add(agents, Kind::Pod, "", None, &["watch"]);
         rights.add(agents, Kind::Pod, "exec", None, &["get", "create"]);
     }
     rights.0
@@ -209,6 +210,8 @@ fn node_agent(rights: &mut Rights) {
     for kind in [Kind::Pod, Kind::Role, Kind::RoleBinding] {
         rights.add(agents, kind, "", None, &["list"]);
     }
+    // One watch shows the Pods of all nodes.
+    rights.add(agents, Kind::Pod, "", None, &["watch"]);
     // As for `portforward`.
     rights.add(agents, Kind::Pod, "exec", None, &["get", "create"]);
 }
@@ -489,7 +492,7 @@ mod tests {
         let spec = RegistrySpec::new(Profile::Default).with_node_agent(true);
         let changes = |rights: Vec<Right>| -> Vec<String> {
             let reads = |right: &Right| {
-                ["get", "list"].contains(&right.verb) || right.subresource == "portforward"
+                ["get", "list", "watch"].contains(&right.verb) || right.subresource == "portforward"
             };
             let changing = rights.iter().filter(|right| !reads(right));
             changing.map(ToString::to_string).collect()

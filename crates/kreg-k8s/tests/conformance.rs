@@ -6,8 +6,8 @@
 mod common;
 
 use kreg_k8s::{
-    ApplyMode, Cluster, FolderCluster, Manifests, Material, Profile, RegistrySpec, Storage,
-    conformance,
+    ApplyMode, Cluster, FolderCluster, Manifests, Material, Patcher, Profile, RegistrySpec,
+    Serving, Storage, conformance,
 };
 
 #[tokio::test]
@@ -17,6 +17,31 @@ async fn a_folder_conforms() {
     conformance::run(&folder, "default", "suite").await.unwrap();
     let left = std::fs::read_dir(directory.path()).unwrap().count();
     assert_eq!(left, 0, "nothing is left");
+}
+
+#[tokio::test]
+async fn a_folder_patches_one_container_by_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = FolderCluster::open(directory.path()).unwrap();
+    let spec = RegistrySpec::new(Profile::Default);
+    let manifests = Manifests::full(&spec, &common::dummy_material());
+    let workload = kreg_k8s::Names::of(&spec).workload;
+    let made = manifests
+        .objects()
+        .iter()
+        .find(|one| one.reference() == &workload);
+    let made = folder
+        .apply(made.unwrap(), ApplyMode::default())
+        .await
+        .unwrap();
+    let patch = Serving::ReadOnly.patch();
+    let patched = folder.patch(&workload, &patch, Patcher::Collect).await;
+    let patched = patched.unwrap();
+    assert_eq!(Serving::of(&patched), Some(Serving::ReadOnly));
+    let args = "/spec/template/spec/containers/0/args";
+    let mut spec = patched.value().clone();
+    *spec.pointer_mut(args).unwrap() = made.value().pointer(args).unwrap().clone();
+    assert_eq!(spec["spec"], made.value()["spec"]);
 }
 
 #[tokio::test]

@@ -323,6 +323,18 @@ impl Cluster for Mortal<'_> {
         })
     }
 
+    fn patch<'a>(
+        &'a self,
+        object: &'a ObjectRef,
+        patch: &'a Value,
+        by: kreg_k8s::Patcher,
+    ) -> BoxFuture<'a, Result<Object, Error>> {
+        Box::pin(async move {
+            self.spend()?;
+            self.inner.patch(object, patch, by).await
+        })
+    }
+
     fn delete<'a>(
         &'a self,
         object: &'a ObjectRef,
