@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use kreg_k8s::occupants;
 use kreg_k8s::{ApplyMode, Cluster as _, Declared, Kind, LiveCluster, Object, ObjectRef, Query};
-use kreg_nodes::daemonset::{NAMESPACE, NodeAgent};
+use kreg_nodes::daemonset::{AgentPod, AgentWatch, NAMESPACE, NodeAgent};
 use kreg_nodes::{InstanceId, StorageDir, Trust};
+use tokio::runtime::Handle;
 
 use crate::error::{Error, Tried as _};
 
@@ -58,6 +59,7 @@ impl Standing {
 /// The agents of one registry.
 pub(crate) struct Agents {
     cluster: LiveCluster,
+    watch: AgentWatch,
     instance: InstanceId,
     base: NodeAgent,
     /// Nodes whose Pods are waited for.
@@ -72,7 +74,7 @@ pub(crate) struct Host<'a> {
     pub(crate) ready: bool,
 }
 
-/// States of a container that waiting does not mend soon.
+/// States of a container that do not pass soon.
 const STUCK: [&str; 8] = [
     "ErrImagePull",
     "ImagePullBackOff",
@@ -93,6 +95,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 impl Agents {
     pub(crate) fn new(
         cluster: &LiveCluster,
+        watch: &AgentWatch,
         instance: &InstanceId,
         image: &str,
         hosts: &[Host<'_>],
@@ -102,6 +105,7 @@ impl Agents {
         let ready = |host: &&Host<'_>| host.ready && !skip.iter().any(|name| name == host.name);
         Self {
             cluster: cluster.clone(),
+            watch: watch.clone(),
             instance: instance.clone(),
             base: NodeAgent::new(instance.clone(), image)
                 .with_runtimes(hosts.iter().map(|host| (host.name, host.runtime)))
@@ -173,27 +177,22 @@ impl Agents {
         .help(advice))
     }
 
-    /// Waits until every node that is ready has its new Pod, and that has looked once; a node whose
-    /// Pod does not come is told of by whoever speaks to it next.
+    /// Waits until every node that is ready has its new Pod, and that has looked once. A node whose Pod does not come is
+    /// reported by whoever speaks to it next.
     async fn come_up(&self, revision: &str, keeping: bool) -> Result<(), Error> {
-        let query = Query::all(Kind::Pod)
-            .within(NAMESPACE)
-            .labelled(NodeAgent::pods_of(&self.instance, revision));
         let begun = Instant::now();
-        loop {
-            let pods = self.cluster.list(&query).await;
-            let pods = pods.tried("cannot see how the node agents come up")?;
+        let done = |pods: &[&AgentPod]| {
             let mut waited: BTreeSet<&str> = self.ready.iter().map(String::as_str).collect();
-            for pod in &pods {
+            for pod in pods.iter().filter(|pod| pod.revision == revision) {
                 if is_up(pod, keeping) || (begun.elapsed() > PATIENCE && is_stuck(pod)) {
-                    waited.remove(pod.text("/spec/nodeName").unwrap_or_default());
+                    waited.remove(pod.node.as_str());
                 }
             }
-            if waited.is_empty() || begun.elapsed() > self.timeout {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+            waited.is_empty()
+        };
+        let came = self.watch.until(self.timeout, done).await;
+        came.map(drop)
+            .tried("cannot see how the node agents come up")
     }
 
     /// Takes all of it away, and the namespace if nothing else is in it.
@@ -222,9 +221,14 @@ pub(crate) async fn remove(
         }
     }
     let begun = Instant::now();
-    while !own(cluster, instance, Kind::Pod).await?.is_empty() {
-        patient(begun, timeout, "the Pods of the node agents")?;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let watch = AgentWatch::new(
+        cluster.client().clone(),
+        Handle::current(),
+        instance.clone(),
+    );
+    let went = watch.until(timeout, |pods| pods.is_empty()).await;
+    if !went.tried("cannot see how the node agents go")? {
+        return Err(still_there("the Pods of the node agents", timeout));
     }
     let namespace = ObjectRef::new(Kind::Namespace, "", NAMESPACE);
     let live = cluster.get(&namespace).await;
@@ -242,7 +246,9 @@ pub(crate) async fn remove(
             Err(kreg_k8s::Error::Denied { .. }) => return Ok(()),
             other => drop(other.tried("cannot read the namespace of the node agents")?),
         }
-        patient(begun, timeout, "the namespace kreg-nodes")?;
+        if begun.elapsed() > timeout {
+            return Err(still_there("the namespace kreg-nodes", timeout));
+        }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
@@ -284,29 +290,18 @@ async fn delete(cluster: &LiveCluster, object: &Object) -> Result<(), Error> {
         .tried("cannot remove what belongs to the node agents")
 }
 
-fn patient(begun: Instant, timeout: Duration, what: &str) -> Result<(), Error> {
-    match begun.elapsed() > timeout {
-        true => Err(
-            Error::failed(format!("{what} did not go within {} s", timeout.as_secs()))
-                .help("see `kubectl -n kreg-nodes get all`, then run the same command again"),
-        ),
-        false => Ok(()),
-    }
+fn still_there(what: &str, timeout: Duration) -> Error {
+    Error::failed(format!("{what} did not go within {} s", timeout.as_secs()))
+        .help("see `kubectl -n kreg-nodes get all`, then run the same command again")
 }
 
-fn is_up(pod: &Object, keeping: bool) -> bool {
-    let status = "/status/containerStatuses/0";
-    let running = pod.value().pointer(&format!("{status}/state/running"));
-    let started = pod.value().pointer(&format!("{status}/started"));
-    !pod.is_terminating()
-        && running.is_some()
-        && (!keeping || started.and_then(|value| value.as_bool()) == Some(true))
+fn is_up(pod: &AgentPod, keeping: bool) -> bool {
+    !pod.terminates && pod.runs && (!keeping || pod.started)
 }
 
-fn is_stuck(pod: &Object) -> bool {
-    let reason = "/status/containerStatuses/0/state/waiting/reason";
-    pod.text(reason)
-        .is_some_and(|reason| STUCK.contains(&reason))
+fn is_stuck(pod: &AgentPod) -> bool {
+    let waits = pod.waits.as_deref();
+    waits.is_some_and(|reason| STUCK.contains(&reason))
 }
 
 fn daemon_set(name: &str) -> ObjectRef {

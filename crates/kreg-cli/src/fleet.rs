@@ -43,7 +43,7 @@ enum Way {
     Ssh(Box<BySsh>),
     Agents {
         agents: Box<Agents>,
-        pods: AgentPods,
+        pods: Box<AgentPods>,
         there: bool,
     },
 }
@@ -334,7 +334,7 @@ impl Nodes {
     fn fleet(&self) -> Fleet<'_, dyn NodeTransport + '_> {
         let transport: &dyn NodeTransport = match &self.way {
             Way::Ssh(ssh) => &ssh.transport,
-            Way::Agents { pods, .. } => pods,
+            Way::Agents { pods, .. } => pods.as_ref(),
         };
         Fleet::new(transport)
             .parallel(self.parallel)
@@ -393,20 +393,19 @@ fn agents(session: &Session, facts: &ClusterFacts, spec: &RegistrySpec) -> Resul
         false => spec.image(),
     };
     let settings = &session.settings;
+    let streams = session.cluster.streams().clone();
+    let pods = AgentPods::new(streams, Handle::current(), instance.clone());
     Ok(Way::Agents {
         agents: Box::new(Agents::new(
             &session.cluster,
+            pods.watch(),
             &instance,
             image,
             &hosts,
             &settings.nodes.skip,
             settings.timeout,
         )),
-        pods: AgentPods::new(
-            session.cluster.client().clone(),
-            Handle::current(),
-            instance,
-        ),
+        pods: Box::new(pods),
         there: session.agents.are_there(),
     })
 }

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Pod;
 use kreg_auth::Credentials;
-use kreg_k8s::{RegistryState, names};
+use kreg_k8s::{Cluster as _, Kind, Patcher, Query, RegistryState, names};
 use kreg_verify::dial::{Dial, PodDial};
 use kreg_verify::registry::{RegistryClient, Transport};
-use kube::api::{Api, ListParams, Patch, PatchParams};
 
 use crate::error::{Error, Tried as _};
 use crate::session::Session;
@@ -47,8 +45,8 @@ impl Door {
         user: &Credentials,
     ) -> Result<Option<Answer>, Error> {
         let spec = &session.spec;
-        let client = session.cluster.client().clone();
-        let ways = PodDial::new(client, spec.namespace(), spec.service(), spec.port())
+        let streams = session.cluster.streams().clone();
+        let ways = PodDial::new(streams, spec.namespace(), spec.service(), spec.port())
             .each()
             .await
             .tried("cannot ask the registry")?;
@@ -140,10 +138,10 @@ impl Door {
     /// A changed annotation makes the kubelet sync the Pod, and its Secrets with it, now rather
     /// than within a minute. Only haste: without the right to do it, the wait is longer.
     async fn refresh(&self, session: &Session) {
-        let pods: Api<Pod> =
-            Api::namespaced(session.cluster.client().clone(), session.spec.namespace());
-        let selector = names::selector(session.spec.instance());
-        let Ok(list) = pods.list(&ListParams::default().labels(&selector)).await else {
+        let query = Query::all(Kind::Pod)
+            .within(session.spec.namespace())
+            .labelled(names::selector(session.spec.instance()));
+        let Ok(pods) = session.cluster.list(&query).await else {
             return;
         };
         // Two operators in one second are two changes.
@@ -151,17 +149,11 @@ impl Door {
             .unix_timestamp_nanos()
             .to_string();
         let patch = serde_json::json!({ "metadata": { "annotations": { "kreg.dev/secrets-refreshed": now } } });
-        for pod in list
-            .items
-            .iter()
-            .filter_map(|pod| pod.metadata.name.as_deref())
-        {
-            let params = PatchParams {
-                field_manager: Some("kreg-refresh".to_owned()),
-                ..PatchParams::default()
-            };
-            if let Err(error) = pods.patch(pod, &params, &Patch::Merge(&patch)).await {
-                tracing::debug!(pod, %error, "cannot hasten the Secret's refresh");
+        for pod in &pods {
+            let pod = pod.reference();
+            let patched = session.cluster.patch(pod, &patch, Patcher::Refresh).await;
+            if let Err(error) = patched {
+                tracing::debug!(%pod, %error, "cannot hasten the Secret's refresh");
             }
         }
     }

@@ -129,9 +129,9 @@ pub(crate) async fn prove_as(
     if let Some(patience) = wanted.patience {
         pulls.timeout = pulls.timeout.min(patience);
     }
-    let client = pulls.client.clone();
+    let streams = session.cluster.streams().clone();
     let step = app.progress.step("proof");
-    let mut proof = Verification::of_cluster(target, client, spec.namespace(), spec.service())
+    let mut proof = Verification::of_cluster(target, streams, spec.namespace(), spec.service())
         .on_nodes(pulls)
         .only(wanted.only)
         .skip(wanted.skip)

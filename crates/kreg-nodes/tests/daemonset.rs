@@ -16,11 +16,11 @@ use common::entered::Entered;
 use common::{CA, trust};
 use k8s_openapi::api::core::v1::{Node as ApiNode, Pod};
 use kreg_nodes::conformance::{self, NodeFiles as _};
-use kreg_nodes::daemonset::{AgentPods, NAMESPACE, NodeAgent};
-use kreg_nodes::{InstanceId, Node};
+use kreg_nodes::daemonset::{AgentPods, NAMESPACE, NodeAgent, PodStreams};
+use kreg_nodes::{InstanceId, Node, NodeTransport as _};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, Config, ResourceExt as _};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -37,10 +37,13 @@ fn a_daemon_set_passes_and_keeps_its_node() {
     let agent = NodeAgent::new(instance.clone(), IMAGE).below(TREE);
 
     bed.roll(&agent);
-    let pods = AgentPods::new(bed.client.clone(), bed.runtime.handle().clone(), instance);
+    let streams = bed.streams();
+    let pods = AgentPods::new(streams, bed.runtime.handle().clone(), instance);
     let node = Node::new(&bed.node, &bed.node);
     let broken = conformance::check(&pods, &node, &bed.files());
     assert!(broken.is_empty(), "{broken:#?}");
+    let silent = pods.run(&node, "sleep 90; echo heard", Duration::from_secs(120));
+    assert_eq!(silent.unwrap().stdout, b"heard\n");
 
     // The same, left to itself.
     let files = bed.files();
@@ -78,6 +81,16 @@ impl Bed {
             on(&node).run("mkdir -p \"$root/etc\" \"$root/var/lib\"");
         }
         bed
+    }
+
+    /// With the timeouts that kreg has for requests, which must not hold for streams.
+    fn streams(&self) -> PodStreams {
+        self.runtime.block_on(async {
+            let mut config = Config::infer().await.expect("a cluster");
+            config.read_timeout = Some(Duration::from_secs(30));
+            config.write_timeout = Some(Duration::from_secs(30));
+            PodStreams::new(config).unwrap()
+        })
     }
 
     fn nodes(&self) -> Vec<String> {

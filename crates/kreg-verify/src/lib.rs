@@ -20,14 +20,15 @@
 //! use kreg_auth::Credentials;
 //! use kreg_verify::{NodePulls, Target, Verdict, Verification};
 //!
-//! # async fn example(client: kube::Client, ca_pem: String) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example(streams: kreg_verify::PodStreams, ca_pem: String) -> Result<(), Box<dyn std::error::Error>> {
 //! let target = Target {
 //!     host: "docker-registry:5000".parse()?,
 //!     ca_pem,
 //!     credentials: Credentials::new("myuser", "mypasswd")?,
 //! };
-//! let pulls = NodePulls::new(client.clone(), "default", Some("reg-cred-secret".to_owned()));
-//! let report = Verification::of_cluster(target, client, "default", "docker-registry")
+//! let client = streams.requests().clone();
+//! let pulls = NodePulls::new(client, "default", Some("reg-cred-secret".to_owned()));
+//! let report = Verification::of_cluster(target, streams, "default", "docker-registry")
 //!     .on_nodes(pulls)
 //!     .run()
 //!     .await?;
@@ -51,6 +52,8 @@ pub mod registry;
 mod report;
 mod verification;
 pub mod watch;
+
+pub use kreg_stream::PodStreams;
 
 pub use check::{Check, Context, Evidence, Outcome, Status, Target};
 pub use checks::NodeTrust;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use kreg_auth::Credentials;
+use kreg_stream::PodStreams;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -165,12 +166,12 @@ impl Verification {
     #[must_use]
     pub fn of_cluster(
         target: Target,
-        client: kube::Client,
+        streams: PodStreams,
         namespace: &str,
         service: &str,
     ) -> Verification {
         let port = target.host.port();
-        let dial = PodDial::new(client, namespace, service, port);
+        let dial = PodDial::new(streams, namespace, service, port);
         Verification::new(target, Arc::new(dial))
     }
 

@@ -19,7 +19,8 @@ use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
 use kreg_verify::pods::{NodePull, NodeRoute, RUN_LABEL};
 use kreg_verify::watch::{NodeTally, Watch, WatchReport};
 use kreg_verify::{
-    Check, CheckReport, Context, NodePulls, Outcome, Report, Status, Target, Verdict, Verification,
+    Check, CheckReport, Context, NodePulls, Outcome, PodStreams, Report, Status, Target, Verdict,
+    Verification,
 };
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
@@ -171,17 +172,23 @@ async fn watched(world: &World) {
     };
     let target = world.target();
     let pulls = world.pulls(Some(PULL_SECRET));
-    let report = Watch::of_cluster(target, pulls, NAMESPACE, "kreg-verify-test")
-        .every(Duration::from_secs(1))
-        .observe(move |_, report| drop(seen.send_replace(Some(report.clone()))))
-        .run_until(async {
-            let limit = Duration::from_secs(180);
-            tokio::time::timeout(limit, stop)
-                .await
-                .expect("pulls are counted in time");
-        })
-        .await
-        .unwrap();
+    let report = Watch::of_cluster(
+        target,
+        world.streams(),
+        pulls,
+        NAMESPACE,
+        "kreg-verify-test",
+    )
+    .every(Duration::from_secs(1))
+    .observe(move |_, report| drop(seen.send_replace(Some(report.clone()))))
+    .run_until(async {
+        let limit = Duration::from_secs(180);
+        tokio::time::timeout(limit, stop)
+            .await
+            .expect("pulls are counted in time");
+    })
+    .await
+    .unwrap();
     assert_eq!(report.verdict, Verdict::Fail);
     assert_eq!(report.left, Vec::<String>::new());
     assert!(report.pushes.pushed >= 2, "{:?}", report.pushes);
@@ -269,9 +276,14 @@ impl World {
 
     fn verification(&self, pull_secret: Option<&str>) -> Verification {
         let (target, pulls) = (self.target(), self.pulls(pull_secret));
-        Verification::of_cluster(target, self.client.clone(), NAMESPACE, "kreg-verify-test")
+        Verification::of_cluster(target, self.streams(), NAMESPACE, "kreg-verify-test")
             .on_nodes(pulls)
             .observe(|check| eprintln!("{check}"))
+    }
+
+    fn streams(&self) -> PodStreams {
+        // kube's default client has no read timeout.
+        PodStreams::of_client(self.client.clone())
     }
 
     fn target(&self) -> Target {

@@ -13,7 +13,7 @@ pub const NAMESPACE: &str = "kreg-nodes";
 
 /// Which registry's agent an object belongs to, and which version of it.
 const LABEL_AGENT: &str = "kreg.dev/node-agent";
-const LABEL_REVISION: &str = "kreg.dev/node-agent-revision";
+pub(super) const LABEL_REVISION: &str = "kreg.dev/node-agent-revision";
 
 /// Only what writing others' files takes. Writing `/etc` is as good as being root of the node; no
 /// other way there is left open.

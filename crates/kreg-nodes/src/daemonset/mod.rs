@@ -1,7 +1,8 @@
 //! The DaemonSet backend: one Pod a node, which keeps the node's trust and runs programs on it.
 //!
 //! [`NodeAgent`] is what the cluster is to hold, as plain values: whoever applies them is free in
-//! how. [`AgentPods`] is the [`crate::NodeTransport`] over the Pods, by the API's `exec`.
+//! how. [`AgentPods`] is the [`crate::NodeTransport`] over the Pods, by the API's `exec`; [`AgentWatch`]
+//! is where they are.
 //!
 //! The Pod is not privileged: root without any capability but those to write others' files, no
 //! token, no network port, and of the node's file system `/etc` and `/var/lib/kreg` alone. It runs
@@ -10,6 +11,9 @@
 mod agent;
 mod pods;
 mod runtime;
+mod watch;
 
 pub use agent::{NAMESPACE, NodeAgent};
+pub use kreg_stream::PodStreams;
 pub use pods::AgentPods;
+pub use watch::{AgentPod, AgentWatch};

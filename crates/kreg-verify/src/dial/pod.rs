@@ -1,32 +1,29 @@
 //! The registry's Pod, reached through the API server, as `kubectl port-forward` does it.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kreg_stream::{ForwardError, PodStreams};
+use kube::ResourceExt;
 use kube::api::{Api, ListParams};
-use kube::{Client, ResourceExt};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::Mutex;
 
 use super::{BoxedIo, Dial, DialError};
 
 /// Dials a ready Pod behind a Service; each connection is a port-forward stream of its own.
 ///
-/// Needs no route to the cluster's network and no name resolution, only the right to
-/// `create pods/portforward`. The Pod is looked up once, and again after a failure. [`PodDial::each`] gives a way to
-/// every one of several Pods.
+/// Needs no route to the cluster's network and no name resolution, only the rights to `list pods` and to
+/// `create pods/portforward`. The Pod is chosen anew for each connection, because a Pod that terminates still takes
+/// connections. [`PodDial::each`] gives a way to every one of several Pods.
 pub struct PodDial {
-    client: Client,
+    streams: PodStreams,
     namespace: String,
     service: String,
     port: u16,
-    found: Arc<Mutex<Option<Backend>>>,
+    /// The Service's selector and port. They are read once, and again after a failure.
+    leads: Arc<Mutex<Option<(String, ServicePort)>>>,
     /// Only this Pod, and no other after a failure.
     only: Option<Backend>,
 }
@@ -69,14 +66,9 @@ pub enum PodDialError {
         /// The Pods there are, each with its state.
         pods: String,
     },
-    /// The Pod's side refused, such as a port where nothing listens.
-    #[error("pod {pod}: {message}")]
-    Forward {
-        /// Namespace and name.
-        pod: String,
-        /// The kubelet's words.
-        message: String,
-    },
+    /// The connection to the Pod did not open.
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,17 +83,17 @@ impl PodDial {
     /// Nothing is asked of the cluster before the first connection.
     #[must_use]
     pub fn new(
-        client: Client,
+        streams: PodStreams,
         namespace: impl Into<String>,
         service: impl Into<String>,
         port: u16,
     ) -> PodDial {
         PodDial {
-            client,
+            streams,
             namespace: namespace.into(),
             service: service.into(),
             port,
-            found: Arc::default(),
+            leads: Arc::default(),
             only: None,
         }
     }
@@ -115,7 +107,7 @@ impl PodDial {
         let way = |backend| PodDial {
             only: Some(backend),
             ..PodDial::new(
-                self.client.clone(),
+                self.streams.clone(),
                 &self.namespace,
                 &self.service,
                 self.port,
@@ -125,38 +117,43 @@ impl PodDial {
     }
 
     async fn backend(&self) -> Result<Backend, PodDialError> {
-        if let Some(only) = &self.only {
-            return Ok(only.clone());
+        match &self.only {
+            Some(only) => Ok(only.clone()),
+            None => Ok(self.look_up().await?.swap_remove(0)),
         }
-        let mut found = self.found.lock().await;
-        if let Some(backend) = found.as_ref() {
-            return Ok(backend.clone());
+    }
+
+    fn api_error(&self, action: String) -> impl Fn(kube::Error) -> PodDialError {
+        let namespace = self.namespace.clone();
+        move |source| PodDialError::Api {
+            action: action.clone(),
+            namespace: namespace.clone(),
+            source,
         }
-        let backend = self.look_up().await?.swap_remove(0);
-        *found = Some(backend.clone());
-        Ok(backend)
+    }
+
+    async fn leads(&self) -> Result<(String, ServicePort), PodDialError> {
+        let mut leads = self.leads.lock().await;
+        if let Some(leads) = leads.as_ref() {
+            return Ok(leads.clone());
+        }
+        let services: Api<Service> =
+            Api::namespaced(self.streams.requests().clone(), &self.namespace);
+        let service = services
+            .get(&self.service)
+            .await
+            .map_err(self.api_error(format!("read service {}", self.service)))?;
+        Ok(leads.insert(self.selector_and_port(&service)?).clone())
     }
 
     /// Never empty.
     async fn look_up(&self) -> Result<Vec<Backend>, PodDialError> {
-        let api_error = |action: String| {
-            move |source| PodDialError::Api {
-                action,
-                namespace: self.namespace.clone(),
-                source,
-            }
-        };
-        let services: Api<Service> = Api::namespaced(self.client.clone(), &self.namespace);
-        let service = services
-            .get(&self.service)
-            .await
-            .map_err(api_error(format!("read service {}", self.service)))?;
-        let (selector, port) = self.selector_and_port(&service)?;
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let (selector, port) = self.leads().await?;
+        let pods: Api<Pod> = Api::namespaced(self.streams.requests().clone(), &self.namespace);
         let listed = pods
             .list(&ListParams::default().labels(&selector))
             .await
-            .map_err(api_error(format!("list the pods {selector}")))?;
+            .map_err(self.api_error(format!("list the pods {selector}")))?;
         let ready: Vec<_> = listed.items.iter().filter(|pod| is_ready(pod)).collect();
         if ready.is_empty() {
             let states: Vec<_> = listed.items.iter().map(state).collect();
@@ -218,32 +215,11 @@ impl PodDial {
 
     async fn forward(&self) -> Result<BoxedIo, PodDialError> {
         let backend = self.backend().await?;
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        let pod = format!("{}/{}", self.namespace, backend.pod);
-        let mut forwarder = pods
-            .portforward(&backend.pod, &[backend.port])
-            .await
-            .map_err(|source| PodDialError::Api {
-                action: format!("forward port {} of pod {}", backend.port, backend.pod),
-                namespace: self.namespace.clone(),
-                source,
-            })?;
-        let (stream, error) = (
-            forwarder.take_stream(backend.port),
-            forwarder.take_error(backend.port),
-        );
-        match (stream, error) {
-            (Some(stream), Some(error)) => Ok(Box::new(Forwarded {
-                stream,
-                error: Some(error.boxed()),
-                pod,
-                found: Arc::clone(&self.found),
-            })),
-            _ => Err(PodDialError::Forward {
-                pod,
-                message: "the forwarded port gave no stream; try again".to_owned(),
-            }),
-        }
+        let forwarded = self
+            .streams
+            .forward(&self.namespace, &backend.pod, backend.port)
+            .await?;
+        Ok(Box::new(forwarded))
     }
 }
 
@@ -252,8 +228,10 @@ impl Dial for PodDial {
         Box::pin(async move {
             match self.forward().await {
                 Ok(stream) => return Ok(stream),
-                // The Pod may have been replaced since it was looked up: look again, once.
-                Err(PodDialError::Api { .. }) => *self.found.lock().await = None,
+                // The Pod, or what the Service selects, may have been replaced since: look again, once.
+                Err(PodDialError::Api { .. } | PodDialError::Forward(_)) => {
+                    *self.leads.lock().await = None;
+                }
                 Err(error) => return Err(DialError::new(self.route(), error)),
             }
             self.forward()
@@ -326,64 +304,20 @@ fn target_port(pod: &Pod, port: &ServicePort) -> Option<u16> {
     u16::try_from(number).ok()
 }
 
-/// A forwarded stream whose end says why, where the kubelet gave a reason.
-struct Forwarded {
-    stream: DuplexStream,
-    error: Option<BoxFuture<'static, Option<String>>>,
-    pod: String,
-    found: Arc<Mutex<Option<Backend>>>,
-}
-
-impl AsyncRead for Forwarded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let ended = matches!(polled, Poll::Ready(Ok(()))) && buffer.filled().len() == before;
-        if ended
-            && let Some(error) = &mut self.error
-            && let Poll::Ready(said) = error.poll_unpin(cx)
-        {
-            self.error = None;
-            if let Some(message) = said {
-                // The Pod may be on its way out: the next connection looks again.
-                if let Ok(mut found) = self.found.try_lock() {
-                    *found = None;
-                }
-                return Poll::Ready(Err(io::Error::other(PodDialError::Forward {
-                    pod: self.pod.clone(),
-                    message,
-                })));
-            }
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Forwarded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::serde_json::{from_value, json};
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::sync::Mutex as StdMutex;
+    use std::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use http_body_util::Full;
+    use k8s_openapi::serde_json::{Value, from_value, json};
+    use kube::Client;
+    use kube::client::Body;
+    use tower_service::Service as TowerService;
 
     use super::*;
 
@@ -439,5 +373,84 @@ mod tests {
             .unwrap(),
         ]);
         assert_eq!(state(&waiting), "r-0 Pending: ImagePullBackOff");
+    }
+
+    /// An API server with these Pods, which notes where connections are asked for and opens none.
+    #[derive(Clone, Default)]
+    struct Server {
+        pods: Arc<StdMutex<Vec<Value>>>,
+        asked: Arc<StdMutex<Vec<String>>>,
+    }
+
+    impl TowerService<Request<Body>> for Server {
+        type Response = Response<Full<Bytes>>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            let path = request.uri().path();
+            let (code, body) = if path.ends_with("/services/registry") {
+                (
+                    200,
+                    json!({ "metadata": { "name": "registry" },
+                    "spec": { "selector": { "app": "r" }, "ports": [{ "port": 5000 }] } }),
+                )
+            } else if path.ends_with("/portforward") {
+                self.asked.lock().unwrap().push(path.to_owned());
+                (
+                    404,
+                    json!({ "status": "Failure", "code": 404, "message": "gone", "reason": "NotFound" }),
+                )
+            } else {
+                let pods = self.pods.lock().unwrap().clone();
+                (
+                    200,
+                    json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods }),
+                )
+            };
+            let answer = Response::builder().status(code);
+            ready(Ok(answer.body(Full::from(body.to_string())).unwrap()))
+        }
+    }
+
+    impl Server {
+        /// The Pods that a connection was asked of, in the order of asking.
+        async fn asked(&self, dial: &PodDial, pods: Value) -> Vec<String> {
+            *self.pods.lock().unwrap() = pods.as_array().unwrap().clone();
+            dial.dial().await.err().unwrap();
+            let asked = std::mem::take(&mut *self.asked.lock().unwrap());
+            let name = |path: String| path.split('/').nth(6).unwrap().to_owned();
+            asked.into_iter().map(name).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn every_connection_goes_to_a_pod_that_is_ready_and_does_not_terminate() {
+        let pod = |name: &str, ready: &str, terminates: bool| {
+            let at = terminates.then_some("2026-01-01T00:00:00Z");
+            json!({ "metadata": { "name": name, "deletionTimestamp": at },
+                "status": { "conditions": [{ "type": "Ready", "status": ready }] } })
+        };
+        let server = Server::default();
+        let streams = PodStreams::of_client(Client::new(server.clone(), "images"));
+        let dial = PodDial::new(streams, "images", "registry", 5000);
+        let first = server
+            .asked(&dial, json!([pod("old", "True", false)]))
+            .await;
+        // A Pod that cannot be reached is tried twice: it may have been replaced between the two requests.
+        assert_eq!(first, ["old", "old"]);
+        // The same way, while the Pod is replaced: the old one is ready still, and takes connections.
+        let pods = json!([
+            pod("old", "True", true),
+            pod("slow", "False", false),
+            pod("new", "True", false)
+        ]);
+        assert_eq!(server.asked(&dial, pods).await, ["new", "new"]);
+        let pods = json!([pod("old", "True", true), pod("slow", "False", false)]);
+        assert_eq!(server.asked(&dial, pods).await, Vec::<String>::new());
     }
 }

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -23,7 +25,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 ///
 /// TLS goes through end to end: the tunnel sees no password. As long as the registry has not said a
 /// byte, what the client has said is said again over a new connection, so that a Pod that is being
-/// replaced costs time and no failure. Dropping the tunnel stops listening and breaks what is still
+/// replaced costs time and no failure. A connection that breaks later cannot be carried on: the client
+/// sees its end, and the watcher hears why. Dropping the tunnel stops listening and breaks what is still
 /// open; [`Tunnel::close`] also waits for that.
 #[derive(Debug)]
 pub struct Tunnel {
@@ -41,7 +44,7 @@ pub struct TunnelOptions {
     pub connections: usize,
     /// How long a new connection waits for a registry that answers.
     pub patience: Duration,
-    /// Hears of every connection that could not be carried.
+    /// Hears of every connection that could not be carried, or broke on the registry's side.
     pub watcher: Option<Watcher>,
 }
 
@@ -154,21 +157,74 @@ async fn carry(mut client: TcpStream, dial: &dyn Dial, options: &TunnelOptions) 
     let _ = client.set_nodelay(true);
     let begun = Instant::now();
     let mut opening = Vec::new();
-    let mut registry = loop {
+    let report = |error: io::Error| {
+        if let Some(watcher) = &options.watcher {
+            watcher(&error);
+        }
+        Err(error)
+    };
+    let registry = loop {
         match answered(&mut client, &mut opening, dial).await {
             Ok(Some(registry)) => break registry,
             Ok(None) => return Ok(()),
             Err(_) if begun.elapsed() < options.patience => tokio::time::sleep(PAUSE).await,
-            Err(error) => {
-                if let Some(watcher) = &options.watcher {
-                    watcher(&error);
-                }
-                return Err(error);
-            }
+            Err(error) => return report(error),
         }
     };
-    tokio::io::copy_bidirectional_with_sizes(&mut client, &mut registry, BUFFER, BUFFER).await?;
-    Ok(())
+    let mut registry = RegistrySide(registry);
+    match tokio::io::copy_bidirectional_with_sizes(&mut client, &mut registry, BUFFER, BUFFER).await
+    {
+        Ok(_) => Ok(()),
+        // A client that leaves is no fault of the way.
+        Err(error) => match error.downcast::<Lost>() {
+            Ok(Lost(why)) => report(io::Error::other(Severed {
+                route: dial.route(),
+                after: begun.elapsed(),
+                why,
+            })),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// The registry's end of a connection, whose errors can be told from the client's.
+struct RegistrySide(BoxedIo);
+
+/// An error of the registry's side.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Lost(io::Error);
+
+fn lost<T>(polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    polled.map_err(|error| io::Error::other(Lost(error)))
+}
+
+impl AsyncRead for RegistrySide {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        lost(Pin::new(&mut self.0).poll_read(cx, buffer))
+    }
+}
+
+impl AsyncWrite for RegistrySide {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        lost(Pin::new(&mut self.0).poll_write(cx, bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lost(Pin::new(&mut self.0).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lost(Pin::new(&mut self.0).poll_shutdown(cx))
+    }
 }
 
 /// A connection to the registry that has answered to what the client said; `None` if the client left.
@@ -215,11 +271,25 @@ struct NoAnswer {
     route: String,
 }
 
+/// A connection that broke while it was carried.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a connection to {route} broke on the registry's side after {} s: {why}; the client has to try again, and then gets a new one",
+    .after.as_secs()
+)]
+struct Severed {
+    route: String,
+    after: Duration,
+    // Its words are in the message; a second time, as the source, they would be said twice.
+    why: io::Error,
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::mpsc;
 
     use super::super::TcpDial;
     use super::*;
@@ -269,30 +339,118 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_registry_that_is_not_there_ends_the_connection_and_is_told_of() {
-        let (told, mut failures) = tokio::sync::mpsc::unbounded_channel();
-        let free = TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let tunnel = Tunnel::open(
-            Arc::new(TcpDial::new(free.to_string())),
-            TunnelOptions {
-                patience: Duration::ZERO,
-                watcher: Some(Arc::new(move |error| drop(told.send(error.to_string())))),
-                ..TunnelOptions::default()
-            },
-        )
-        .await
-        .unwrap();
+    async fn a_registry_that_is_not_there_ends_the_connection_and_is_reported() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let free = listener.local_addr().unwrap().to_string();
+        drop(listener);
+        let (tunnel, mut heard) = watched(TcpDial::new(free.clone())).await;
         let mut client = TcpStream::connect(tunnel.address()).await.unwrap();
         let mut rest = Vec::new();
         client.read_to_end(&mut rest).await.ok();
         assert!(rest.is_empty());
-        let said = failures.recv().await.unwrap();
-        assert!(said.contains(&free.to_string()), "{said}");
+        let said = heard.recv().await.unwrap();
+        assert!(said.contains(&free), "{said}");
         tunnel.close().await;
+    }
+
+    /// A way whose connections answer once and then break.
+    #[derive(Debug)]
+    struct Breaks;
+
+    impl Dial for Breaks {
+        fn dial(&self) -> futures::future::BoxFuture<'_, Result<BoxedIo, super::super::DialError>> {
+            Box::pin(async {
+                let (near, mut far) = tokio::io::duplex(64);
+                tokio::spawn(async move {
+                    let mut heard = [0; 5];
+                    far.read_exact(&mut heard).await.unwrap();
+                    far.write_all(b"HELLO").await.unwrap();
+                });
+                Ok(Box::new(Broken(near)) as BoxedIo)
+            })
+        }
+
+        fn route(&self) -> String {
+            "a pod behind a server that restarts".to_owned()
+        }
+    }
+
+    struct Broken(tokio::io::DuplexStream);
+
+    impl AsyncRead for Broken {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let before = buffer.filled().len();
+            let polled = Pin::new(&mut self.0).poll_read(cx, buffer);
+            match polled.is_ready() && buffer.filled().len() == before {
+                true => Poll::Ready(Err(io::Error::other("the API server is gone"))),
+                false => polled,
+            }
+        }
+    }
+
+    impl AsyncWrite for Broken {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    /// What the watcher of such a tunnel hears.
+    async fn watched(dial: impl Dial + 'static) -> (Tunnel, mpsc::UnboundedReceiver<String>) {
+        let (said, heard) = mpsc::unbounded_channel();
+        let options = TunnelOptions {
+            patience: Duration::ZERO,
+            watcher: Some(Arc::new(move |error| drop(said.send(error.to_string())))),
+            ..TunnelOptions::default()
+        };
+        (Tunnel::open(Arc::new(dial), options).await.unwrap(), heard)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_half_way_is_reported_with_its_side_and_reason() {
+        let (tunnel, mut heard) = watched(Breaks).await;
+        let mut client = TcpStream::connect(tunnel.address()).await.unwrap();
+        assert_eq!(ask(&mut client, "hello").await, "HELLO");
+        let said = heard.recv().await.unwrap();
+        for part in [
+            "a pod behind a server that restarts",
+            "on the registry's side",
+            "the API server is gone",
+            "try again",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), client.read_to_end(&mut rest));
+        ended.await.expect("the client sees the end").ok();
+        tunnel.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_is_not_reported() {
+        let (tunnel, mut heard) = watched(TcpDial::new(shouter().await.to_string())).await;
+        let mut client = TcpStream::connect(tunnel.address()).await.unwrap();
+        assert_eq!(ask(&mut client, "hello").await, "HELLO");
+        client.set_zero_linger().unwrap();
+        drop(client);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        tunnel.close().await;
+        assert_eq!(heard.recv().await, None);
     }
 
     /// Two servers of which the first takes a connection, hears it out and hangs up.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use kreg_stream::PodStreams;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
@@ -72,9 +73,15 @@ impl Watch {
     /// Watches the registry behind the Service `namespace`/`service`, every two seconds, by Pods as
     /// `pulls` says.
     #[must_use]
-    pub fn of_cluster(target: Target, pulls: NodePulls, namespace: &str, service: &str) -> Watch {
+    pub fn of_cluster(
+        target: Target,
+        streams: PodStreams,
+        pulls: NodePulls,
+        namespace: &str,
+        service: &str,
+    ) -> Watch {
         let port = target.host.port();
-        let dial = PodDial::new(pulls.client.clone(), namespace, service, port);
+        let dial = PodDial::new(streams, namespace, service, port);
         Watch {
             target,
             dial: Arc::new(dial),

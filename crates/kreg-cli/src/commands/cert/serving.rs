@@ -2,16 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::apps::v1::Deployment;
 use kreg_auth::SecretString;
 use kreg_k8s::{
-    ApplyMode, Cluster as _, Kind, Manifests, Material, Names, Object, RegistryState, names,
-    secret, wait,
+    ApplyMode, Cluster as _, Kind, Manifests, Material, Names, Object, Patcher, RegistryState,
+    names, secret, wait,
 };
 use kreg_pki::{Certificate, Leaf, San};
 use kreg_verify::dial::PodDial;
 use kreg_verify::registry::{roots_of_pem, served_chain};
-use kube::api::{Api, Patch, PatchParams};
 
 use crate::app::App;
 use crate::error::{Error, Tried as _};
@@ -31,7 +29,7 @@ pub(super) async fn seen(session: &Session, bundle_pem: &str) -> Result<Seen, Er
     let spec = &session.spec;
     let roots = roots_of_pem(bundle_pem).tried("cannot use the CA that the cluster holds")?;
     let dial = PodDial::new(
-        session.cluster.client().clone(),
+        session.cluster.streams().clone(),
         spec.namespace(),
         spec.service(),
         spec.port(),
@@ -151,19 +149,12 @@ async fn restart(session: &Session, state: &RegistryState, leaf: &Leaf) -> Resul
             names::ANNOTATION_TLS.replace('/', "~1")
         ))
         .unwrap_or_default();
-    let deployments: Api<Deployment> =
-        Api::namespaced(session.cluster.client().clone(), session.spec.namespace());
     let patch = serde_json::json!({ "spec": { "template": { "metadata": {
         "annotations": { names::ANNOTATION_TLS: mark }
     } } } });
-    let params = PatchParams {
-        // Not kreg's own: a patch under the name that `up` applies by would be a second owner of
-        // the field. Fields of whoever only ever patched are taken back by the next `up`.
-        field_manager: Some("kreg-renew".to_owned()),
-        ..PatchParams::default()
-    };
-    deployments
-        .patch(reference.name(), &params, &Patch::Merge(&patch))
+    session
+        .cluster
+        .patch(&reference, &patch, Patcher::Renew)
         .await
         .map(drop)
         .tried(what)

@@ -264,19 +264,15 @@ fn running(runtime: &RunningRuntime, docker: &BTreeMap<String, String>) -> Runti
 
 /// How far the API server's clock is ahead of this machine's, in seconds.
 async fn server_offset(session: &Session) -> Option<i64> {
-    let request = http::Request::get("/version")
-        .body(kube::client::Body::empty())
-        .ok()?;
-    let asked = session.cluster.client().send(request);
-    let answer = tokio::time::timeout(Duration::from_secs(10), asked)
+    let asked = session.cluster.date();
+    let date = tokio::time::timeout(Duration::from_secs(10), asked)
         .await
         .ok()?
-        .ok()?;
-    let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+        .ok()??;
     // RFC 9110's IMF-fixdate.
     let form = format_description!(
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
     );
-    let date = PrimitiveDateTime::parse(date, form).ok()?.assume_utc();
+    let date = PrimitiveDateTime::parse(&date, form).ok()?.assume_utc();
     Some((date - OffsetDateTime::now_utc()).whole_seconds())
 }

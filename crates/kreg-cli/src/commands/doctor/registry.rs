@@ -210,8 +210,8 @@ async fn ask(
         return Ok(());
     };
     let (spec, host) = (&session.spec, session.settings.host()?);
-    let client = session.cluster.client().clone();
-    let dial = PodDial::new(client, spec.namespace(), spec.service(), spec.port());
+    let streams = session.cluster.streams().clone();
+    let dial = PodDial::new(streams, spec.namespace(), spec.service(), spec.port());
     let roots = roots_of_pem(bundle).tried("cannot use the CA that the cluster holds")?;
     let served = served_chain(&dial, &host, roots)
         .await
@@ -283,8 +283,8 @@ fn compare(
 pub(super) fn as_own_user(session: &Session, state: &RegistryState) -> Option<RegistryClient> {
     let (spec, user) = (&session.spec, own_credentials(session, state)?);
     let transport = Transport::trusting(state.ca_bundle_pem.as_ref()?).ok()?;
-    let client = session.cluster.client().clone();
-    let dial = PodDial::new(client, spec.namespace(), spec.service(), spec.port());
+    let streams = session.cluster.streams().clone();
+    let dial = PodDial::new(streams, spec.namespace(), spec.service(), spec.port());
     let host = session.settings.host().ok()?;
     Some(
         RegistryClient::new(host, Arc::new(dial), transport)

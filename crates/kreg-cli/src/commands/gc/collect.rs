@@ -1,9 +1,9 @@
 //! distribution's own collector, run in the registry's Pod beside the registry.
 
-use k8s_openapi::api::core::v1::Pod;
+use std::time::Duration;
+
 use kreg_k8s::{Cluster as _, Kind, Object, PodState, Query, Serving, names, pod_state};
-use kube::api::{Api, AttachParams};
-use tokio::io::AsyncReadExt as _;
+use kreg_stream::{ExecError, PodStreams, Program};
 
 use crate::error::{Error, Tried as _};
 use crate::session::Session;
@@ -12,11 +12,16 @@ use crate::session::Session;
 const PROGRAM: &str = "/proc/1/exe";
 
 /// What the collector and the registry itself may say at most.
-const OUTPUT_MAX: u64 = 256 << 20;
+const OUTPUT_MAX: usize = 256 << 20;
+
+/// The longest that a program may take. A collector names every blob of the storage first, which takes hours in a large
+/// bucket; the registry takes no pushes meanwhile, so that there has to be an end.
+const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// One of the registry's Pods; each sees the same storage.
 pub(super) struct Collector {
-    pods: Api<Pod>,
+    streams: PodStreams,
+    namespace: String,
     name: String,
 }
 
@@ -44,7 +49,8 @@ impl Collector {
             );
         };
         Ok(Self {
-            pods: Api::namespaced(session.cluster.client().clone(), session.spec.namespace()),
+            streams: session.cluster.streams().clone(),
+            namespace: session.spec.namespace().to_owned(),
             name: pod.reference().name().to_owned(),
         })
     }
@@ -75,42 +81,33 @@ impl Collector {
 
     /// Runs a program in the registry's container.
     pub(super) async fn run(&self, command: &[&str]) -> Result<Said, Error> {
-        let what = || format!("cannot run `{}` in Pod {}", command.join(" "), self.name);
-        let params = AttachParams::default()
-            .container("registry")
-            .stdout(true)
-            .stderr(true);
-        let mut attached = self
-            .pods
-            .exec(&self.name, command.iter().copied(), &params)
-            .await
-            .map_err(|cause| {
-                Error::failed(what())
-                    .because(&cause)
-                    .help("it takes the right to `create pods/exec` in the registry's namespace")
-            })?;
-        let status = attached.take_status();
-        let (stdout, stderr) = (attached.stdout(), attached.stderr());
-        let (stdout, stderr) = futures::try_join!(read(stdout), read(stderr)).tried(what())?;
-        let status = match status {
-            Some(status) => status.await,
-            None => None,
+        let program = Program {
+            namespace: &self.namespace,
+            pod: &self.name,
+            container: "registry",
+            command,
+            stdin: &[],
+            limit: LIMIT,
+            output_max: OUTPUT_MAX,
         };
-        attached
-            .join()
-            .await
-            .tried(format!("{}: the connection broke", what()))?;
-        // Without a status nobody knows how it ended.
-        let good = status
-            .as_ref()
-            .and_then(|status| status.status.as_deref())
-            .is_some_and(|word| word == "Success");
+        let ended = self.streams.exec(program).await.map_err(|cause| {
+            let what = format!("cannot run `{}` in Pod {}", command.join(" "), self.name);
+            let help = match cause {
+                ExecError::Refused(_) => {
+                    "it takes the right to `create pods/exec` in the registry's namespace"
+                }
+                _ => "see that the API server can be reached, then run `kreg gc` again",
+            };
+            Error::failed(what).because(&cause).help(help)
+        })?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Said {
-            good,
-            stdout,
-            stderr,
-            reason: status
-                .and_then(|status| status.message)
+            good: ended.code() == Some(0),
+            stdout: text(&ended.stdout),
+            stderr: text(&ended.stderr),
+            reason: ended
+                .status
+                .message
                 .unwrap_or_else(|| "it did not say how it ended".to_owned()),
         })
     }
@@ -131,14 +128,6 @@ pub(super) async fn pods(session: &Session) -> Result<Vec<Object>, Error> {
         .list(&query)
         .await
         .tried("cannot list the registry's Pods")
-}
-
-async fn read(stream: Option<impl tokio::io::AsyncRead + Unpin>) -> Result<String, std::io::Error> {
-    let mut bytes = Vec::new();
-    if let Some(stream) = stream {
-        stream.take(OUTPUT_MAX).read_to_end(&mut bytes).await?;
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 impl Said {

@@ -3,12 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::apps::v1::Deployment;
 use kreg_auth::Credentials;
-use kreg_k8s::{Cluster as _, Names, RegistryState, Serving, wait};
+use kreg_k8s::{Cluster as _, Names, Patcher, RegistryState, Serving, wait};
 use kreg_verify::dial::PodDial;
 use kreg_verify::registry::{RegistryClient, Repository, Transport};
-use kube::api::{Api, Patch, PatchParams};
 
 use super::collect::pods;
 use crate::error::{Error, Tried as _};
@@ -105,8 +103,8 @@ impl<'a> Switch<'a> {
             }
         }
         let spec = &self.session.spec;
-        let client = self.session.cluster.client().clone();
-        let ways = PodDial::new(client, spec.namespace(), spec.service(), spec.port())
+        let streams = self.session.cluster.streams().clone();
+        let ways = PodDial::new(streams, spec.namespace(), spec.service(), spec.port())
             .each()
             .await
             .tried("cannot ask the registry")?;
@@ -135,17 +133,9 @@ impl<'a> Switch<'a> {
 
     async fn patch(&self, serving: Serving) -> Result<(), Error> {
         let workload = Names::of(&self.session.spec).workload;
-        let deployments: Api<Deployment> = Api::namespaced(
-            self.session.cluster.client().clone(),
-            self.session.spec.namespace(),
-        );
-        let params = PatchParams {
-            // Not kreg's own, as with renewals: what only ever patched is taken back by the next `up`.
-            field_manager: Some("kreg-gc".to_owned()),
-            ..PatchParams::default()
-        };
-        deployments
-            .patch(workload.name(), &params, &Patch::Strategic(serving.patch()))
+        self.session
+            .cluster
+            .patch(&workload, &serving.patch(), Patcher::Collect)
             .await
             .map(drop)
             .tried(format!("cannot change how {workload} serves"))

@@ -10,8 +10,8 @@ use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use kreg_auth::RegistryHost;
@@ -195,7 +195,7 @@ async fn hold(
 ) -> Result<ExitCode, Error> {
     let step = app.progress.step("tunnel");
     let dial = PodDial::new(
-        session.cluster.client().clone(),
+        session.cluster.streams().clone(),
         session.spec.namespace(),
         session.spec.service(),
         session.spec.port(),
@@ -306,19 +306,25 @@ async fn tell_of_name(app: &App, registry: &Registry, address: SocketAddr) {
     ));
 }
 
-/// One line for the first connection that fails, and no more: clients try again and again.
+/// The shortest time between two reports of a tunnel: clients try again and again.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// Reports a connection that could not be carried or broke, with all its causes.
 fn teller(progress: &Progress) -> kreg_verify::dial::Watcher {
-    let (told, progress) = (AtomicBool::new(false), progress.clone());
+    let (last, progress) = (Mutex::new(None::<Instant>), progress.clone());
     Arc::new(move |error: &io::Error| {
-        if !told.swap(true, Ordering::Relaxed) {
-            let mut text = format!("a connection could not be carried: {error}");
-            let mut cause = std::error::Error::source(error);
-            while let Some(inner) = cause {
-                text.push_str(&format!(": {inner}"));
-                cause = inner.source();
-            }
-            progress.note(text);
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < QUIET) {
+            return;
         }
+        *last = Some(Instant::now());
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            text.push_str(&format!(": {inner}"));
+            cause = inner.source();
+        }
+        progress.note(format!("the tunnel could not carry a connection: {text}"));
     })
 }
 

@@ -40,7 +40,8 @@ pub(super) async fn run(
     let voice = Arc::new(Voice::new(app, args));
     let teller = Arc::clone(&voice);
     let spec = &session.spec;
-    let report = Watch::of_cluster(target, pulls, spec.namespace(), spec.service())
+    let streams = session.cluster.streams().clone();
+    let report = Watch::of_cluster(target, streams, pulls, spec.namespace(), spec.service())
         .every(args.every)
         .bundle(bundle(session))
         .observe(move |event, report| teller.hear(event, report))
