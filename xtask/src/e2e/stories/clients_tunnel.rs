@@ -4,6 +4,7 @@
 //! distrust where the CA is kept from it.
 
 mod clients;
+mod slow;
 
 use std::fs;
 use std::sync::mpsc;
@@ -39,6 +40,8 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
                 tool("buildah", "buildah"),
                 tool("runc", "runc"),
                 tool("ip", "iproute2"),
+                tool("tc", "iproute2"),
+                tool("curl", "curl"),
             ])?;
             Ok(Programs {
                 crane: parts::crane()?,
@@ -103,7 +106,8 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             through(world, &script).ends_with(7)?;
             before.same()
         },
-    )
+    )?;
+    slow::run(scene)
 }
 
 /// At the same place, at another, and at another port.
