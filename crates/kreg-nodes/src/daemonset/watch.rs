@@ -213,7 +213,11 @@ fn is_denied(error: &watcher::Error) -> bool {
 }
 
 async fn follow(pods: Api<Pod>, selector: String, table: watch::Sender<Table>) {
-    let config = watcher::Config::default().labels(&selector).any_semantic();
+    let config = watcher::Config {
+        // With a limit, kube leaves `resourceVersion=0` out (kube-core 5.0, params.rs).
+        page_size: None,
+        ..watcher::Config::default().labels(&selector).any_semantic()
+    };
     let mut events = std::pin::pin!(watcher(pods, config).default_backoff());
     while let Some(event) = events.next().await {
         table.send_modify(|table| match event {
@@ -299,142 +303,4 @@ impl AgentPod {
 }
 
 #[cfg(test)]
-mod tests {
-    use k8s_openapi::serde_json::{from_value, json};
-
-    use super::*;
-
-    fn pod(name: &str, node: Option<&str>, state: &str, terminates: bool) -> Pod {
-        let at = terminates.then_some("2026-01-01T00:00:00Z");
-        from_value(json!({
-            "metadata": { "name": name, "deletionTimestamp": at },
-            "spec": { "nodeName": node, "containers": [] },
-            "status": { "phase": "Pending", "containerStatuses": [{ "name": "agent", "image": "", "imageID": "",
-                "ready": false, "restartCount": 0, "state": { state: { "reason": "ErrImagePull", "message": "no" } } }] },
-        }))
-        .unwrap()
-    }
-
-    /// A watch whose table the test fills.
-    fn watched() -> (AgentWatch, watch::Sender<Table>) {
-        use std::convert::Infallible;
-        type Answer = std::future::Pending<Result<http::Response<kube::client::Body>, Infallible>>;
-        #[derive(Clone)]
-        struct Mute;
-        impl tower_service::Service<http::Request<kube::client::Body>> for Mute {
-            type Response = http::Response<kube::client::Body>;
-            type Error = Infallible;
-            type Future = Answer;
-            fn poll_ready(
-                &mut self,
-                _: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<Result<(), Infallible>> {
-                std::task::Poll::Ready(Ok(()))
-            }
-            fn call(&mut self, _: http::Request<kube::client::Body>) -> Answer {
-                std::future::pending()
-            }
-        }
-        let instance = InstanceId::new("registry").unwrap();
-        let watch = AgentWatch::new(Client::new(Mute, "x"), Handle::current(), instance);
-        let (sender, table) = watch::channel(Table::default());
-        let task = tokio::spawn(async {}).abort_handle();
-        *watch.inner.started.lock().unwrap() = Some(Started { table, task });
-        (watch, sender)
-    }
-
-    fn listed(table: &watch::Sender<Table>, pods: Vec<Pod>) {
-        table.send_modify(|table| {
-            table.take(watcher::Event::Init);
-            pods.into_iter()
-                .for_each(|pod| table.take(watcher::Event::InitApply(pod)));
-            table.take(watcher::Event::InitDone);
-        });
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_program_goes_to_the_pod_that_runs_and_does_not_terminate() {
-        let (watch, table) = watched();
-        let old = pod("old", Some("a"), "running", true);
-        let new = pod("new", Some("a"), "running", false);
-        listed(
-            &table,
-            vec![old, new, pod("b", Some("aa"), "running", false)],
-        );
-        assert_eq!(watch.on("a", None).await.unwrap(), "new");
-        assert_eq!(watch.on("aa", None).await.unwrap(), "b");
-        let none = watch.on("a", Some("new")).await.unwrap_err().to_string();
-        assert!(none.contains("there is none"), "{none}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pod_that_comes_a_moment_later_is_waited_for() {
-        let (watch, table) = watched();
-        listed(&table, vec![pod("new", None, "waiting", false)]);
-        let (found, ()) = tokio::join!(watch.on("a", None), async {
-            tokio::time::sleep(GRACE / 2).await;
-            let scheduled = pod("new", Some("a"), "running", false);
-            table.send_modify(|table| table.take(watcher::Event::Apply(scheduled)));
-        });
-        assert_eq!(found.unwrap(), "new");
-        assert_eq!(table.borrow().pods.len(), 1, "it is there once");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pod_that_does_not_run_is_reported_with_the_kubelets_words() {
-        let (watch, table) = watched();
-        listed(&table, vec![pod("new", Some("a"), "waiting", false)]);
-        let error = watch.on("a", None).await.unwrap_err().to_string();
-        assert!(error.contains("new is ErrImagePull: no"), "{error}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_list_forgets_pods_that_are_gone_and_a_watch_drops_them() {
-        let (_watch, table) = watched();
-        listed(
-            &table,
-            vec![
-                pod("one", Some("a"), "running", false),
-                pod("two", Some("b"), "running", false),
-            ],
-        );
-        table.send_modify(|table| {
-            table.take(watcher::Event::Delete(pod(
-                "two",
-                Some("b"),
-                "running",
-                true,
-            )));
-        });
-        assert_eq!(table.borrow().pods.len(), 1);
-        listed(&table, vec![]);
-        assert!(table.borrow().pods.is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_condition_is_waited_for_and_a_refusal_ends_the_wait_at_once() {
-        let (watch, table) = watched();
-        listed(&table, vec![]);
-        let limit = Duration::from_secs(60);
-        let (came, ()) = tokio::join!(watch.until(limit, |pods| pods.len() == 1), async {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            let new = pod("new", Some("a"), "running", false);
-            table.send_modify(|table| table.take(watcher::Event::Apply(new)));
-        });
-        assert!(came.unwrap());
-        assert!(!watch.until(limit, |pods| pods.is_empty()).await.unwrap());
-        let begun = Instant::now();
-        table.send_modify(|table| {
-            table.failed = Some(Failure {
-                detail: "pods is forbidden: User x".to_owned(),
-                denied: true,
-            });
-        });
-        let error = watch
-            .until(limit, |pods| pods.is_empty())
-            .await
-            .unwrap_err();
-        assert!(error.to_string().contains("forbidden"), "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(1));
-    }
-}
+mod tests;
