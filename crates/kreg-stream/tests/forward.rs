@@ -52,7 +52,7 @@ async fn why(forwarded: &mut Forwarded) -> Broken {
 #[tokio::test]
 async fn silence_far_beyond_the_limit_is_survived_while_pings_are_answered() {
     let (mut forwarded, mut peer) = opened().await;
-    // Three times the limit of silence, ten times the read timeout of requests.
+    // Three times the limit of silence, thirty times the read timeout of requests.
     let pings = peer.idle(Duration::from_secs(3)).await;
     assert!(pings >= 5, "{pings}");
     forwarded.write_all(b"late").await.unwrap();

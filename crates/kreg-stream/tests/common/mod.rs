@@ -50,13 +50,13 @@ impl Peer {
     }
 }
 
-/// A server, and a client of it whose requests would time out after 300 ms.
+/// A server, and a client of it whose requests would time out after 100 ms, sooner than a ping comes.
 pub async fn server(limits: Limits) -> (TcpListener, PodStreams) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut config = kube::Config::new(url.parse().unwrap());
-    config.read_timeout = Some(Duration::from_millis(300));
-    config.write_timeout = Some(Duration::from_millis(300));
+    config.read_timeout = Some(Duration::from_millis(100));
+    config.write_timeout = Some(Duration::from_millis(100));
     (
         listener,
         PodStreams::new(config).unwrap().with_limits(limits),
