@@ -14,9 +14,9 @@ use crate::error::{Error, Tried as _};
 /// What stands of a registry's agents, as every command finds it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
-    /// The image of the DaemonSet, if it is there.
-    live: Option<String>,
-    /// The registry's own image, where its inventory tells.
+    /// Whether the DaemonSet is there.
+    live: bool,
+    /// The registry's own image, as the record has it.
     image: Option<String>,
     noted: bool,
 }
@@ -32,27 +32,27 @@ impl Standing {
             Err(kreg_k8s::Error::Denied { .. }) => None,
             other => other.tried("cannot see whether there are node agents")?,
         };
-        let image = "/spec/template/spec/containers/0/image";
         Ok(Self {
-            live: live.map(|live| live.text(image).unwrap_or_default().to_owned()),
+            live: live.is_some(),
             image: declared.map(|declared| declared.image.clone()),
             noted: declared.is_some_and(|declared| declared.node_agent),
         })
     }
 
-    /// Whether the registry's nodes were set up by agents.
+    /// Whether the record says that the registry's nodes were set up by agents. A DaemonSet that is there says nothing:
+    /// anyone may have made it.
     pub(crate) fn chosen(&self) -> bool {
-        self.noted || self.live.is_some()
+        self.noted
     }
 
-    /// Whether they are in the cluster now.
+    /// Whether they are in the cluster now, by the record too.
     pub(crate) fn are_there(&self) -> bool {
-        self.live.is_some()
+        self.noted && self.live
     }
 
-    /// What runs on the nodes anyway, or what the registry itself is.
+    /// What the registry itself runs.
     pub(crate) fn image(&self) -> Option<&str> {
-        self.image.as_deref().or(self.live.as_deref())
+        self.image.as_deref()
     }
 }
 

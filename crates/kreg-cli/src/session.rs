@@ -27,7 +27,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects and reads what the cluster is like. With `find`, a registry that is not where the
-    /// settings' defaults point is looked for by its inventory.
+    /// settings' defaults point is looked for by its record.
     pub(crate) async fn open(app: &App, target: &TargetArgs, find: bool) -> Result<Self, Error> {
         let mut settings = Settings::new(&app.global, &app.config, target)?;
         // Before anything is sent, so that bad words cost nothing.
@@ -35,12 +35,13 @@ impl Session {
         let step = app.progress.step("cluster");
         let cluster = connect(&settings).await?;
         let facts = ClusterFacts::read(&cluster).await.map_err(reading)?;
-        let known = inventories(&cluster).await?;
+        let known = records(&cluster, &settings).await?;
         if find {
             locate(app, target, &known, &mut settings)?;
         } else {
             unclaimed(&known, &settings)?;
         }
+        earlier(&cluster, &known, &settings).await?;
         let declared = declared(&known, &settings);
         let agents = Standing::read(&cluster, &settings.name, declared).await?;
         // What stands in the cluster counts more than a file that may be of another registry.
@@ -126,40 +127,81 @@ fn is_named(app: &App, target: &TargetArgs) -> bool {
         || registry.namespace.is_some()
 }
 
-/// Every registry of the cluster by its inventory, with the namespace it lies in. Without the right
-/// to look everywhere there is none, and the settings have to do.
-async fn inventories(cluster: &LiveCluster) -> Result<Vec<(String, Inventory)>, Error> {
-    let query = Query::all(Kind::ConfigMap).labelled(format!(
+/// Every registry of the cluster by its record. Without the right to list records, the one that the settings name.
+async fn records(cluster: &LiveCluster, settings: &Settings) -> Result<Vec<Inventory>, Error> {
+    let query = Query::all(Kind::ClusterRole).labelled(format!(
         "{}=kreg,{}",
         names::LABEL_MANAGED_BY,
         names::LABEL_INSTANCE
     ));
-    match cluster.list(&query).await {
-        Ok(found) => Ok(found
+    let mut found = match cluster.list(&query).await {
+        Ok(found) => found
             .iter()
-            .filter_map(|object| {
-                Some((
-                    object.reference().namespace()?.to_owned(),
-                    Inventory::from_object(object).ok()?,
-                ))
-            })
-            .collect()),
-        Err(kreg_k8s::Error::Denied { .. }) => Ok(Vec::new()),
-        Err(cause) => Err(reading(cause)),
+            .filter_map(|object| Inventory::from_object(object).ok())
+            .collect(),
+        Err(kreg_k8s::Error::Denied { .. }) => Vec::new(),
+        Err(cause) => return Err(reading(cause)),
+    };
+    let here = |one: &Inventory| is_here(one, settings);
+    if !found.iter().any(here) {
+        let named = Inventory::read(cluster, &spec::located(settings)?).await;
+        match named {
+            Ok(named) => found.extend(named),
+            Err(kreg_k8s::Error::Denied { .. }) => {}
+            Err(cause) => return Err(reading(cause)),
+        }
     }
+    Ok(found)
+}
+
+fn is_here(one: &Inventory, settings: &Settings) -> bool {
+    one.namespace == settings.namespace && one.instance == settings.name
+}
+
+/// Where there is no record, the inventory of an earlier kreg is shown, and not believed unless the namespace is named:
+/// anyone who can write a ConfigMap there could have made it.
+async fn earlier(
+    cluster: &LiveCluster,
+    known: &[Inventory],
+    settings: &Settings,
+) -> Result<(), Error> {
+    if settings.is_named || known.iter().any(|one| one.instance == settings.name) {
+        return Ok(());
+    }
+    let object = names::earlier_inventory(&spec::located(settings)?);
+    let live = match cluster.get(&object).await {
+        Ok(Some(live)) => live,
+        Ok(None) | Err(kreg_k8s::Error::Denied { .. }) => return Ok(()),
+        Err(cause) => return Err(reading(cause)),
+    };
+    let Ok(found) = Inventory::from_object(&live) else {
+        return Ok(());
+    };
+    let image = found
+        .declared
+        .as_ref()
+        .map_or("not noted", |one| &one.image);
+    Err(Error::usage(format!(
+        "{object} says that an earlier kreg put registry {} up there, of {} objects, with image {image}; \
+         there is no record of it that only an administrator could have written; nothing was changed",
+        found.instance,
+        found.entries.len(),
+    ))
+    .help(format!(
+        "if that is your registry, say so with --namespace {}: `kreg up` then records it; if not, remove {object}",
+        settings.namespace
+    )))
 }
 
 /// State lives in the cluster: what stands there says which registry is meant, and its port.
 fn locate(
     app: &App,
     target: &TargetArgs,
-    known: &[(String, Inventory)],
+    known: &[Inventory],
     settings: &mut Settings,
 ) -> Result<(), Error> {
-    let here = |(namespace, one): &&(String, Inventory)| {
-        *namespace == settings.namespace && one.instance == settings.name
-    };
-    let found = match (known, known.iter().find(here)) {
+    let here = known.iter().find(|one| is_here(one, settings));
+    let found = match (known, here) {
         (_, Some(found)) => found,
         _ if is_named(app, target) => return Ok(()),
         ([], None) => return Ok(()),
@@ -167,7 +209,7 @@ fn locate(
         (many, None) => {
             let list: Vec<_> = many
                 .iter()
-                .map(|(namespace, one)| format!("{namespace}/{}", one.instance))
+                .map(|one| format!("{}/{}", one.namespace, one.instance))
                 .collect();
             return Err(Error::usage(format!(
                 "there are {} registries: {}",
@@ -177,35 +219,33 @@ fn locate(
             .help("say which one with --namespace and --name"));
         }
     };
-    let (namespace, inventory) = found;
-    settings.profile = profile_of(inventory);
-    settings.namespace.clone_from(namespace);
-    settings.name.clone_from(&inventory.instance);
+    settings.profile = profile_of(found);
+    settings.namespace.clone_from(&found.namespace);
+    settings.name.clone_from(&found.instance);
     if target.port.is_none()
         && app.config.registry.port.is_none()
-        && let Some(port) = inventory.port
+        && let Some(port) = found.port
     {
         settings.port = port;
     }
     Ok(())
 }
 
-fn declared<'a>(known: &'a [(String, Inventory)], settings: &Settings) -> Option<&'a Declared> {
-    let here = |(namespace, one): &&(String, Inventory)| {
-        *namespace == settings.namespace && one.instance == settings.name
-    };
-    known.iter().find(here)?.1.declared.as_ref()
+fn declared<'a>(known: &'a [Inventory], settings: &Settings) -> Option<&'a Declared> {
+    let here = known.iter().find(|one| is_here(one, settings));
+    here?.declared.as_ref()
 }
 
 /// A name is one registry's in the whole cluster: its nodes keep their journal by it, and its
 /// volume is known by it.
-fn unclaimed(known: &[(String, Inventory)], settings: &Settings) -> Result<(), Error> {
-    let Some((namespace, other)) = known.iter().find(|(namespace, one)| {
+fn unclaimed(known: &[Inventory], settings: &Settings) -> Result<(), Error> {
+    let Some(other) = known.iter().find(|one| {
         one.instance == settings.name
-            && (*namespace != settings.namespace || profile_of(one) != settings.profile)
+            && (one.namespace != settings.namespace || profile_of(one) != settings.profile)
     }) else {
         return Ok(());
     };
+    let namespace = &other.namespace;
     let profile = profile_of(other).name();
     Err(Error::usage(format!(
         "there is a registry {} already, in namespace {namespace} with profile {profile}; nothing was changed",

@@ -19,6 +19,8 @@ use crate::s3::S3Settings;
 pub(crate) struct Settings {
     pub(crate) profile: ProfileArg,
     pub(crate) namespace: String,
+    /// Whether the operator named the namespace, so that what an earlier kreg wrote in it may be believed.
+    pub(crate) is_named: bool,
     /// Service name, host part of image names, and kreg's instance id.
     pub(crate) name: String,
     pub(crate) port: u16,
@@ -113,6 +115,7 @@ impl Settings {
                 .clone()
                 .or_else(|| registry.namespace.clone())
                 .unwrap_or_else(|| profile.namespace().to_owned()),
+            is_named: global.namespace.is_some() || registry.namespace.is_some(),
             name: target
                 .name
                 .clone()

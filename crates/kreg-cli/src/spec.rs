@@ -38,6 +38,7 @@ fn build(settings: &Settings) -> Result<RegistrySpec, SpecError> {
         ProfileArg::Tutorial => Profile::Tutorial,
     };
     RegistrySpec::new(profile)
+        .with_earlier(settings.is_named)
         .with_instance(&settings.name)?
         .with_namespace(&settings.namespace)?
         .with_service(&settings.name)?

@@ -13,7 +13,7 @@ use crate::{
     names::Names,
     object::{Object, ObjectRef},
     plan::{Action, ApplyOptions, Change, Expected, Plan, Step, plan, same_data},
-    pull::{is_copy, rewrite_inventory},
+    pull::rewrite_inventory,
     reset,
     wait::{Wait, gone, volume_noted},
 };
@@ -72,18 +72,10 @@ async fn carry_out(
     plan: Plan,
     watcher: Watcher<'_>,
 ) -> Result<Applied, Error> {
-    let mut inventory = intent(manifests, &plan);
-    let mut changes = Vec::new();
-    let (namespaces, others): (Vec<Step>, Vec<Step>) = plan
-        .steps
-        .into_iter()
-        .partition(|step| step.change.object.kind() == Kind::Namespace);
-    // The inventory lives in the namespace, so that alone comes before it; its labels are enough to find it again.
-    for step in namespaces {
-        changes.push(carry_out_step(cluster, step, &mut inventory, watcher).await?);
-    }
+    let mut inventory = intent(manifests, &plan)?;
     write_inventory(cluster, manifests, &mut inventory).await?;
-    for step in others {
+    let mut changes = Vec::new();
+    for step in plan.steps {
         changes.push(carry_out_step(cluster, step, &mut inventory, watcher).await?);
     }
     write_inventory(cluster, manifests, &mut inventory).await?;
@@ -91,11 +83,11 @@ async fn carry_out(
 }
 
 /// The inventory as it will be, uids of new objects still missing.
-fn intent(manifests: &Manifests, plan: &Plan) -> Inventory {
-    let mut inventory = plan
-        .inventory
-        .clone()
-        .unwrap_or_else(|| Inventory::new(manifests.spec()));
+fn intent(manifests: &Manifests, plan: &Plan) -> Result<Inventory, Error> {
+    let mut inventory = match &plan.inventory {
+        Some(known) => known.clone(),
+        None => Inventory::new(manifests.spec())?,
+    };
     inventory.profile = manifests.spec().profile();
     inventory.port = Some(manifests.spec().port());
     inventory.declared = Some(Declared::from(manifests.spec()));
@@ -109,7 +101,7 @@ fn intent(manifests: &Manifests, plan: &Plan) -> Inventory {
             });
         }
     }
-    inventory
+    Ok(inventory)
 }
 
 /// Copies of the pull secret are noted there by others at any time, and stay as they are noted.
@@ -121,10 +113,9 @@ async fn write_inventory(
     let spec = manifests.spec();
     rewrite_inventory(cluster, spec, |known| {
         if let Some(known) = known {
-            let of_others = |entry: &Entry| is_copy(&entry.object, spec);
-            inventory.entries.retain(|entry| !of_others(entry));
-            let copies = known.entries.iter().filter(|entry| of_others(entry));
-            inventory.entries.extend(copies.cloned());
+            inventory.shared.clone_from(&known.shared);
+            // Of several who make the same registry at once the first one's id counts.
+            inventory.id.clone_from(&known.id);
         }
         Some(inventory.clone())
     })

@@ -5,8 +5,9 @@ use crate::{
     diagnose::Cause,
     error::Error,
     facts::ClusterFacts,
+    inventory::Inventory,
     kind::Kind,
-    names::{Names, is_ours},
+    names::Names,
     object::{Object, ObjectRef},
     spec::RegistrySpec,
     storage::Storage,
@@ -104,7 +105,8 @@ async fn volume_in_the_way(
         return Ok(None);
     }
     let volume = cluster.get(&Names::of(spec).volume).await?;
-    let volume = volume.filter(|live| is_ours(live, spec.instance()));
+    let known = Inventory::read(cluster, spec).await?;
+    let volume = volume.filter(|live| known.is_some_and(|known| known.owns(live)));
     Ok(volume.and_then(|volume| not_free(&volume, claim, None)))
 }
 

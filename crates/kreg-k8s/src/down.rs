@@ -1,4 +1,4 @@
-//! Taking a registry away: from the inventory, by uid, never anybody else's objects, images only when asked.
+//! Taking a registry away: from its record, by uid, never anybody else's objects, images only when asked.
 
 use std::{fmt, time::Duration};
 
@@ -8,9 +8,9 @@ use crate::{
     apply::{Progress, Watcher},
     cluster::{Cluster, Deleted, Query},
     error::Error,
-    inventory::{Entry, Inventory},
+    inventory::Inventory,
     kind::Kind,
-    names::{ANNOTATION_ADOPTED, Names, is_ours, selector},
+    names::{ANNOTATION_ADOPTED, Names, selector},
     object::{Object, ObjectRef},
     occupants, pull,
     spec::RegistrySpec,
@@ -23,6 +23,8 @@ pub struct DownOptions {
     /// Also delete the claim and volume that hold the images, and the namespace. Files of a host directory stay on
     /// their node even so.
     pub delete_data: bool,
+    /// The record stays, for something else that it lists is still to be undone, such as the trust of nodes.
+    pub keep_record: bool,
     /// Time allowed for each object to be gone.
     pub timeout: Duration,
 }
@@ -77,8 +79,8 @@ pub struct Removal {
 
 /// Decides what to delete. Writes nothing.
 ///
-/// Goes by the inventory and by labels together, so that neither a lost inventory nor a run killed half way hides
-/// anything.
+/// Goes by the record and, in the registry's own namespace, by labels: Pods of a proof that was killed are listed
+/// nowhere. Without a record there is nothing to remove. The record stays as long as anything that kreg made does.
 ///
 /// # Errors
 /// If the cluster cannot be asked, or the inventory is unreadable.
@@ -88,16 +90,16 @@ pub async fn plan_down(
     options: DownOptions,
 ) -> Result<Removal, Error> {
     let names = Names::of(spec);
-    let inventory = cluster.get(&names.inventory).await?;
-    let inventory = inventory.filter(|live| is_ours(live, spec.instance()));
-    let known = inventory.as_ref().map(Inventory::from_object).transpose()?;
+    let Some(known) = Inventory::read(cluster, spec).await? else {
+        let mut removal = Removal::default();
+        if options.delete_data {
+            removal.keep = retained(cluster, &names).await?;
+        }
+        return Ok(removal);
+    };
     let mut candidates = labelled(cluster, spec).await?;
-    let copies = pull::copies(cluster, spec).await?;
-    candidates.extend(copies.iter().cloned());
-    // It lies in another namespace, and another registry's is left alone.
-    let hosting = cluster.get(&names.local_hosting).await?;
-    candidates.extend(hosting.filter(|live| is_ours(live, spec.instance())));
-    for entry in known.iter().flat_map(|known| &known.entries) {
+    candidates.extend(pull::copies(cluster, spec).await?);
+    for entry in &known.entries {
         if !candidates
             .iter()
             .any(|object| object.reference() == &entry.object)
@@ -106,52 +108,58 @@ pub async fn plan_down(
             candidates.push(live);
         }
     }
-    candidates.sort_by_key(|object| {
-        (
-            order(object.reference(), &names),
-            object.reference().clone(),
-        )
-    });
+    candidates.sort_by_key(|object| (order(object.reference()), object.reference().clone()));
 
-    let declared = known.as_ref().and_then(|known| known.declared.as_ref());
+    let declared = known.declared.as_ref();
     let bucket = declared.and_then(|declared| declared.storage.bucket());
     let mut removal = Removal {
         bucket_left: bucket.map(ToString::to_string),
         ..Removal::default()
     };
-    let attached = pull::attached(cluster, spec, &copies).await?;
+    let attached = pull::attached(cluster, spec).await?;
     removal.detach = attached
         .iter()
         .map(|account| account.reference().clone())
         .collect();
+    let mut made_stays = false;
     for live in candidates {
-        let entry = known
-            .as_ref()
-            .and_then(|known| known.find(live.reference()));
-        match keep_reason(&live, entry, spec, options) {
-            Some(reason) => removal.keep.push(Kept {
-                object: live.reference().clone(),
-                reason,
-            }),
+        let object = live.reference().clone();
+        let reason = match keep_reason(&live, &known, options) {
+            None => in_use_by_others(cluster, spec, &object, &removal).await?,
+            reason => reason,
+        };
+        match reason {
+            Some(reason) => {
+                made_stays |= known.made(&live);
+                removal.keep.push(Kept { object, reason });
+            }
             None => {
-                let others = in_use_by_others(cluster, spec, live.reference(), &removal).await?;
-                if let Some(reason) = others {
-                    removal.keep.push(Kept {
-                        object: live.reference().clone(),
-                        reason,
-                    });
-                    continue;
-                }
                 removal.files_left.extend(files_left(&live));
-                removal.delete.push(live.reference().clone());
+                removal.delete.push(object);
                 removal.uids.push(live.uid().unwrap_or("").to_owned());
             }
         }
+    }
+    // The record goes last.
+    match cluster.get(&names.inventory).await? {
+        Some(_) if made_stays => removal.keep.push(of_what_stays(&names)),
+        Some(record) if !options.keep_record => {
+            removal.delete.push(names.inventory.clone());
+            removal.uids.push(record.uid().unwrap_or("").to_owned());
+        }
+        _ => {}
     }
     if options.delete_data {
         removal.keep.extend(retained(cluster, &names).await?);
     }
     Ok(removal)
+}
+
+fn of_what_stays(names: &Names) -> Kept {
+    Kept {
+        object: names.inventory.clone(),
+        reason: "it is the record of what stays".to_owned(),
+    }
 }
 
 /// Volumes that were provisioned for the registry's claim, now or in an earlier life, and outlive it by their class's
@@ -191,8 +199,14 @@ pub async fn down(
     for account in &removal.detach {
         pull::detach_from(cluster, spec, account).await?;
     }
+    let names = Names::of(spec);
+    let planned = removal.keep.len();
     let mut deleted = Vec::new();
     for (object, uid) in removal.delete.iter().zip(&removal.uids) {
+        if *object == names.inventory && removal.keep.len() > planned {
+            removal.keep.push(of_what_stays(&names));
+            continue;
+        }
         // Somebody may have come while the rest went.
         if let Some(reason) = in_use_by_others(cluster, spec, object, &removal).await? {
             removal.keep.push(Kept {
@@ -219,16 +233,26 @@ pub async fn down(
         watcher(Progress::Deleted(object.clone()));
         deleted.push(object.clone());
     }
+    // What only carries the labels from now on is not the registry's.
+    let stays = |object: &ObjectRef| removal.keep.iter().any(|kept| kept.object == *object);
+    if !deleted.contains(&names.inventory) {
+        pull::rewrite_inventory(cluster, spec, |known| {
+            let mut left = known?.clone();
+            left.entries.retain(|entry| stays(&entry.object));
+            left.shared.clear();
+            Some(left)
+        })
+        .await?;
+    }
     removal.delete = deleted;
     removal.uids.clear();
     Ok(removal)
 }
 
-/// Workloads first, so that nothing writes any more; the inventory late, so that a killed run can be taken up; the
-/// namespace last.
-fn order(object: &ObjectRef, names: &Names) -> u8 {
+/// Workloads first, so that nothing writes any more; the namespace last. Only the record goes after it, so that a run
+/// that was killed can be taken up.
+fn order(object: &ObjectRef) -> u8 {
     match object.kind() {
-        _ if object == &names.inventory => 6,
         Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::Job => 0,
         Kind::Pod => 1,
         Kind::Service => 2,
@@ -274,13 +298,9 @@ async fn labelled(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Obje
     Ok(found)
 }
 
-fn keep_reason(
-    live: &Object,
-    entry: Option<&Entry>,
-    spec: &RegistrySpec,
-    options: DownOptions,
-) -> Option<String> {
-    if !is_ours(live, spec.instance()) {
+fn keep_reason(live: &Object, known: &Inventory, options: DownOptions) -> Option<String> {
+    let entry = known.find(live.reference());
+    if !known.owns(live) {
         return Some("it no longer carries kreg's labels, so it is somebody else's now".to_owned());
     }
     if live.annotation(ANNOTATION_ADOPTED).is_some() || entry.is_some_and(|entry| !entry.created) {

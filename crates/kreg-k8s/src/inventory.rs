@@ -1,21 +1,27 @@
-//! The list of everything an instance has made, kept in a ConfigMap so that any operator can undo it from anywhere.
+//! The record of a registry: what it is and all that it consists of, in an annotation of a ClusterRole without rules.
+//! Any operator can undo it from anywhere, and no tenant can write it: an object in a namespace that carries kreg's labels
+//! counts only if the record says so.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
+    cluster::{Cluster, Query},
     error::Error,
     kind::Kind,
-    names::{Names, labels},
+    names::{ANNOTATION_INVENTORY, Names, earlier_inventory, is_labelled, labels},
     object::{Object, ObjectRef},
+    pull,
     spec::{Profile, RegistrySpec, Resources},
     storage::Storage,
 };
 
 /// Version of the document, as in all of kreg's JSON.
 pub const SCHEMA: &str = "kreg/v1";
+/// Key of the inventory in the ConfigMap of an earlier kreg.
 const KEY: &str = "inventory.json";
 
 /// One object of the inventory.
@@ -40,6 +46,11 @@ pub struct Entry {
 pub struct Inventory {
     /// Always [`SCHEMA`].
     pub schema: &'static str,
+    /// Random, 32 hexadecimal digits: this registry and no other of its name. Of one that an earlier kreg made it is the
+    /// instance's name.
+    pub id: String,
+    /// The namespace that the registry is in.
+    pub namespace: String,
     /// Instance id.
     pub instance: String,
     /// Profile it was made with.
@@ -56,6 +67,10 @@ pub struct Inventory {
     /// The objects, in the order of their making.
     #[serde(rename = "objects")]
     pub entries: Vec<Entry>,
+    /// Namespaces that have the pull secret, each with the service accounts that it was attached to. In all but the
+    /// registry's own the Secret is a copy.
+    #[serde(rename = "sharedWith", skip_serializing_if = "BTreeMap::is_empty")]
+    pub shared: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The settings of a registry that its name and place do not tell; nothing secret.
@@ -111,18 +126,82 @@ impl From<&RegistrySpec> for Declared {
 }
 
 impl Inventory {
-    /// An empty inventory.
-    #[must_use]
-    pub fn new(spec: &RegistrySpec) -> Self {
-        Inventory {
+    /// An empty inventory with an id of its own.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if this machine gives no random bytes.
+    pub fn new(spec: &RegistrySpec) -> Result<Self, Error> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|cause| Error::Unfit {
+            what: format!("this machine gives no random bytes: {cause}"),
+            advice: "see that /dev/urandom can be read".to_owned(),
+        })?;
+        Ok(Inventory {
             schema: SCHEMA,
+            id: hex::encode(id),
+            namespace: spec.namespace().to_owned(),
             instance: spec.instance().to_owned(),
             profile: spec.profile(),
             port: Some(spec.port()),
             cluster_ip: None,
             declared: Some(Declared::from(spec)),
             entries: Vec::new(),
-        }
+            shared: BTreeMap::new(),
+        })
+    }
+
+    /// Reads the record of this registry; `None` if there is none of that name in this namespace.
+    ///
+    /// Where there is no record, the ConfigMap of an earlier kreg counts if the spec says that the namespace may be
+    /// believed ([`RegistrySpec::with_earlier`]).
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if somebody edited it out of shape or a newer kreg wrote it; otherwise what the server says.
+    pub async fn read(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Option<Self>, Error> {
+        Ok(found(cluster, spec).await?.map(|(known, _)| known))
+    }
+
+    /// Whether a live object is this registry's: it carries the labels, and it is in the registry's own namespace or
+    /// listed.
+    #[must_use]
+    pub fn owns(&self, live: &Object) -> bool {
+        let reference = live.reference();
+        is_labelled(live, &self.instance)
+            && (reference.namespace() == Some(&self.namespace)
+                || self.find(reference).is_some()
+                || self.is_copy(reference))
+    }
+
+    /// Whether kreg made this very object, and did not adopt it.
+    #[must_use]
+    pub fn made(&self, live: &Object) -> bool {
+        let entry = self.find(live.reference()).filter(|entry| entry.created);
+        self.owns(live)
+            && entry.is_some_and(|entry| entry.uid.is_none() || entry.uid.as_deref() == live.uid())
+    }
+
+    /// Whether this is a copy of the pull secret that was put into another namespace.
+    #[must_use]
+    pub fn is_copy(&self, object: &ObjectRef) -> bool {
+        object.namespace() != Some(&self.namespace) && self.copies().any(|copy| copy == *object)
+    }
+
+    /// The copies of the pull secret in other namespaces.
+    pub fn copies(&self) -> impl Iterator<Item = ObjectRef> {
+        let name = match self.profile {
+            Profile::Default => format!("{}-pull", self.instance),
+            Profile::Tutorial => "reg-cred-secret".to_owned(),
+        };
+        let elsewhere = self.shared.keys().filter(|name| **name != self.namespace);
+        elsewhere.map(move |namespace| ObjectRef::new(Kind::Secret, namespace, &name))
+    }
+
+    /// Whether only images are left of the registry, and what they lie on.
+    #[must_use]
+    pub fn holds_only_data(&self) -> bool {
+        self.entries
+            .iter()
+            .all(|entry| entry.object.kind().holds_data())
     }
 
     /// The entry of an object.
@@ -148,36 +227,34 @@ impl Inventory {
         self.entries.retain(|entry| &entry.object != object);
     }
 
-    /// The ConfigMap that holds it.
+    /// The ClusterRole that holds it.
     #[must_use]
     pub fn to_object(&self, spec: &RegistrySpec) -> Object {
         // A value of strings, booleans and numbers always becomes JSON.
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let text = serde_json::to_string(self).unwrap_or_default();
         Object::build(
             Names::of(spec).inventory,
             &labels(spec.instance()),
-            Value::Null,
-            json!({ "data": { KEY: text } }),
+            json!({ ANNOTATION_INVENTORY: text }),
+            json!({ "rules": [] }),
         )
     }
 
-    /// Reads it back.
+    /// Reads it back, from a record or from the ConfigMap of an earlier kreg, which then is one of its entries.
     ///
     /// # Errors
     /// [`Error::Malformed`] if somebody edited it out of shape or a newer kreg wrote it.
     pub fn from_object(object: &Object) -> Result<Self, Error> {
+        let reference = object.reference();
         let malformed = |problem: String| Error::Malformed {
-            what: format!("the inventory in {}", object.reference()),
-            problem: format!(
-                "{problem}; use the version of kreg that wrote it, or delete this ConfigMap: kreg then goes by labels"
-            ),
+            what: format!("the inventory in {reference}"),
+            problem: format!("{problem}; use the version of kreg that wrote it"),
         };
-        let text = object
-            .value()
-            .get("data")
-            .and_then(|data| data.get(KEY))
-            .and_then(Value::as_str)
-            .ok_or_else(|| malformed(format!("it has no {KEY}")))?;
+        let text = match reference.kind() {
+            Kind::ConfigMap => object.text(&format!("/data/{KEY}")),
+            _ => object.annotation(ANNOTATION_INVENTORY),
+        };
+        let text = text.ok_or_else(|| malformed("it holds none".to_owned()))?;
         let stored: Stored =
             serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
         if stored.schema != SCHEMA {
@@ -197,21 +274,85 @@ impl Inventory {
                 created: entry.created_by_kreg,
             });
         }
-        Ok(Inventory {
+        let mut inventory = Inventory {
             schema: SCHEMA,
+            id: stored.id.unwrap_or_else(|| stored.instance.clone()),
+            namespace: match stored.namespace {
+                Some(namespace) => namespace,
+                None => reference.namespace().unwrap_or_default().to_owned(),
+            },
             instance: stored.instance,
             profile: stored.profile,
             port: stored.port,
             cluster_ip: stored.cluster_ip,
             declared: stored.declared,
             entries,
-        })
+            shared: stored.shared,
+        };
+        if reference.kind() == Kind::ConfigMap {
+            inventory.taken_over(object);
+        }
+        Ok(inventory)
     }
+
+    /// An earlier kreg listed copies among the objects.
+    fn taken_over(&mut self, object: &Object) {
+        let own = self.namespace.clone();
+        let is_copy = |entry: &Entry| {
+            entry.object.kind() == Kind::Secret && entry.object.namespace() != Some(own.as_str())
+        };
+        let copies = self.entries.iter().filter(|entry| is_copy(entry));
+        let places = copies.filter_map(|entry| entry.object.namespace());
+        self.shared
+            .extend(places.map(|place| (place.to_owned(), BTreeSet::new())));
+        self.entries.retain(|entry| !is_copy(entry));
+        self.record(Entry {
+            object: object.reference().clone(),
+            uid: object.uid().map(str::to_owned),
+            created: true,
+        });
+    }
+}
+
+/// The record and the object that it was read from.
+pub(crate) async fn found(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+) -> Result<Option<(Inventory, Object)>, Error> {
+    let is_here = |live: &Object| is_labelled(live, spec.instance());
+    if let Some(live) = cluster
+        .get(&Names::of(spec).inventory)
+        .await?
+        .filter(is_here)
+    {
+        let known = Inventory::from_object(&live)?;
+        return Ok((known.namespace == spec.namespace()).then_some((known, live)));
+    }
+    if !spec.earlier() {
+        return Ok(None);
+    }
+    let Some(live) = cluster.get(&earlier_inventory(spec)).await?.filter(is_here) else {
+        return Ok(None);
+    };
+    let mut known = Inventory::from_object(&live)?;
+    // Of service accounts it kept only a label on each.
+    let mut places: BTreeSet<String> = known.shared.keys().cloned().collect();
+    places.insert(known.namespace.clone());
+    let labelled = Query::all(Kind::ServiceAccount).labelled(pull::label(spec.instance()));
+    for place in places {
+        for account in cluster.list(&labelled.clone().within(&place)).await? {
+            let accounts = known.shared.entry(place.clone()).or_default();
+            accounts.insert(account.reference().name().to_owned());
+        }
+    }
+    Ok(Some((known, live)))
 }
 
 #[derive(Deserialize)]
 struct Stored {
     schema: String,
+    id: Option<String>,
+    namespace: Option<String>,
     instance: String,
     profile: Profile,
     port: Option<u16>,
@@ -219,6 +360,8 @@ struct Stored {
     cluster_ip: Option<IpAddr>,
     declared: Option<Declared>,
     objects: Vec<StoredEntry>,
+    #[serde(default, rename = "sharedWith")]
+    shared: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -240,7 +383,7 @@ mod tests {
     fn sample() -> (RegistrySpec, Inventory) {
         let spec = RegistrySpec::new(Profile::Default);
         let names = Names::of(&spec);
-        let mut inventory = Inventory::new(&spec);
+        let mut inventory = Inventory::new(&spec).unwrap();
         inventory.cluster_ip = Some([10, 96, 0, 50].into());
         for (object, uid) in [
             (names.namespace, Some("u1")),
@@ -257,8 +400,10 @@ mod tests {
     }
 
     #[test]
-    fn survives_the_way_into_a_config_map_and_back() {
-        let (spec, inventory) = sample();
+    fn survives_the_way_into_an_object_and_back() {
+        let (spec, mut inventory) = sample();
+        let accounts = BTreeSet::from(["default".to_owned()]);
+        inventory.shared.insert("team-a".to_owned(), accounts);
         assert_eq!(
             Inventory::from_object(&inventory.to_object(&spec)).unwrap(),
             inventory
@@ -269,14 +414,12 @@ mod tests {
     fn a_newer_schema_is_refused_with_the_object_named() {
         let (spec, inventory) = sample();
         let mut object = inventory.to_object(&spec);
-        let text = object
-            .text("/data/inventory.json")
-            .unwrap()
-            .replace("kreg/v1", "kreg/v2");
-        object.value_mut()["data"][KEY] = text.into();
+        let text = object.annotation(ANNOTATION_INVENTORY).unwrap();
+        let text = text.replace("kreg/v1", "kreg/v2");
+        object.value_mut()["metadata"]["annotations"][ANNOTATION_INVENTORY] = text.into();
         let error = Inventory::from_object(&object).unwrap_err().to_string();
         assert!(
-            error.contains("ConfigMap kreg-system/docker-registry-inventory"),
+            error.contains("ClusterRole kreg:docker-registry"),
             "{error}"
         );
         assert!(error.contains("kreg/v2"), "{error}");

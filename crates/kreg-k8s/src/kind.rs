@@ -71,6 +71,8 @@ kinds! {
     StorageClass = "storage.k8s.io", "v1", "storageclasses", Cluster;
     /// ServiceCIDR, the ranges ClusterIPs come from; Kubernetes 1.33 and later.
     ServiceCIDR = "networking.k8s.io", "v1", "servicecidrs", Cluster;
+    /// ClusterRole; kreg makes them without rules, as records.
+    ClusterRole = "rbac.authorization.k8s.io", "v1", "clusterroles", Cluster;
     /// PersistentVolumeClaim.
     PersistentVolumeClaim = "", "v1", "persistentvolumeclaims", Namespaced;
     /// Service.

@@ -14,6 +14,8 @@ pub const LABEL_INSTANCE: &str = "kreg.dev/instance";
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Label whose value `registry` marks the registry's own Pods.
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
+/// Annotation on the record of a registry, with its inventory as JSON.
+pub const ANNOTATION_INVENTORY: &str = "kreg.dev/inventory";
 /// Annotation on objects that were there before kreg and were taken over by `--adopt`; `kreg down` leaves them.
 pub const ANNOTATION_ADOPTED: &str = "kreg.dev/adopted";
 /// Annotation on the registry's claim: the Service's address, which outlives the rest of the registry with the images.
@@ -54,7 +56,7 @@ pub struct Names {
     pub claim: ObjectRef,
     /// The volume kreg makes for host directories.
     pub volume: ObjectRef,
-    /// ConfigMap with the inventory.
+    /// ClusterRole without rules that holds the [`Inventory`](crate::Inventory): tenants cannot make one.
     pub inventory: ObjectRef,
     /// NetworkPolicy, where one is asked for.
     pub network_policy: Option<ObjectRef>,
@@ -72,7 +74,7 @@ impl Names {
         let shared = (
             ObjectRef::new(Kind::Namespace, "", namespace),
             named(Kind::Service, spec.service()),
-            suffixed(Kind::ConfigMap, "inventory"),
+            ObjectRef::new(Kind::ClusterRole, "", &format!("kreg:{instance}")),
             ObjectRef::new(Kind::ConfigMap, "kube-public", "local-registry-hosting"),
         );
         match spec.profile() {
@@ -140,8 +142,16 @@ pub fn selector(instance: &str) -> String {
     format!("{LABEL_MANAGED_BY}=kreg,{LABEL_INSTANCE}={instance}")
 }
 
-/// Whether a live object carries the labels of this instance.
+/// The ConfigMap in which a kreg before 0.2 kept the inventory.
 #[must_use]
-pub fn is_ours(object: &Object, instance: &str) -> bool {
+pub fn earlier_inventory(spec: &RegistrySpec) -> ObjectRef {
+    let name = format!("{}-inventory", spec.instance());
+    ObjectRef::new(Kind::ConfigMap, spec.namespace(), &name)
+}
+
+/// Whether a live object carries the labels of this instance. Anyone who can write to its namespace can set them: they
+/// only confirm what the record says.
+#[must_use]
+pub fn is_labelled(object: &Object, instance: &str) -> bool {
     object.label(LABEL_MANAGED_BY) == Some("kreg") && object.label(LABEL_INSTANCE) == Some(instance)
 }

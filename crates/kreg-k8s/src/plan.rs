@@ -11,15 +11,14 @@ use crate::{
     diff::{FieldDiff, diff},
     drift::blame,
     error::{Error, FieldConflict, ForeignObject},
-    inventory::Inventory,
+    inventory::{Inventory, found},
     kind::{Kind, Scope},
     manifests::{Manifests, Stage},
     names::{
         ANNOTATION_ADDRESS, ANNOTATION_ADOPTED, ANNOTATION_TLS, LABEL_INSTANCE, LABEL_MANAGED_BY,
-        Names, is_ours,
+        Names,
     },
     object::{Object, ObjectRef},
-    pull::is_copy,
     reset,
 };
 
@@ -139,14 +138,23 @@ pub async fn plan(
 ) -> Result<Plan, Error> {
     let spec = manifests.spec();
     let names = Names::of(spec);
-    let live_inventory = cluster.get(&names.inventory).await?;
+    let inventory = found(cluster, spec).await?.map(|(known, _)| known);
+    let owns = |live: &Object| inventory.as_ref().is_some_and(|known| known.owns(live));
+    // The record says what may be deleted: another's of this name is never taken over.
+    if inventory.is_none()
+        && let Some(live) = cluster.get(&names.inventory).await?
+    {
+        return Err(Error::Foreign {
+            objects: vec![foreign_object(&live)],
+        });
+    }
     let mut foreign = Vec::new();
-    let mut found = Vec::new();
+    let mut compared = Vec::new();
     for desired in manifests.objects() {
         let live = cluster.get(desired.reference()).await?;
         if let Some(live) = &live {
             refuse_terminating(live)?;
-            if !is_ours(live, spec.instance()) {
+            if !owns(live) {
                 // A namespace of somebody else is used as it is.
                 // So is another registry's announcement, of which a cluster has one.
                 if live.reference().kind() == Kind::Namespace
@@ -157,36 +165,25 @@ pub async fn plan(
                 foreign.push(foreign_object(live));
             }
         }
-        found.push((desired, live));
-    }
-    // The inventory says what may be deleted: it is never taken over.
-    if let Some(live) = &live_inventory
-        && !is_ours(live, spec.instance())
-    {
-        return Err(Error::Foreign {
-            objects: vec![foreign_object(live)],
-        });
+        compared.push((desired, live));
     }
     if !foreign.is_empty() && !options.adopt {
         return Err(Error::Foreign { objects: foreign });
     }
-    let namespace_missing = found
+    let namespace_missing = compared
         .iter()
         .any(|(desired, live)| desired.reference().kind() == Kind::Namespace && live.is_none());
-    let inventory = live_inventory
-        .as_ref()
-        .map(Inventory::from_object)
-        .transpose()?;
     let mut steps = Vec::new();
-    for (desired, live) in found {
+    for (desired, live) in compared {
+        let foreign = live.as_ref().is_some_and(|live| !owns(live));
         let blind = namespace_missing && desired.reference().kind().scope() == Scope::Namespaced;
         let expected = match manifests.seen() {
             Some(seen) if desired.reference().kind() == Kind::Secret => {
-                not_overtaken(seen, desired, live.as_ref(), spec.instance())?
+                not_overtaken(seen, desired, live.as_ref(), foreign)?
             }
             _ => None,
         };
-        let step = step(cluster, spec.instance(), desired, live, options, blind).await?;
+        let step = step(cluster, desired, live, options, (blind, foreign)).await?;
         steps.push(Step { expected, ..step });
     }
     if manifests.stage() == Stage::Full
@@ -202,13 +199,13 @@ fn not_overtaken(
     seen: &BTreeMap<ObjectRef, String>,
     desired: &Object,
     live: Option<&Object>,
-    instance: &str,
+    foreign: bool,
 ) -> Result<Option<Expected>, Error> {
     let Some(live) = live else {
         return Ok(Some(Expected::Absent));
     };
     // One that is taken over was never read for what it holds.
-    let is_seen = !is_ours(live, instance)
+    let is_seen = foreign
         || seen.get(live.reference()).map(String::as_str) == live.version()
         || same_data(live, desired);
     match (is_seen, live.version()) {
@@ -225,14 +222,12 @@ pub(crate) fn same_data(one: &Object, other: &Object) -> bool {
 
 async fn step(
     cluster: &dyn Cluster,
-    instance: &str,
     desired: &Object,
     live: Option<Object>,
     options: ApplyOptions,
-    blind: bool,
+    (blind, foreign): (bool, bool),
 ) -> Result<Step, Error> {
     let mut desired = desired.clone();
-    let foreign = live.as_ref().is_some_and(|live| !is_ours(live, instance));
     let adopted = foreign
         || live
             .as_ref()
@@ -545,18 +540,14 @@ async fn prunable(
             .objects()
             .iter()
             .any(|object| object.reference() == &entry.object);
-        if wanted
-            || is_copy(&entry.object, manifests.spec())
-            || !entry.created
-            || entry.object.kind().holds_data()
-        {
+        if wanted || !entry.created || entry.object.kind().holds_data() {
             continue;
         }
         let Some(live) = cluster.get(&entry.object).await? else {
             continue;
         };
         let same = entry.uid.is_none() || entry.uid.as_deref() == live.uid();
-        if !same || !is_ours(&live, manifests.spec().instance()) {
+        if !same || !inventory.owns(&live) {
             continue;
         }
         steps.push(Step {

@@ -1,6 +1,7 @@
 //! The pull secret in other namespaces, and on service accounts, without ever losing an entry that is not ours.
 //!
-//! A Secret is copied under the same name, with the instance's labels. A service account gets one more entry in
+//! Which namespaces have a copy, and which service accounts it was attached to, is in the registry's record
+//! ([`Inventory::shared`]); a label only confirms it. A Secret is copied under the same name, with the instance's labels. A service account gets one more entry in
 //! `imagePullSecrets` and the label [`label`], both in one guarded write, so that what kreg added can be told from what
 //! was there. `imagePullSecrets` is one value to server-side apply and to patches (`listType=atomic`): whoever sends a
 //! list replaces the list. So it is read, changed and put back under its `resourceVersion`.
@@ -13,9 +14,9 @@ use serde_json::{Value, json};
 use crate::{
     cluster::{ApplyMode, Cluster, Query},
     error::{Error, ForeignObject},
-    inventory::{Entry, Inventory},
+    inventory::{Inventory, found},
     kind::Kind,
-    names::{LABEL_COMPONENT, Names, is_ours, labels, selector},
+    names::{LABEL_COMPONENT, Names, is_labelled, labels, selector},
     object::{Object, ObjectRef},
     spec::RegistrySpec,
 };
@@ -123,6 +124,7 @@ pub async fn attach(
     accounts: &[String],
 ) -> Result<Vec<Outcome>, Error> {
     let source = source(cluster, spec).await?;
+    let known = Inventory::read(cluster, spec).await?;
     let elsewhere: Vec<ObjectRef> = namespaces
         .iter()
         .filter(|namespace| *namespace != spec.namespace())
@@ -131,7 +133,7 @@ pub async fn attach(
     let mut foreign = Vec::new();
     for copy in &elsewhere {
         if let Some(live) = cluster.get(copy).await?
-            && !is_ours(&live, spec.instance())
+            && !known.as_ref().is_some_and(|known| known.owns(&live))
         {
             foreign.push(ForeignObject {
                 object: copy.clone(),
@@ -143,12 +145,9 @@ pub async fn attach(
         return Err(Error::Foreign { objects: foreign });
     }
     remember(cluster, spec, |inventory| {
-        for copy in &elsewhere {
-            inventory.record(Entry {
-                object: copy.clone(),
-                uid: None,
-                created: true,
-            });
+        for namespace in namespaces {
+            let attached = inventory.shared.entry(namespace.clone()).or_default();
+            attached.extend(accounts.iter().cloned());
         }
     })
     .await?;
@@ -180,13 +179,24 @@ pub async fn attach(
             }
         }
     }
-    if !gone.is_empty() {
-        remember(cluster, spec, |inventory| {
-            gone.iter().for_each(|copy| inventory.forget(copy));
-        })
-        .await?;
-    }
+    let places = gone.iter().filter_map(ObjectRef::namespace);
+    forget(cluster, spec, places).await?;
     Ok(done)
+}
+
+/// Takes these namespaces out of the record.
+async fn forget<'a>(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    namespaces: impl Iterator<Item = &'a str>,
+) -> Result<(), Error> {
+    let gone: Vec<&str> = namespaces.collect();
+    remember(cluster, spec, |inventory| {
+        inventory
+            .shared
+            .retain(|place, _| !gone.contains(&place.as_str()));
+    })
+    .await
 }
 
 /// What fails in a namespace that is gone, or going, is no failure.
@@ -242,9 +252,8 @@ pub async fn detach(
                 .any(|name| Some(name.as_str()) == object.namespace())
         })
     };
-    let copies = copies(cluster, spec).await?;
     let mut done = Vec::new();
-    for account in attached(cluster, spec, &copies).await? {
+    for account in attached(cluster, spec).await? {
         let object = account.reference().clone();
         if meant(&object) && detach_from(cluster, spec, &object).await? {
             done.push(Outcome {
@@ -253,62 +262,58 @@ pub async fn detach(
             });
         }
     }
-    let mut gone = Vec::new();
-    for copy in copies.iter().filter(|copy| meant(copy.reference())) {
+    for copy in copies(cluster, spec).await? {
         let object = copy.reference().clone();
-        cluster.delete(&object, copy.uid().unwrap_or("")).await?;
-        gone.push(object.clone());
-        done.push(Outcome {
-            object,
-            state: State::Removed,
-        });
+        if meant(&object) {
+            cluster.delete(&object, copy.uid().unwrap_or("")).await?;
+            done.push(Outcome {
+                object,
+                state: State::Removed,
+            });
+        }
     }
-    if !gone.is_empty() {
-        remember(cluster, spec, |inventory| {
-            gone.iter().for_each(|copy| inventory.forget(copy));
-        })
-        .await?;
-    }
+    let known = Inventory::read(cluster, spec).await?;
+    let shared = known.iter().flat_map(|known| known.shared.keys());
+    let places: Vec<&str> = shared
+        .map(String::as_str)
+        .filter(|place| namespaces.is_none_or(|named| named.iter().any(|name| name == place)))
+        .collect();
+    forget(cluster, spec, places.into_iter()).await?;
     Ok(done)
 }
 
-/// Every copy: by label in the whole cluster, or, without the right to look there, by the inventory.
+/// Every copy that the record lists and whose label confirms it. What went with its namespace, or was put there by
+/// somebody else since, is not among them.
 pub(crate) async fn copies(
     cluster: &dyn Cluster,
     spec: &RegistrySpec,
 ) -> Result<Vec<Object>, Error> {
-    match cluster.list(&labelled(spec)).await {
-        Err(Error::Denied { .. }) => {}
-        other => return other,
-    }
+    let Some(known) = Inventory::read(cluster, spec).await? else {
+        return Ok(Vec::new());
+    };
     let mut found = Vec::new();
-    for copy in noted(cluster, spec).await? {
-        if let Some(live) = cluster.get(&copy).await?
-            && is_ours(&live, spec.instance())
-        {
+    for copy in known.copies() {
+        let Some(live) = get_there(cluster, &copy).await? else {
+            continue;
+        };
+        if is_labelled(&live, spec.instance()) {
             found.push(live);
         }
     }
     Ok(found)
 }
 
-/// Copies as the inventory has them, but for those that went with their namespace: whoever has rights in that namespace
-/// alone lost them with it.
-async fn noted(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<ObjectRef>, Error> {
-    let inventory = inventory(cluster, spec).await?;
-    let mut found = Vec::new();
-    for entry in inventory.iter().flat_map(|(known, _)| &known.entries) {
-        let namespace = entry.object.namespace().unwrap_or_default();
-        if is_copy(&entry.object, spec) && !is_gone(cluster, namespace).await? {
-            found.push(entry.object.clone());
-        }
+/// The object, or `None` where its namespace is gone: whoever has rights in that namespace only lost them with it.
+async fn get_there(cluster: &dyn Cluster, object: &ObjectRef) -> Result<Option<Object>, Error> {
+    match cluster.get(object).await {
+        Err(Error::Denied { .. }) if is_gone(cluster, object).await? => Ok(None),
+        outcome => outcome,
     }
-    Ok(found)
 }
 
-/// Whether a namespace is not there (any more). One that may not be looked at may be.
-async fn is_gone(cluster: &dyn Cluster, namespace: &str) -> Result<bool, Error> {
-    let reference = ObjectRef::new(Kind::Namespace, "", namespace);
+/// Whether an object's namespace is not there (any more). One that may not be looked at may be.
+async fn is_gone(cluster: &dyn Cluster, object: &ObjectRef) -> Result<bool, Error> {
+    let reference = ObjectRef::new(Kind::Namespace, "", object.namespace().unwrap_or_default());
     match cluster.get(&reference).await {
         Ok(live) => Ok(live.is_none()),
         Err(Error::Denied { .. }) => Ok(false),
@@ -321,54 +326,55 @@ pub(crate) async fn places(
     cluster: &dyn Cluster,
     spec: &RegistrySpec,
 ) -> Result<Vec<String>, Error> {
-    let copies = match cluster.list(&labelled(spec)).await {
-        Ok(copies) => copies.iter().map(|copy| copy.reference().clone()).collect(),
-        Err(Error::Denied { .. }) => match noted(cluster, spec).await {
-            // The right to read the inventory is among those that are asked about.
-            Err(Error::Denied { .. }) => Vec::new(),
-            noted => noted?,
-        },
-        Err(error) => return Err(error),
+    let known = match Inventory::read(cluster, spec).await {
+        // The right to read the record is among those that are asked about.
+        Err(Error::Denied { .. }) => None,
+        known => known?,
     };
-    let namespaces = copies.iter().filter_map(ObjectRef::namespace);
-    Ok(namespaces.map(str::to_owned).collect())
+    let mut places = Vec::new();
+    for copy in known.iter().flat_map(Inventory::copies) {
+        if !is_gone(cluster, &copy).await? {
+            places.extend(copy.namespace().map(str::to_owned));
+        }
+    }
+    Ok(places)
 }
 
-fn labelled(spec: &RegistrySpec) -> Query {
-    Query::all(Kind::Secret).labelled(format!(
+/// Secrets that carry the labels of a copy and that the record does not list: kreg did not make them, and they get
+/// nothing. Empty without the right to look.
+///
+/// # Errors
+/// What the server says.
+pub async fn unlisted(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<ObjectRef>, Error> {
+    let query = Query::all(Kind::Secret).labelled(format!(
         "{},{LABEL_COMPONENT}={COMPONENT}",
         selector(spec.instance())
-    ))
+    ));
+    let labelled = match cluster.list(&query).await {
+        Err(Error::Denied { .. }) => return Ok(Vec::new()),
+        labelled => labelled?,
+    };
+    let known = Inventory::read(cluster, spec).await?;
+    let listed = |object: &ObjectRef| known.as_ref().is_some_and(|known| known.is_copy(object));
+    let all = labelled.iter().map(Object::reference);
+    Ok(all.filter(|object| !listed(object)).cloned().collect())
 }
 
-/// Service accounts that kreg added its entry to.
+/// Service accounts that the record lists and that have kreg's label.
 pub(crate) async fn attached(
     cluster: &dyn Cluster,
     spec: &RegistrySpec,
-    copies: &[Object],
 ) -> Result<Vec<Object>, Error> {
-    let query = Query::all(Kind::ServiceAccount).labelled(label(spec.instance()));
-    match cluster.list(&query).await {
-        Err(Error::Denied { .. }) => {}
-        other => return other,
-    }
-    let mut namespaces: Vec<&str> = copies
-        .iter()
-        .filter_map(|copy| copy.reference().namespace())
-        .chain([spec.namespace()])
-        .collect();
-    namespaces.sort_unstable();
-    namespaces.dedup();
+    let known = Inventory::read(cluster, spec).await?;
     let mut found = Vec::new();
-    for namespace in namespaces {
-        found.extend(cluster.list(&query.clone().within(namespace)).await?);
+    for (namespace, accounts) in known.iter().flat_map(|known| &known.shared) {
+        for account in accounts {
+            let account = ObjectRef::new(Kind::ServiceAccount, namespace, account);
+            let live = get_there(cluster, &account).await?;
+            found.extend(live.filter(|live| live.label(&label(spec.instance())).is_some()));
+        }
     }
     Ok(found)
-}
-
-/// Whether an inventory's entry is such a copy; it is none of an apply's business.
-pub(crate) fn is_copy(object: &ObjectRef, spec: &RegistrySpec) -> bool {
-    object.kind() == Kind::Secret && object.namespace() != Some(spec.namespace())
 }
 
 /// Takes our entry and our label off a service account. Returns whether there was anything to take.
@@ -494,8 +500,9 @@ fn copy_in(spec: &RegistrySpec, namespace: &str) -> ObjectRef {
 
 async fn source(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Object, Error> {
     let secret = Names::of(spec).pull_secret;
+    let known = Inventory::read(cluster, spec).await?;
     let live = cluster.get(&secret).await?;
-    live.filter(|live| is_ours(live, spec.instance()))
+    live.filter(|live| known.is_some_and(|known| known.owns(live)))
         .ok_or_else(|| Error::Unfit {
             what: format!("there is no {secret} of this registry's"),
             advice: "run `kreg up`, which makes it".to_owned(),
@@ -515,7 +522,7 @@ async fn write_copy(
     if let Some(live) = cluster.get(copy).await? {
         let same = live.value()["data"] == desired.value()["data"]
             && live.label(LABEL_COMPONENT) == Some(COMPONENT);
-        if same && is_ours(&live, spec.instance()) {
+        if same && is_labelled(&live, spec.instance()) {
             return Ok(State::Unchanged);
         }
     }
@@ -527,17 +534,7 @@ async fn write_copy(
     Ok(State::Changed)
 }
 
-async fn inventory(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-) -> Result<Option<(Inventory, Object)>, Error> {
-    let live = cluster.get(&Names::of(spec).inventory).await?;
-    live.filter(|live| is_ours(live, spec.instance()))
-        .map(|live| Ok((Inventory::from_object(&live)?, live)))
-        .transpose()
-}
-
-/// Changes the inventory; a registry without one is found by its labels.
+/// Changes the record; where there is none, nothing.
 async fn remember(
     cluster: &dyn Cluster,
     spec: &RegistrySpec,
@@ -560,21 +557,28 @@ pub(crate) async fn rewrite_inventory(
 ) -> Result<(), Error> {
     let mut lost = 0;
     loop {
-        let (known, live) = inventory(cluster, spec).await?.unzip();
+        let (known, live) = found(cluster, spec).await?.unzip();
+        // That of an earlier kreg is not a record yet.
+        let record = Names::of(spec).inventory;
+        let live = live.filter(|live| *live.reference() == record);
         let changed = match change(known.as_ref()) {
-            Some(changed) if known.as_ref() != Some(&changed) => changed,
+            Some(changed) if live.is_none() || known.as_ref() != Some(&changed) => changed,
             _ => return Ok(()),
         };
         let mut object = changed.to_object(spec);
-        if let Some(version) = live.as_ref().and_then(Object::version) {
-            object.value_mut()["metadata"]["resourceVersion"] = version.into();
-        }
-        // The ConfigMap is ours alone: a hand edit of it is overwritten.
+        // The record is kreg's own: a hand edit of it is overwritten.
         let mode = ApplyMode {
             dry_run: false,
             force: true,
         };
-        match cluster.apply(&object, mode).await {
+        let outcome = match live.as_ref().and_then(Object::version) {
+            Some(version) => {
+                object.value_mut()["metadata"]["resourceVersion"] = version.into();
+                cluster.apply(&object, mode).await
+            }
+            None => cluster.create(&object).await,
+        };
+        match outcome {
             Ok(_) => return Ok(()),
             Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
             Err(error) => return Err(error),

@@ -59,9 +59,13 @@ const OWN: &[&str] = &["get", "list", "create", "patch", "delete"];
 pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
     let names = Names::of(spec);
     let mut rights = Rights::default();
-    facts(&mut rights);
+    facts(&mut rights, spec);
     // What is not in a namespace.
     rights.add(None, Kind::Namespace, "", None, &["list"]);
+    // The record. A name cannot be demanded of `create`; a ClusterRole gives nobody more than its maker has.
+    rights.add(None, Kind::ClusterRole, "", None, &["create"]);
+    let record = Some(names.inventory.name());
+    rights.add(None, Kind::ClusterRole, "", record, &["patch", "delete"]);
     if spec.namespace() != "default" {
         let name = Some(spec.namespace());
         rights.add(None, Kind::Namespace, "", name, &["get", "patch"]);
@@ -115,7 +119,7 @@ pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
 pub fn needed_to_collect(spec: &RegistrySpec) -> Vec<Right> {
     let own = Some(spec.namespace());
     let mut rights = Rights::default();
-    facts(&mut rights);
+    facts(&mut rights, spec);
     registry(&mut rights, spec);
     rights.add(own, Kind::Deployment, "", None, &["patch"]);
     rights.add(own, Kind::Pod, "exec", None, &["get", "create"]);
@@ -128,7 +132,7 @@ pub fn needed_to_collect(spec: &RegistrySpec) -> Vec<Right> {
 pub fn needed_to_diagnose(spec: &RegistrySpec) -> Vec<Right> {
     let own = Some(spec.namespace());
     let mut rights = Rights::default();
-    facts(&mut rights);
+    facts(&mut rights, spec);
     registry(&mut rights, spec);
     rights.add(own, Kind::NetworkPolicy, "", None, &["list"]);
     for kind in [
@@ -163,8 +167,10 @@ pub fn needed_to_prove(spec: &RegistrySpec) -> Vec<Right> {
     rights.0
 }
 
-/// Facts of the cluster, with which every command begins.
-fn facts(rights: &mut Rights) {
+/// Facts of the cluster and the registry's record, with which every command begins.
+fn facts(rights: &mut Rights, spec: &RegistrySpec) {
+    let record = Names::of(spec).inventory;
+    rights.add(None, Kind::ClusterRole, "", Some(record.name()), &["get"]);
     rights.add(None, Kind::Node, "", None, &["list"]);
     rights.add(None, Kind::StorageClass, "", None, READ);
     rights.add(None, Kind::ServiceCIDR, "", None, &["list"]);
@@ -476,12 +482,18 @@ mod tests {
                     "{text}"
                 );
                 assert!(right.resource != "secrets" || own, "{text}");
+                // A role may be made or changed as a record only: rules that the account does not have the server
+                // refuses, as it may not `escalate`.
+                let record = Some(Names::of(&spec).inventory.name().to_owned());
+                let of_record = right.name == record || right.verb == "create";
                 assert!(
-                    !right.resource.contains("role") || right.verb == "list",
+                    !right.resource.contains("role")
+                        || right.verb == "list"
+                        || (right.resource == "clusterroles" && of_record),
                     "{text}"
                 );
-                // What is written elsewhere is written by name.
-                let read = ["get", "list"].contains(&right.verb);
+                // What is written elsewhere is written by name, which cannot be demanded of what is made.
+                let read = ["get", "list", "create"].contains(&right.verb);
                 assert!(own || read || right.name.is_some(), "{text}");
             }
         }

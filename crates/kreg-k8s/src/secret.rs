@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     cluster::{ApplyMode, Cluster, Deleted},
     error::Error,
-    names::{is_ours, labels},
+    inventory::Inventory,
+    names::labels,
     object::{Object, ObjectRef},
     spec::RegistrySpec,
 };
@@ -29,10 +30,20 @@ pub async fn read(
     spec: &RegistrySpec,
     secret: &ObjectRef,
 ) -> Result<Option<Entries>, Error> {
-    let live = cluster.get(secret).await?;
-    live.filter(|live| is_ours(live, spec.instance()))
-        .map(|live| entries(&live))
-        .transpose()
+    let live = ours(cluster, spec, secret).await?;
+    live.map(|live| entries(&live)).transpose()
+}
+
+/// The Secret, if it is the registry's.
+async fn ours(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    secret: &ObjectRef,
+) -> Result<Option<Object>, Error> {
+    let Some(known) = Inventory::read(cluster, spec).await? else {
+        return Ok(None);
+    };
+    Ok(cluster.get(secret).await?.filter(|live| known.owns(live)))
 }
 
 /// An entry of any Secret, decoded; `None` if it is not there or is no text.
@@ -69,8 +80,7 @@ pub async fn remove(
     spec: &RegistrySpec,
     secret: &ObjectRef,
 ) -> Result<bool, Error> {
-    let live = cluster.get(secret).await?;
-    match live.filter(|live| is_ours(live, spec.instance())) {
+    match ours(cluster, spec, secret).await? {
         Some(live) => Ok(cluster
             .delete(secret, live.uid().unwrap_or_default())
             .await?
@@ -118,10 +128,8 @@ pub async fn edit_all<E: From<Error>>(
     let mut lost = 0;
     let mut tried: Option<Entries> = None;
     loop {
-        let live = cluster.get(secret).await?;
-        let live = live
-            .filter(|live| is_ours(live, spec.instance()))
-            .ok_or_else(|| absent(secret, "any"))?;
+        let live = ours(cluster, spec, secret).await?;
+        let live = live.ok_or_else(|| absent(secret, "any"))?;
         let before = entries(&live)?;
         // A write whose answer was lost comes back as a lost race; to edit it again would be to do it twice.
         if tried.as_ref().is_some_and(|tried| same(tried, &before)) {

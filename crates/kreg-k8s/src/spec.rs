@@ -73,6 +73,7 @@ pub struct RegistrySpec {
     local_hosting: bool,
     node_agent: bool,
     startup_taint: Option<StartupTaint>,
+    earlier: bool,
 }
 
 impl RegistrySpec {
@@ -118,7 +119,22 @@ impl RegistrySpec {
             local_hosting: false,
             node_agent: false,
             startup_taint: None,
+            earlier: false,
         }
+    }
+
+    /// Lets the ConfigMap count in which an earlier kreg kept its inventory, where there is no record. Anyone who can
+    /// write to the namespace could have made it: only for a namespace that the operator named.
+    #[must_use]
+    pub fn with_earlier(mut self, believed: bool) -> Self {
+        self.earlier = believed;
+        self
+    }
+
+    /// Whether the inventory of an earlier kreg counts.
+    #[must_use]
+    pub fn earlier(&self) -> bool {
+        self.earlier
     }
 
     /// Sets the instance id, which keeps several registries of one cluster apart.

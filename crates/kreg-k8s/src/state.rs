@@ -12,18 +12,18 @@ use crate::{
     inventory::Inventory,
     kind::Kind,
     material::S3Keys,
-    names::{ANNOTATION_ADDRESS, LABEL_COMPONENT, LABEL_INSTANCE, Names, is_ours},
+    names::{ANNOTATION_ADDRESS, LABEL_COMPONENT, LABEL_INSTANCE, Names},
     object::{Object, ObjectRef},
     spec::{Profile, RegistrySpec},
     wait::is_rolled_out,
 };
 
-/// What is there of a registry. Objects that are not this instance's are not read.
+/// What is there of a registry. Without a record nothing is: what only carries the labels is not read.
 ///
 /// `Debug` shows nothing secret.
 #[derive(Debug, Clone)]
 pub struct RegistryState {
-    /// The inventory, if one was written.
+    /// The record.
     pub inventory: Option<Inventory>,
     /// The Service's address; if the Service is gone, the one it had as the inventory notes it, or the claim that
     /// [`crate::down::down`] left.
@@ -111,13 +111,12 @@ impl RegistryState {
     /// If the cluster cannot be asked, or if something of ours was edited out of shape.
     pub async fn read(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Self, Error> {
         let names = Names::of(spec);
-        let reader = Reader { cluster, spec };
-        let inventory = reader
-            .ours(Some(&names.inventory))
-            .await?
-            .as_ref()
-            .map(Inventory::from_object)
-            .transpose()?;
+        let inventory = Inventory::read(cluster, spec).await?;
+        let reader = Reader {
+            cluster,
+            spec,
+            known: inventory.as_ref(),
+        };
         let service = reader.ours(Some(&names.service)).await?;
         let tls = reader.ours(Some(&names.tls)).await?;
         let ca = reader.ours(names.ca.as_ref()).await?;
@@ -134,7 +133,7 @@ impl RegistryState {
             .as_ref()
             .and_then(|live| live.text("/spec/clusterIP"))
             .and_then(|address| address.parse().ok());
-        let noted = inventory.as_ref().and_then(|known| known.cluster_ip);
+        let noted = reader.known.and_then(|known| known.cluster_ip);
         let mut cluster_ip = live_address.or(noted);
         if cluster_ip.is_none() {
             // After a `down` that left the images.
@@ -150,6 +149,7 @@ impl RegistryState {
             .flatten()
             .filter_map(|live| Some((live.reference().clone(), live.version()?.to_owned())))
             .collect();
+        let workload = reader.workload(&names.workload).await?;
         Ok(RegistryState {
             versions,
             cluster_ip,
@@ -162,31 +162,32 @@ impl RegistryState {
             http_secret: secret(http.as_ref(), "http-secret")?,
             docker_config_json: secret(pull.as_ref(), ".dockerconfigjson")?,
             s3: s3_keys(s3.as_ref())?,
-            workload: reader.workload(&names.workload).await?,
+            workload,
         })
     }
 
     /// Whether anything of this registry is there.
     #[must_use]
     pub fn exists(&self) -> bool {
-        self.inventory.is_some()
-            || self.tls_chain_pem.is_some()
-            || self.workload != WorkloadState::Absent
+        self.inventory
+            .as_ref()
+            .is_some_and(|known| !known.holds_only_data())
     }
 }
 
 struct Reader<'a> {
     cluster: &'a dyn Cluster,
     spec: &'a RegistrySpec,
+    known: Option<&'a Inventory>,
 }
 
 impl Reader<'_> {
     async fn ours(&self, reference: Option<&ObjectRef>) -> Result<Option<Object>, Error> {
-        let Some(reference) = reference else {
+        let (Some(reference), Some(known)) = (reference, self.known) else {
             return Ok(None);
         };
         let live = self.cluster.get(reference).await?;
-        Ok(live.filter(|live| is_ours(live, self.spec.instance())))
+        Ok(live.filter(|live| known.owns(live)))
     }
 
     async fn workload(&self, reference: &ObjectRef) -> Result<WorkloadState, Error> {

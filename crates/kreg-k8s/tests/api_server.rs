@@ -12,8 +12,8 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Mortal, TEST_DIRECTORY, cluster, cluster_node, contents, delete_namespace, down_with_data,
-    dummy_material, quiet, spec, up, versions, write_as,
+    Mortal, TEST_DIRECTORY, cluster, cluster_node, contents, down_with_data, dummy_material, quiet,
+    spec, up, versions,
 };
 use futures::StreamExt as _;
 use kreg_k8s::{
@@ -188,6 +188,7 @@ async fn one_life(cluster: &LiveCluster, spec: RegistrySpec, writes: i64, up_aga
     // A down that is killed is taken up as well.
     let options = DownOptions {
         delete_data: true,
+        keep_record: false,
         timeout: Duration::from_secs(90),
     };
     let _ = down::down(&Mortal::new(cluster, writes / 2), &spec, options, &quiet).await;
@@ -197,43 +198,6 @@ async fn one_life(cluster: &LiveCluster, spec: RegistrySpec, writes: i64, up_aga
         "after {writes} writes"
     );
     survived
-}
-
-#[tokio::test]
-#[ignore = "needs a cluster: run by cargo xtask test"]
-async fn without_an_inventory_down_goes_by_labels_and_leaves_a_namespace_with_foreign_objects() {
-    let cluster = cluster().await;
-    let spec = spec("labels");
-    up(&cluster, &spec).await.unwrap();
-    let names = Names::of(&spec);
-    let inventory = cluster.get(&names.inventory).await.unwrap().unwrap();
-    cluster
-        .delete(&names.inventory, inventory.uid().unwrap())
-        .await
-        .unwrap();
-    write_as(
-        &cluster,
-        "someone",
-        Kind::ConfigMap,
-        spec.namespace(),
-        "theirs",
-        json!({"data": {"a": "b"}}),
-        true,
-    )
-    .await;
-
-    let removal = down_with_data(&cluster, &spec).await;
-    assert_eq!(removal.keep.len(), 1, "{:?}", removal.keep);
-    assert_eq!(removal.keep[0].object, names.namespace);
-    assert!(
-        removal.keep[0]
-            .reason
-            .contains(&format!("ConfigMap {}/theirs", spec.namespace())),
-        "{:?}",
-        removal.keep
-    );
-    assert!(cluster.get(&names.service).await.unwrap().is_none());
-    delete_namespace(&cluster, spec.namespace()).await;
 }
 
 #[tokio::test]

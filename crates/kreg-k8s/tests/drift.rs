@@ -43,8 +43,9 @@ async fn an_object_that_is_another_s_now_hides_no_other_drift() {
     assert_eq!(field.path, ".spec.replicas");
     let removal = down_with_data(&cluster, &spec).await;
     let kept: Vec<_> = removal.keep.iter().map(|kept| &kept.object).collect();
-    assert_eq!(kept, [&names.htpasswd, &names.namespace]);
+    assert_eq!(kept, [&names.htpasswd, &names.namespace, &names.inventory]);
     common::delete_namespace(&cluster, spec.namespace()).await;
+    down_with_data(&cluster, &spec).await;
 }
 
 #[tokio::test]

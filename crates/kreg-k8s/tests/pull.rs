@@ -122,13 +122,8 @@ async fn a_copy_that_comes_while_an_apply_runs_is_noted_after_it_too() {
     assert_eq!(applied.inventory, noted);
     let name = Names::of(&spec).pull_secret;
     let copy = ObjectRef::new(Kind::Secret, &teams[0], name.name());
-    assert!(noted.find(&copy).is_some(), "{noted:?}");
-    assert!(
-        noted
-            .entries
-            .iter()
-            .all(|entry| entry.uid.is_some() || entry.object == copy)
-    );
+    assert_eq!(noted.copies().collect::<Vec<_>>(), [copy.clone()]);
+    assert!(noted.entries.iter().all(|entry| entry.uid.is_some()));
     down_with_data(&cluster, &spec).await;
     assert!(cluster.get(&copy).await.unwrap().is_none());
     remove(&cluster, &teams).await;
@@ -152,8 +147,7 @@ async fn a_namespace_that_went_meanwhile_stops_no_other() {
     );
     let state = RegistryState::read(&cluster, &spec).await.unwrap();
     let noted = state.inventory.unwrap();
-    let is_there = |entry: &kreg_k8s::Entry| entry.object.namespace() == Some(&gone);
-    assert!(!noted.entries.iter().any(is_there), "{noted:?}");
+    assert!(!noted.shared.contains_key(&gone), "{noted:?}");
     down_with_data(&cluster, &spec).await;
     remove(&cluster, &teams).await;
 }
@@ -269,6 +263,7 @@ async fn a_foreign_secret_of_that_name_stops_it_before_anything_is_written() {
         .unwrap();
     let options = DownOptions {
         delete_data: true,
+        keep_record: false,
         timeout: std::time::Duration::from_secs(60),
     };
     let planned = down::plan_down(&cluster, &spec, options).await.unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, Request, Response};
-use kreg_k8s::{Error, LiveCluster, Names, Profile, RegistrySpec, names, secret};
+use kreg_k8s::{Error, Inventory, LiveCluster, Names, Profile, RegistrySpec, names, secret};
 use kube::{Client, client::Body};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -44,6 +44,12 @@ fn live(spec: &RegistrySpec, version: &str, text: &str) -> (u16, Value) {
     (200, body)
 }
 
+/// What is asked for first: the Secret counts because of it.
+fn record(spec: &RegistrySpec) -> (u16, Value) {
+    let record = Inventory::new(spec).unwrap().to_object(spec);
+    (200, record.value().clone())
+}
+
 fn lost_race() -> (u16, Value) {
     let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 409, "reason": "Conflict",
         "message": "Operation cannot be fulfilled on secrets \"docker-registry-htpasswd\": the object has been modified; \
@@ -67,8 +73,10 @@ async fn append(cluster: &LiveCluster, spec: &RegistrySpec, line: &str) -> Resul
 async fn a_write_that_lost_a_race_is_edited_anew_at_once_and_loses_nothing() {
     let spec = RegistrySpec::new(Profile::Default);
     let (cluster, server) = mocked(vec![
+        record(&spec),
         live(&spec, "7", "ann:x\n"),
         lost_race(),
+        record(&spec),
         live(&spec, "8", "ann:x\nbob:y\n"),
         live(&spec, "9", "ann:x\nbob:y\neve:z\n"),
     ]);
@@ -100,7 +108,7 @@ async fn a_write_that_lost_a_race_is_edited_anew_at_once_and_loses_nothing() {
 #[tokio::test]
 async fn a_race_that_is_always_lost_ends_with_the_servers_words() {
     let spec = RegistrySpec::new(Profile::Default);
-    let rounds = std::iter::repeat_with(|| [live(&spec, "7", ""), lost_race()]);
+    let rounds = std::iter::repeat_with(|| [record(&spec), live(&spec, "7", ""), lost_race()]);
     let (cluster, server) = mocked(rounds.take(9).flatten().collect());
     let error = append(&cluster, &spec, "eve:z\n").await.unwrap_err();
     assert!(matches!(error, Error::Refused { code: 409, .. }), "{error}");
@@ -110,7 +118,7 @@ async fn a_race_that_is_always_lost_ends_with_the_servers_words() {
 #[tokio::test]
 async fn an_edit_that_changes_nothing_writes_nothing() {
     let spec = RegistrySpec::new(Profile::Default);
-    let (cluster, server) = mocked(vec![live(&spec, "7", "eve:z\n")]);
+    let (cluster, server) = mocked(vec![record(&spec), live(&spec, "7", "eve:z\n")]);
     assert!(!append(&cluster, &spec, "eve:z\n").await.unwrap());
     assert!(server.await.unwrap().is_empty());
 }
@@ -120,7 +128,12 @@ async fn a_secret_of_somebody_else_is_left_alone() {
     let spec = RegistrySpec::new(Profile::Default);
     let (code, mut foreign) = live(&spec, "7", "ann:x\n");
     foreign["metadata"]["labels"] = json!({});
-    let (cluster, server) = mocked(vec![(code, foreign.clone()), (code, foreign)]);
+    let (cluster, server) = mocked(vec![
+        record(&spec),
+        (code, foreign.clone()),
+        record(&spec),
+        (code, foreign),
+    ]);
     let error = append(&cluster, &spec, "eve:z\n").await.unwrap_err();
     assert!(matches!(error, Error::Unfit { .. }), "{error}");
     let name = Names::of(&spec).htpasswd;

@@ -51,6 +51,7 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
     let (pinned, _) = up(&cluster, &spec).await.unwrap();
     let keep = DownOptions {
         delete_data: false,
+        keep_record: false,
         timeout: Duration::from_secs(60),
     };
     let removal = down::down(&cluster, &spec, keep, &quiet).await.unwrap();
@@ -65,12 +66,13 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
         [
             names.claim.clone(),
             names.volume.clone(),
-            names.namespace.clone()
+            names.namespace.clone(),
+            names.inventory.clone()
         ]
     );
     // The next up finds the same claim, still bound, and the address that the old one had.
     let state = RegistryState::read(&cluster, &spec).await.unwrap();
-    assert!(state.inventory.is_none());
+    assert!(!state.exists());
     assert_eq!(state.cluster_ip, pinned.cluster_ip());
     let again = spec.clone().with_cluster_ip(state.cluster_ip);
     let (_, changes) = up(&cluster, &again).await.unwrap();

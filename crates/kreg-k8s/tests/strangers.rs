@@ -60,7 +60,7 @@ async fn each_of_them_keeps_the_namespace_until_it_is_gone() {
         format!("{things}/x"),
     ] {
         let removal = down_with_data(&cluster, &spec).await;
-        assert_eq!(removal.keep.len(), 1, "{path} is there still: {removal:?}");
+        assert_eq!(removal.keep.len(), 2, "{path} is there still: {removal:?}");
         delete(&cluster, &path).await;
     }
     let removal = down_with_data(&cluster, &spec).await;
@@ -76,10 +76,10 @@ async fn one_that_comes_while_the_registry_goes_keeps_it_too() {
     let cluster = cluster().await;
     let spec = spec("latecomer");
     up(&cluster, &spec).await.unwrap();
-    let inventory = Names::of(&spec).inventory;
+    let service = Names::of(&spec).service;
     let limits = format!("/api/v1/namespaces/{}/limitranges", spec.namespace());
     let come = |event: Progress| {
-        if matches!(&event, Progress::Deleted(object) if *object == inventory) {
+        if matches!(&event, Progress::Deleted(object) if *object == service) {
             tokio::task::block_in_place(|| {
                 let made = create(&cluster, &limits, limit_range());
                 tokio::runtime::Handle::current().block_on(made)
@@ -88,14 +88,16 @@ async fn one_that_comes_while_the_registry_goes_keeps_it_too() {
     };
     let options = DownOptions {
         delete_data: true,
+        keep_record: false,
         timeout: Duration::from_secs(90),
     };
     let planned = down::plan_down(&cluster, &spec, options).await.unwrap();
     assert!(planned.keep.is_empty(), "{:?}", planned.keep);
     let removal = down::down(&cluster, &spec, options, &come).await.unwrap();
     stays(&removal, &spec, &["limitranges/theirs".to_owned()]);
-    assert!(removal.delete.contains(&inventory));
     delete_namespace(&cluster, spec.namespace()).await;
+    let removal = down_with_data(&cluster, &spec).await;
+    assert_eq!(removal.delete, [Names::of(&spec).inventory]);
 }
 
 #[tokio::test]
@@ -105,7 +107,7 @@ async fn whoever_may_not_look_keeps_the_namespace_and_is_told() {
     let spec = spec("blind");
     up(&cluster, &spec).await.unwrap();
     let removal = down_with_data(&Mortal::new(&cluster, 100).blind(), &spec).await;
-    let [kept] = removal.keep.as_slice() else {
+    let [kept, _] = removal.keep.as_slice() else {
         panic!("{:?}", removal.keep)
     };
     assert_eq!(kept.object, Names::of(&spec).namespace);
@@ -116,14 +118,16 @@ async fn whoever_may_not_look_keeps_the_namespace_and_is_told() {
         kept.reason
     );
     let removal = down_with_data(&cluster, &spec).await;
-    assert_eq!(removal.delete, [Names::of(&spec).namespace]);
+    let names = Names::of(&spec);
+    assert_eq!(removal.delete, [names.namespace, names.inventory]);
 }
 
 fn stays(removal: &Removal, spec: &kreg_k8s::RegistrySpec, named: &[String]) {
-    let [kept] = removal.keep.as_slice() else {
+    let [kept, record] = removal.keep.as_slice() else {
         panic!("{:?}", removal.keep)
     };
     assert_eq!(kept.object, Names::of(spec).namespace);
+    assert_eq!(record.object, Names::of(spec).inventory);
     for name in named {
         assert!(kept.reason.contains(name), "{name}: {}", kept.reason);
     }

@@ -59,14 +59,12 @@ async fn one_life(real: &LiveCluster, fault: Fault) -> usize {
             .unwrap();
         let ours = there
             .iter()
-            .filter(|object| kreg_k8s::names::is_ours(object, spec.instance()));
-        // The inventory is not among the manifests.
+            .filter(|object| kreg_k8s::names::is_labelled(object, spec.instance()));
         let wanted = full
             .objects()
             .iter()
             .filter(|object| object.reference().kind() == kind)
-            .count()
-            + usize::from(kind == Kind::ConfigMap);
+            .count();
         assert_eq!(ours.count(), wanted, "{fault:?}: {kind}");
     }
 

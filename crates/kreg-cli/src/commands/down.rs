@@ -33,6 +33,7 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
     let options = DownOptions {
         delete_data: args.delete_data,
+        keep_record: false,
         timeout: session.settings.timeout,
     };
     let planned = down::plan_down(&session.cluster, &session.spec, options)
@@ -49,6 +50,11 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         None => Vec::new(),
     };
     let mut objects = Objects::new(app, &session);
+    // The record says that the agents are the registry's: it goes after them.
+    let options = DownOptions {
+        keep_record: has_agents(&session),
+        ..options
+    };
     if planned.files_left.is_empty() {
         objects.remove(options).await?;
     } else {
@@ -67,9 +73,18 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         }
         objects.removal.files_left = left;
     }
-
+    if agents(app, &session, nodes.as_ref(), &receipts).await? {
+        let left = std::mem::take(&mut objects.removal.files_left);
+        objects
+            .remove(DownOptions {
+                delete_data: options.delete_data && left.is_empty(),
+                keep_record: false,
+                ..options
+            })
+            .await?;
+        objects.removal.files_left = left;
+    }
     let objects = objects.done();
-    agents(app, &session, nodes.as_ref(), &receipts).await?;
     let not_looked_at = match &nodes {
         Some(nodes) => nodes.skipped().to_vec(),
         None => session
@@ -99,20 +114,24 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         })
 }
 
-/// Agents go last, and stay where a node is not done: they are the way to it.
+fn has_agents(session: &Session) -> bool {
+    session.settings.nodes.backend == Backend::DaemonSet || session.agents.are_there()
+}
+
+/// Agents stay where a node is not done: they are the way to it. Returns whether they were there and are gone.
 async fn agents(
     app: &App,
     session: &Session,
     nodes: Option<&Nodes>,
     receipts: &[Receipt],
-) -> Result<(), Error> {
-    if session.settings.nodes.backend != Backend::DaemonSet && !session.agents.are_there() {
-        return Ok(());
+) -> Result<bool, Error> {
+    if !has_agents(session) {
+        return Ok(false);
     }
     let step = app.progress.step("agents on the nodes");
     if !receipts.iter().all(Receipt::is_ok) {
         step.partly("stay for another try");
-        return Ok(());
+        return Ok(false);
     }
     match nodes {
         Some(nodes) if nodes.way() == "agent" => nodes.leave().await?,
@@ -122,10 +141,10 @@ async fn agents(
         }
     }
     step.done("gone");
-    Ok(())
+    Ok(true)
 }
 
-/// The objects, taken away in one go or two.
+/// The objects, taken away in one go or more.
 struct Objects<'a> {
     session: &'a Session,
     step: Step<'a>,

@@ -1,7 +1,7 @@
 //! `kreg status`: the registry, its certificates and users, and which nodes trust it.
 
 use kreg_auth::{ExposeSecret as _, Htpasswd, User};
-use kreg_k8s::{Drift, RegistryState, WorkloadState};
+use kreg_k8s::{Drift, ObjectRef, RegistryState, WorkloadState, pull};
 use kreg_nodes::{Receipt, State};
 use kreg_pki::{Certificate, TrustBundle};
 use serde::Serialize;
@@ -29,6 +29,9 @@ struct Outcome {
     /// What was changed by hand; none if it could not be looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<Vec<Drift>>,
+    /// Secrets that carry the labels of copies of the pull secret and are none.
+    #[serde(rename = "unlistedCopies", skip_serializing_if = "Vec::is_empty")]
+    unlisted: Vec<ObjectRef>,
     nodes: Vec<Receipt>,
 }
 
@@ -71,6 +74,9 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         _ => Vec::new(),
     };
     let drift = drift(app, &session, &state).await?;
+    let unlisted = pull::unlisted(&session.cluster, &session.spec)
+        .await
+        .tried("cannot look for Secrets that only pretend to be copies of the pull secret")?;
     let outcome = Outcome {
         registry: session.spec.registry_name(),
         namespace: session.spec.namespace().to_owned(),
@@ -83,6 +89,7 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         users: users(&state),
         workload: state.workload,
         drift,
+        unlisted,
         nodes,
     };
     for due in outcome.certificates.iter().filter(|row| row.renewal_due) {
@@ -237,6 +244,13 @@ fn text(outcome: &Outcome) -> String {
         parts.push(format!(
             "CHANGED BY HAND (`kreg up` mends it)\n{}",
             changed.join("\n")
+        ));
+    }
+    if !outcome.unlisted.is_empty() {
+        let named = outcome.unlisted.iter().map(ToString::to_string);
+        parts.push(format!(
+            "NOT COPIES OF THE PULL SECRET (labelled as such, but `kreg secret apply` did not make them; they get nothing)\n{}",
+            named.collect::<Vec<_>>().join("\n")
         ));
     }
     if !outcome.nodes.is_empty() {

@@ -62,12 +62,12 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
         Some(preflight(app, &session, &spec, &intent, &state).await?)
     };
 
+    if nodes.is_some() {
+        agents_of_before(&session).await?;
+    }
     let up = cluster(app, &session, spec, &intent, &state).await?;
     let receipts = match &nodes {
-        Some(nodes) => {
-            agents_of_before(&session).await?;
-            trust(app, &session, nodes, &intent, &up).await?
-        }
+        Some(nodes) => trust(app, &session, nodes, &intent, &up).await?,
         None => Vec::new(),
     };
     let proof = if args.skip_verify {
@@ -100,7 +100,8 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     proof.as_ref().map_or(Ok(Ending::Done), Proof::judge)
 }
 
-/// Nodes that are reached from here now need no agents, and two must not keep one file.
+/// Nodes that are reached from here now need no agents, and two must not keep one file. They go while the record still
+/// lists them.
 async fn agents_of_before(session: &Session) -> Result<(), Error> {
     if session.settings.nodes.backend == Backend::Ssh && session.agents.are_there() {
         let instance = fleet::instance(&session.spec)?;

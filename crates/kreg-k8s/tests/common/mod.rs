@@ -102,6 +102,7 @@ pub async fn up(
 pub async fn down_with_data(cluster: &dyn Cluster, spec: &RegistrySpec) -> kreg_k8s::Removal {
     let options = DownOptions {
         delete_data: true,
+        keep_record: false,
         timeout: Duration::from_secs(90),
     };
     down::down(cluster, spec, options, &quiet).await.unwrap()
@@ -111,7 +112,8 @@ pub async fn down_with_data(cluster: &dyn Cluster, spec: &RegistrySpec) -> kreg_
 pub async fn contents(cluster: &dyn Cluster, namespace: &str) -> Vec<String> {
     let mut found = Vec::new();
     for kind in Kind::ALL.iter().copied() {
-        if kind == Kind::Event || (kind.scope() == Scope::Cluster && !kind.holds_data()) {
+        let of_a_registry = kind.holds_data() || kind == Kind::ClusterRole;
+        if kind == Kind::Event || (kind.scope() == Scope::Cluster && !of_a_registry) {
             continue;
         }
         for object in cluster
@@ -127,14 +129,21 @@ pub async fn contents(cluster: &dyn Cluster, namespace: &str) -> Vec<String> {
                 value["metadata"].as_object_mut().unwrap().remove(key);
             }
             let text = value.to_string();
-            // Of volumes and namespaces only those that have to do with this one.
-            if kind.scope() == Scope::Namespaced || text.contains(&format!("{namespace:?}")) {
+            // Of volumes, namespaces and records only those that have to do with this one.
+            if kind.scope() == Scope::Namespaced || is_about(&text, namespace) {
                 found.push(text);
             }
         }
     }
     found.sort();
     found
+}
+
+/// Whether the namespace is named as JSON names it, or in JSON within that JSON, as records hold it.
+fn is_about(text: &str, namespace: &str) -> bool {
+    [format!("\"{namespace}\""), format!("\\\"{namespace}\\\"")]
+        .iter()
+        .any(|named| text.contains(named))
 }
 
 /// What the controller manager puts into every namespace, some time after it was made.

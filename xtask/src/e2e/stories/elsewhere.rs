@@ -328,11 +328,7 @@ fn wishes(world: &World) -> Result<Value> {
     let label = "--selector=kreg.dev/instance=docker-registry";
     let mut list = world.get([EXPORTED, "--all-namespaces", label])?;
     let objects = list["items"].as_array_mut().map(std::mem::take);
-    let mut objects: Vec<Value> = objects
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|object| object["metadata"]["name"] != "docker-registry-inventory")
-        .collect();
+    let mut objects: Vec<Value> = objects.unwrap_or_default().into_iter().collect();
     objects.iter_mut().for_each(forget);
     match objects.len() {
         5.. => Ok(objects.into()),

@@ -1,7 +1,6 @@
 //! A registry that is there and that kreg did not make, such as the tutorial's typed by hand.
 
-use kreg_k8s::names::is_ours;
-use kreg_k8s::{Names, Profile, RegistrySpec, RegistryState};
+use kreg_k8s::{Inventory, Names, Profile, RegistrySpec, RegistryState};
 use kreg_verify::doctor::{Observations, Unmanaged};
 
 use super::{Look, objects, titled};
@@ -34,9 +33,11 @@ pub(super) async fn seen(
 async fn of(look: &mut Look<'_>, spec: &RegistrySpec) -> Result<Option<Unmanaged>, Error> {
     let names = Names::of(spec);
     let mut there = Vec::new();
+    let known = Inventory::read(look.cluster, spec).await;
+    let known = look.allowed(known)?.flatten();
     for reference in [&names.workload, &names.claim] {
         if let Some(Some(live)) = look.get(reference).await?
-            && !is_ours(&live, spec.instance())
+            && !known.as_ref().is_some_and(|known| known.owns(&live))
         {
             there.push(titled(reference));
         }
