@@ -11,7 +11,7 @@ use kreg_nodes::ssh::openssh::OpensshConfig;
 use kreg_nodes::ssh::{Ssh, SshConfig, has_passphrase};
 use kreg_nodes::{
     Answer, Edit, FileStatus, Fleet, InstanceId, NameMode, Node, NodeFacts, NodeTransport,
-    PlanOutcome, Receipt, State, StorageDir, Trust, Vitals,
+    PlanOutcome, Receipt, RegistryId, State, StorageDir, Trust, Vitals,
 };
 use tokio::runtime::Handle;
 
@@ -229,9 +229,7 @@ impl Nodes {
                     return without_agent(&chosen, &error);
                 }
             }
-            // No registry has an id yet, so none is asked for.
-            self.fleet()
-                .erase(&chosen, instance, storage, None, &|_| {})
+            self.fleet().erase(&chosen, instance, storage, &|_| {})
         })
     }
 
@@ -508,8 +506,17 @@ pub(crate) fn trust(
     })
 }
 
+/// Whose journals on the nodes are meant. Without a record no id is known: then all of that name.
 pub(crate) fn instance(spec: &RegistrySpec) -> Result<InstanceId, Error> {
-    InstanceId::new(spec.instance()).tried("the registry's name cannot name a journal on the nodes")
+    let instance = InstanceId::new(spec.instance())
+        .tried("the registry's name cannot name a journal on the nodes")?;
+    Ok(match spec.id() {
+        Some(id) => instance.with_id(
+            RegistryId::new(id)
+                .tried("the record of the registry holds an id that kreg did not make")?,
+        ),
+        None => instance,
+    })
 }
 
 /// After the result was printed: done if every node is; else partial, with each node that is

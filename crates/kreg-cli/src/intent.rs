@@ -135,7 +135,8 @@ impl Intent {
     }
 
     pub(crate) fn spec(&self, session: &Session) -> Result<RegistrySpec, Error> {
-        spec::wanted(&session.settings, &self.wanted)
+        let id = session.spec.id().map(str::to_owned);
+        Ok(spec::wanted(&session.settings, &self.wanted)?.with_id(id))
     }
 
     /// Certificates and passwords; a new CA key that is kept outside is written first.

@@ -54,7 +54,13 @@ impl Session {
         {
             settings.cluster_domain.clone_from(domain);
         }
-        let spec = spec::located(&settings)?;
+        let id = match known.iter().find(|one| is_here(one, &settings)) {
+            Some(known) => Some(known.id.clone()),
+            None if find => None,
+            // What is put up gets it now, so that every node is judged by it from the start.
+            None => Some(Inventory::new_id().tried("cannot name a new registry")?),
+        };
+        let spec = spec::located(&settings)?.with_id(id);
         let version = facts.version.as_deref().unwrap_or("of unknown version");
         step.done(format!(
             "Kubernetes {version}, {}",

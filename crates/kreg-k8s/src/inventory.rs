@@ -126,19 +126,18 @@ impl From<&RegistrySpec> for Declared {
 }
 
 impl Inventory {
-    /// An empty inventory with an id of its own.
+    /// An empty inventory with the spec's id, or else with one of its own.
     ///
     /// # Errors
     /// [`Error::Unfit`] if this machine gives no random bytes.
     pub fn new(spec: &RegistrySpec) -> Result<Self, Error> {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|cause| Error::Unfit {
-            what: format!("this machine gives no random bytes: {cause}"),
-            advice: "see that /dev/urandom can be read".to_owned(),
-        })?;
+        let id = match spec.id() {
+            Some(id) => id.to_owned(),
+            None => Self::new_id()?,
+        };
         Ok(Inventory {
             schema: SCHEMA,
-            id: hex::encode(id),
+            id,
             namespace: spec.namespace().to_owned(),
             instance: spec.instance().to_owned(),
             profile: spec.profile(),
@@ -148,6 +147,19 @@ impl Inventory {
             entries: Vec::new(),
             shared: BTreeMap::new(),
         })
+    }
+
+    /// An id that no registry has had before: 32 random hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if this machine gives no random bytes.
+    pub fn new_id() -> Result<String, Error> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|cause| Error::Unfit {
+            what: format!("this machine gives no random bytes: {cause}"),
+            advice: "see that /dev/urandom can be read".to_owned(),
+        })?;
+        Ok(hex::encode(id))
     }
 
     /// Reads the record of this registry; `None` if there is none of that name in this namespace.

@@ -74,6 +74,7 @@ pub struct RegistrySpec {
     node_agent: bool,
     startup_taint: Option<StartupTaint>,
     earlier: bool,
+    id: Option<String>,
 }
 
 impl RegistrySpec {
@@ -120,6 +121,7 @@ impl RegistrySpec {
             node_agent: false,
             startup_taint: None,
             earlier: false,
+            id: None,
         }
     }
 
@@ -135,6 +137,19 @@ impl RegistrySpec {
     #[must_use]
     pub fn earlier(&self) -> bool {
         self.earlier
+    }
+
+    /// Sets the id that tells this registry from another one of its name ([`crate::Inventory::id`]).
+    #[must_use]
+    pub fn with_id(mut self, id: Option<String>) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// The id of the registry, where it is known or chosen.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// Sets the instance id, which keeps several registries of one cluster apart.

@@ -12,7 +12,7 @@ use crate::containers::Places;
 use crate::program::Answer;
 use crate::{
     InstanceId, Node, NodeFacts, NodePlan, NodeProgram, NodeTransport, Output, ProbeRequest,
-    Receipt, RegistryId, State, StorageDir, Trust, Vitals,
+    Receipt, State, StorageDir, Trust, Vitals,
 };
 
 /// How often a probe is repeated because containerd's configuration names further files.
@@ -179,10 +179,9 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         nodes: &[Node],
         instance: &InstanceId,
         storage: &StorageDir,
-        id: Option<&RegistryId>,
         progress: &(dyn Fn(&Receipt) + Sync),
     ) -> Vec<Receipt> {
-        self.run_all(nodes, &NodeProgram::erase(instance, storage, id), progress)
+        self.run_all(nodes, &NodeProgram::erase(instance, storage), progress)
     }
 
     /// Writes down in `storage` on each node whose images it holds. Only for before the registry
@@ -192,10 +191,9 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         nodes: &[Node],
         instance: &InstanceId,
         storage: &StorageDir,
-        id: &RegistryId,
         progress: &(dyn Fn(&Receipt) + Sync),
     ) -> Vec<Receipt> {
-        self.run_all(nodes, &NodeProgram::mark(instance, storage, id), progress)
+        self.run_all(nodes, &NodeProgram::mark(instance, storage), progress)
     }
 
     /// One program for all nodes.

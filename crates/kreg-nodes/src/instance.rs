@@ -1,26 +1,34 @@
-//! The name that tells one installation's files from another's.
+//! What tells one installation's files from another's.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::RegistryId;
+
 /// The longest DNS-1123 label, in bytes (RFC 1123, section 2.1).
 const LABEL_MAX: usize = 63;
 
-/// The name of one installation: a DNS-1123 label such as `docker-registry`.
+/// One installation: its name, a DNS-1123 label such as `docker-registry`, and the id that tells it from
+/// another one of that name.
 ///
-/// It names the journal `/var/lib/kreg/<instance>/` and the markers in `/etc/hosts`, so it
-/// holds nothing that a path, a line or a shell could take for anything else.
+/// The name is that of the journal `/var/lib/kreg/<instance>/` and of the markers in `/etc/hosts`, so it
+/// holds nothing that a path, a line or a shell could take for anything else. The id is written into the
+/// journal: a program for another id leaves that journal, and the files it is about, alone. An
+/// installation without an id goes by its name, as those of an earlier kreg do.
 ///
 /// ```
 /// use kreg_nodes::InstanceId;
 /// assert!(InstanceId::new("docker-registry").is_ok());
 /// assert!(InstanceId::new("../etc").is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct InstanceId(String);
+pub struct InstanceId {
+    name: String,
+    id: Option<RegistryId>,
+}
 
 /// Why a text is no [`InstanceId`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,21 +53,42 @@ impl InstanceId {
             && given.bytes().next().is_some_and(plain)
             && given.bytes().last().is_some_and(plain);
         match label {
-            true => Ok(InstanceId(given)),
+            true => Ok(InstanceId {
+                name: given,
+                id: None,
+            }),
             false => Err(InstanceError { given }),
         }
+    }
+
+    /// The installation of this name that has that id.
+    #[must_use]
+    pub fn with_id(mut self, id: RegistryId) -> InstanceId {
+        self.id = Some(id);
+        self
     }
 
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The id, if it is known.
+    #[must_use]
+    pub fn id(&self) -> Option<&RegistryId> {
+        self.id.as_ref()
+    }
+
+    /// Whose a journal has to be that this installation may write to: its id, or else its name.
+    pub(crate) fn owner(&self) -> &str {
+        self.id.as_ref().map_or(&self.name, RegistryId::as_str)
     }
 
     /// The directory on a node that holds what was there before: `/var/lib/kreg/<instance>`.
     #[must_use]
     pub fn journal(&self) -> String {
-        format!("{JOURNALS}/{}", self.0)
+        format!("{JOURNALS}/{}", self.name)
     }
 }
 
@@ -68,7 +97,7 @@ pub(crate) const JOURNALS: &str = "/var/lib/kreg";
 
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
@@ -90,7 +119,7 @@ impl TryFrom<String> for InstanceId {
 
 impl From<InstanceId> for String {
     fn from(id: InstanceId) -> String {
-        id.0
+        id.name
     }
 }
 

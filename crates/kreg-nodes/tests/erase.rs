@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use common::{SHELLS, Tree, instance, node};
 use kreg_nodes::{
-    Answer, NodeProgram, NodeTransport as _, RegistryId, STORAGE_MARKER, STORAGE_OWNER, State,
-    StorageDir,
+    Answer, InstanceId, NodeProgram, NodeTransport as _, RegistryId, STORAGE_MARKER, STORAGE_OWNER,
+    State, StorageDir,
 };
 
 const STORAGE: &str = "/tmp/it's h\u{e9}re \\ $x";
@@ -35,6 +35,13 @@ fn storage() -> StorageDir {
 struct Bed {
     tree: Tree,
     shell: Vec<String>,
+}
+
+fn whose(id: Option<&RegistryId>) -> InstanceId {
+    match id {
+        Some(id) => instance().with_id(id.clone()),
+        None => instance(),
+    }
 }
 
 impl Bed {
@@ -68,11 +75,11 @@ impl Bed {
     }
 
     fn erase(&self, id: Option<&RegistryId>) -> Answer {
-        self.run("", &NodeProgram::erase(&instance(), &storage(), id))
+        self.run("", &NodeProgram::erase(&whose(id), &storage()))
     }
 
     fn marked(&self, id: &RegistryId) -> Answer {
-        self.run("", &NodeProgram::mark(&instance(), &storage(), id))
+        self.run("", &NodeProgram::mark(&whose(Some(id)), &storage()))
     }
 
     /// Nothing is erased, and `why` is said.
@@ -149,7 +156,7 @@ fn a_swap_erases_nothing_elsewhere(shell: &[&str]) {
     fs::create_dir_all(&victim).unwrap();
     let swap = "rm() {\n  case $* in\n    *v2*)\n      /bin/mv \"$root$storage/docker\" \"$root/aside\"\n      \
                 ln -s \"$root/srv/docker\" \"$root$storage/docker\"\n      ;;\n  esac\n  /bin/rm \"$@\"\n}\n";
-    let answer = bed.run(swap, &NodeProgram::erase(&instance(), &storage(), None));
+    let answer = bed.run(swap, &NodeProgram::erase(&instance(), &storage()));
     assert!(victim.exists(), "{shell:?}: {answer:?}");
     assert!(!bed.tree.at("/aside/registry/v2").exists(), "{answer:?}");
 }

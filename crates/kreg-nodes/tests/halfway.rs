@@ -208,7 +208,7 @@ fn no_link_leads_out_of_a_root() {
     let ran = answer(
         &tree.local(),
         &node(),
-        &NodeProgram::erase(&instance(), &storage, None),
+        &NodeProgram::erase(&instance(), &storage),
     );
     assert_eq!(ran.state, State::Failed, "{ran:?}");
     assert!(blobs.exists());

@@ -16,7 +16,7 @@ use std::process::Command;
 
 use common::{CA, SHELLS, Tree, answer, instance, node, plan, trust};
 use kreg_nodes::hosts_file::Block;
-use kreg_nodes::{LocalRoot, NodeProgram, ProbeRequest, RegistryId, State, StorageDir};
+use kreg_nodes::{LocalRoot, NodeProgram, ProbeRequest, State, StorageDir};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -30,11 +30,8 @@ fn programs() -> BTreeMap<&'static str, NodeProgram> {
         ("apply", NodeProgram::apply(&plan(&trust(CA)))),
         ("undo", NodeProgram::undo(&instance())),
         ("probe", NodeProgram::probe(&probe)),
-        ("erase", NodeProgram::erase(&instance(), &storage, None)),
-        (
-            "mark",
-            NodeProgram::mark(&instance(), &storage, &RegistryId::new("1-a").unwrap()),
-        ),
+        ("erase", NodeProgram::erase(&instance(), &storage)),
+        ("mark", NodeProgram::mark(&instance(), &storage)),
         ("agent", NodeProgram::agent(&trust(CA))),
         ("watch", NodeProgram::watch()),
         ("receive", NodeProgram::receive()),

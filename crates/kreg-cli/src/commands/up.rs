@@ -183,7 +183,9 @@ async fn cluster(
     let address = apply::cluster_ip(cluster, &foundation)
         .await
         .tried("cannot read the address of the registry's service")?;
-    let spec = spec.with_cluster_ip(Some(address));
+    // Of several who make the registry at once, the first one's id counts.
+    let id = Some(first.inventory.id.clone());
+    let spec = spec.with_cluster_ip(Some(address)).with_id(id);
     {
         let watcher = |event: Event| show(&step, &event);
         let waiting = wait::Wait::new(session.settings.timeout, &watcher);

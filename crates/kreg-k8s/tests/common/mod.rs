@@ -139,11 +139,15 @@ pub async fn contents(cluster: &dyn Cluster, namespace: &str) -> Vec<String> {
     found
 }
 
-/// Whether the namespace is named as JSON names it, or in JSON within that JSON, as records hold it.
+/// Whether the namespace is named as JSON names it, or as a record does in the JSON within its JSON, where `default` may
+/// be a profile as well.
 fn is_about(text: &str, namespace: &str) -> bool {
-    [format!("\"{namespace}\""), format!("\\\"{namespace}\\\"")]
-        .iter()
-        .any(|named| text.contains(named))
+    [
+        format!("\"{namespace}\""),
+        format!("\\\"namespace\\\":\\\"{namespace}\\\""),
+    ]
+    .iter()
+    .any(|named| text.contains(named))
 }
 
 /// What the controller manager puts into every namespace, some time after it was made.

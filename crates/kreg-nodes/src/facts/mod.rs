@@ -172,7 +172,8 @@ impl NodeFacts {
         self.program(name).is_some_and(|program| program.running)
     }
 
-    /// The journal of that instance, by path: what kreg wrote and what it expects to find. A copy
+    /// The journal of that name, by path: what kreg wrote and what it expects to find. Whether it is this
+    /// installation's is another question ([`NodeFacts::other_owner`]). A copy
     /// that snapd made of such a file stands there as well: the programs enter it in the journal.
     #[must_use]
     pub fn journal(&self, instance: &InstanceId) -> BTreeMap<String, JournalEntry> {
@@ -212,6 +213,18 @@ impl NodeFacts {
             .map(|(folder, ..)| folder)
             .filter(|folder| !readable(folder))
             .collect()
+    }
+
+    /// The id in the journal of that name, if it is another than `instance` has. One of an earlier kreg
+    /// holds none, and goes by its name.
+    #[must_use]
+    pub fn other_owner(&self, instance: &InstanceId) -> Option<String> {
+        self.journal_files(instance).next()?;
+        let owner = match self.content(&format!("{}/id", instance.journal())) {
+            Some(id) => String::from_utf8_lossy(id).trim_end().to_owned(),
+            None => instance.as_str().to_owned(),
+        };
+        (owner != instance.owner()).then_some(owner)
     }
 
     /// Directory of the entry, name and file of what was found in a journal.

@@ -7,7 +7,7 @@ use super::{Change, Edit, EditKind, Refusal, RefusalKind};
 use crate::facts::{Found, JournalEntry};
 use crate::hosts_file::{Block, other_addresses};
 use crate::instance::JOURNALS;
-use crate::{NodeFacts, Trust};
+use crate::{InstanceId, NodeFacts, Trust};
 
 /// The least free space, in KiB, that journal and files are sure to fit in.
 const NEEDED_KIB: u64 = 256;
@@ -62,6 +62,29 @@ pub(super) fn journal(folder: &str) -> Refusal {
             "find the file on the node that holds what {folder}/after holds; put {folder}/before in its place, \
              or remove it where there is none; then remove {folder}"
         ),
+    )
+}
+
+/// The refusal where the journal is that of another registry of the same name, such as one of a cluster that
+/// is no more. The files that it is about are not this registry's.
+pub(super) fn other_registry(instance: &InstanceId, id: &str) -> Refusal {
+    let journal = instance.journal();
+    Refusal::new(
+        RefusalKind::Foreign,
+        format!(
+            "{journal} is the journal of another registry of this name: its id is {id}, that of this one is {}",
+            instance.owner()
+        ),
+        "choose another name for this registry; or, if that one is no more, let kreg take its files over (--adopt of \
+         `kreg up` or `kreg nodes trust`; what was there before both comes back on undo)",
+    )
+}
+
+/// The warning where that is allowed.
+pub(super) fn taken_over(instance: &InstanceId, id: &str) -> String {
+    let journal = instance.journal();
+    format!(
+        "{journal} is that of another registry of this name, with the id {id}; it is taken over"
     )
 }
 

@@ -33,6 +33,9 @@ use crate::{InstanceId, NodeFacts, Trust};
 #[non_exhaustive]
 pub struct NodePlan {
     pub(crate) instance: InstanceId,
+    /// Whether what others wrote may be taken over.
+    #[serde(skip)]
+    pub(crate) adopt: bool,
     pub(crate) host: RegistryHost,
     pub(crate) edits: Vec<Edit>,
     pub(crate) removals: Vec<String>,
@@ -73,6 +76,13 @@ impl NodePlan {
             mut refusals,
             ..
         } = wanted;
+        let of_another = facts.other_owner(trust.instance());
+        if let Some(id) = &of_another {
+            match trust.adopt() {
+                true => warnings.push(check::taken_over(trust.instance(), id)),
+                false => refusals.push(check::other_registry(trust.instance(), id)),
+            }
+        }
         let damaged = facts.damaged_journal(trust.instance());
         refusals.extend(damaged.iter().map(|folder| check::journal(folder)));
         let journal = facts.journal(trust.instance());
@@ -95,11 +105,13 @@ impl NodePlan {
             .filter(|(path, entry)| entry.is_trust() && !needed(path))
             .map(|(path, _)| path.clone())
             .collect();
-        let unfinished = journal
-            .values()
-            .any(|entry| entry.is_trust() && entry.after.is_none());
+        let unfinished = of_another.is_some()
+            || journal
+                .values()
+                .any(|entry| entry.is_trust() && entry.after.is_none());
         Ok(NodePlan {
             instance: trust.instance().clone(),
+            adopt: trust.adopt(),
             host: trust.host().clone(),
             edits,
             removals,

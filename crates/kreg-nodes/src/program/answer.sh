@@ -56,10 +56,21 @@ fail() {
   finish
 }
 
+# Whether $journal holds an entry.
+has_entries() {
+  for numbered in "$journal"/[0-9]*; do
+    [ ! -d "$numbered" ] || return 0
+  done
+  return 1
+}
+
 # Gives the lock back, and removes the directories of journals if nothing is in them.
 unlock() {
   [ -n "$mine" ] || return 0
-  [ -z "$locked" ] || rmdir "$journal" 2>/dev/null
+  if [ -n "$locked" ] && [ -d "$journal" ] && ! has_entries; then
+    [ -f "$journal/made" ] || rm -f "$journal/id" "$journal/id.new"
+    rmdir "$journal" 2>/dev/null
+  fi
   rm -f "$mine"
   mine='' locked=''
   if rmdir "$base" 2>/dev/null && [ -n "$made" ]; then

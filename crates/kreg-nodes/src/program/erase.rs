@@ -26,7 +26,7 @@ pub const STORAGE_OWNER: u32 = 65532;
 
 /// What tells one registry from all others: 1 to 64 letters, digits and `-`, such as a UUID. Unlike
 /// its name it is never given twice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegistryId(String);
 
 /// Why a text cannot be a registry's id.

@@ -1,14 +1,42 @@
 # --- Journal: what was there, and what will be --------------------------------------------
 
-# Nothing is written where the journal is damaged: what kreg wrote before would be taken for others' files.
+# Nothing is written where the journal is another registry's, or damaged: what kreg wrote before would be
+# taken for others' files.
 sound_journal() {
+  own_journal
   sweep
   [ "$state" != dirty ] || finish
 }
 
+# own_journal: fails where $journal is that of another registry of this name, such as one of a cluster that
+# is no more. With $adopt it goes over to this one, with all that was there before the other.
+own_journal() {
+  read_owner
+  case $held in '' | "$id") return 0 ;; esac
+  [ "$adopt" = yes ] || not_ours
+  write_owner
+  report "${journal#"$root"}" changed "was that of the registry with the id $held"
+}
+
+not_ours() {
+  fail check "${journal#"$root"}" "is the journal of another registry of this name: its id is $held, that of this one is $id"
+}
+
+# Before the first entry, so that no entry is ever without the id of its registry.
+write_owner() {
+  if [ "$id" = "$instance" ]; then
+    message=$(rm -f "$journal/id" 2>&1)
+  else
+    message=$({
+      printf '%s\n' "$id" >"$journal/id.new" && sync_files "$journal/id.new" && mv -f "$journal/id.new" "$journal/id"
+    } 2>&1)
+  fi || fail journal "${journal#"$root"}" "$message"
+}
+
 make_journal() {
-  [ ! -d "$journal" ] || return 0
-  message=$(mkdir -m 700 "$journal" 2>&1) || fail journal "${journal#"$root"}" "$message"
+  ! has_entries || return 0
+  [ -d "$journal" ] || message=$(mkdir -m 700 "$journal" 2>&1) || fail journal "${journal#"$root"}" "$message"
+  write_owner
   [ -n "$made" ] || return 0
   message=$({ printf '' >"$journal/made"; } 2>&1) || fail journal "${journal#"$root"}" "$message"
 }

@@ -89,9 +89,10 @@ impl NodeProgram {
         }
         let title = format!("trust {} on this node", plan.host);
         let head = head("apply", &plan.instance, &title);
+        let adopt = adopt(plan.adopt);
         NodeProgram {
             script: format!(
-                "{head}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{COPIES}\n{PUT}\n{APPLY}\n# --- What to put in place \
+                "{head}{adopt}{ANSWER}\n{LOCK}\n{FILES}\n{TAKE_BACK}\n{JOURNAL}\n{COPIES}\n{PUT}\n{APPLY}\n# --- What to put in place \
                  -----------------------------------------------------------------\n\n\
                  {contents}\nmain() {{\n  take_lock\n  sound_journal\n  follow_copies\n{steps}  prune\n  finish\n}}\n\n\
                  main </dev/null\n"
@@ -107,7 +108,7 @@ impl NodeProgram {
     pub fn restart(plan: &NodePlan) -> Option<NodeProgram> {
         let restart = plan.restart()?;
         let title = format!("make {} read certs.d, which takes a restart", restart.unit);
-        let head = head("restart", &plan.instance, &title);
+        let head = head("restart", &plan.instance, &title) + adopt(plan.adopt);
         let (unit, socket) = (quote(&restart.unit), quote(&restart.socket));
         let config = quote(restart.edit.path());
         let was = quote::printer("was", restart.edit.before.as_deref().unwrap_or_default());
@@ -124,7 +125,8 @@ impl NodeProgram {
         })
     }
 
-    /// Brings back what was there before `instance`, as its journal on the node has it.
+    /// Brings back what was there before `instance`, as its journal on the node has it. Without an id that
+    /// is any installation of this name; with one, that of another id is left alone.
     #[must_use]
     pub fn undo(instance: &InstanceId) -> NodeProgram {
         let head = head("undo", instance, "take back what kreg wrote on this node");
@@ -136,29 +138,25 @@ impl NodeProgram {
     /// Erases the images that a registry of `instance` kept in `storage`: distribution's own tree
     /// (`docker/registry/v2`) and no other file. A directory that this leaves empty goes too.
     ///
-    /// The directory's marker ([`STORAGE_MARKER`]) must hold `id`; a registry without an id erases
+    /// The directory's marker ([`STORAGE_MARKER`]) must hold the instance's id; one without an id erases
     /// only where there is no marker. Links, mounts, and directories that others than root and
     /// [`STORAGE_OWNER`] could replace are refused.
     #[must_use]
-    pub fn erase(
-        instance: &InstanceId,
-        storage: &StorageDir,
-        id: Option<&RegistryId>,
-    ) -> NodeProgram {
+    pub fn erase(instance: &InstanceId, storage: &StorageDir) -> NodeProgram {
         let title = "erase the images that a registry kept on this node";
-        let head = in_storage("erase", instance, title, storage, id);
+        let head = in_storage("erase", instance, title, storage);
         NodeProgram {
             script: format!("{head}{ANSWER}\n{LOCK}\n{DESCEND}\n{ERASE}"),
         }
     }
 
     /// Writes down in `storage` whose images it holds: its marker ([`STORAGE_MARKER`]) comes to hold
-    /// `id`, and the directory is made if it is not there. One that holds another id is refused, and
+    /// the instance's id, and the directory is made if it is not there. One that holds another id is refused, and
     /// so is what [`NodeProgram::erase`] refuses to go through. To be run before the registry starts.
     #[must_use]
-    pub fn mark(instance: &InstanceId, storage: &StorageDir, id: &RegistryId) -> NodeProgram {
+    pub fn mark(instance: &InstanceId, storage: &StorageDir) -> NodeProgram {
         let title = "write down whose images a directory of this node holds";
-        let head = in_storage("mark", instance, title, storage, Some(id));
+        let head = in_storage("mark", instance, title, storage);
         NodeProgram {
             script: format!("{head}{ANSWER}\n{LOCK}\n{DESCEND}\n{MARK}"),
         }
@@ -203,27 +201,35 @@ impl NodeProgram {
     }
 }
 
-fn in_storage(
-    program: &str,
-    instance: &InstanceId,
-    title: &str,
-    storage: &StorageDir,
-    id: Option<&RegistryId>,
-) -> String {
+fn in_storage(program: &str, instance: &InstanceId, title: &str, storage: &StorageDir) -> String {
     format!(
-        "{}storage={}\nid={}\nmarker={STORAGE_MARKER}\nowners='0 {STORAGE_OWNER}'\n\n",
+        "{}storage={}\nmarker={STORAGE_MARKER}\nowners='0 {STORAGE_OWNER}'\n\n",
         head(program, instance, title),
         quote(storage.as_str()),
-        quote(id.map(RegistryId::as_str).unwrap_or_default()),
     )
 }
 
+fn adopt(yes: bool) -> &'static str {
+    if yes { "adopt=yes\n" } else { "adopt=no\n" }
+}
+
+/// What takes away is not bound to an id where none is known; what writes always is.
 fn head(program: &str, instance: &InstanceId, title: &str) -> String {
+    let id = match program {
+        "undo" => instance.id().map_or("", RegistryId::as_str),
+        // The directory of a registry that goes by its name has no marker.
+        "erase" => match instance.owner() {
+            name if name == instance.as_str() => "",
+            id => id,
+        },
+        _ => instance.owner(),
+    };
     format!(
         "#!/bin/sh\n# kreg {version}: {title}.\n# Instance {instance}. Journal: {journal}.\n\n\
-         program={program}\ninstance={quoted}\n\n",
+         program={program}\ninstance={quoted}\nid={id}\n\n",
         version = env!("CARGO_PKG_VERSION"),
         journal = instance.journal(),
         quoted = quote(instance.as_str()),
+        id = quote(id),
     )
 }

@@ -228,12 +228,13 @@ list_entries() {
   done
 }
 
-# Whether $journal holds an entry.
-has_entries() {
-  for entry in "$journal"/[0-9]*; do
-    [ ! -d "$entry" ] || return 0
-  done
-  return 1
+# Sets $held to the id of the registry that $journal is about, empty if nothing is in it. A registry that
+# has no id, as those of an earlier kreg, goes by its name.
+read_owner() {
+  held=''
+  has_entries || return 0
+  held=$instance
+  [ ! -e "$journal/id" ] || { IFS= read -r held <"$journal/id"; } 2>/dev/null || held='(not readable)'
 }
 
 # Once $journal has no entry, it is not the one that says who made /var/lib.

@@ -14,6 +14,12 @@ main() {
     finish
   fi
   take_lock
+  # With no id the operator means whatever registry of this name was here.
+  read_owner
+  if [ -n "$id" ] && [ -n "$held" ] && [ "$held" != "$id" ]; then
+    report "${journal#"$root"}" unchanged "is the journal of another registry of this name, with the id $held; it stays as it is"
+    finish
+  fi
   [ ! -f "$journal/made" ] || made=yes
   sweep
   follow_copies
