@@ -10,7 +10,7 @@ use kreg_nodes::daemonset::AgentPods;
 use kreg_nodes::ssh::openssh::OpensshConfig;
 use kreg_nodes::ssh::{Ssh, SshConfig, has_passphrase};
 use kreg_nodes::{
-    Answer, Edit, FileStatus, Fleet, InstanceId, NameMode, Node, NodeFacts, NodeTransport,
+    Answer, Edit, FileStatus, Fleet, InstanceId, Marking, NameMode, Node, NodeFacts, NodeTransport,
     PlanOutcome, Receipt, RegistryId, State, StorageDir, Trust, Vitals,
 };
 use tokio::runtime::Handle;
@@ -216,12 +216,34 @@ impl Nodes {
         storage: &StorageDir,
         names: &[&str],
     ) -> Vec<Receipt> {
-        let chosen: Vec<Node> = self
-            .nodes
-            .iter()
-            .filter(|node| names.contains(&node.name.as_str()))
-            .cloned()
-            .collect();
+        self.in_storage(storage, names, |chosen| {
+            self.fleet().erase(chosen, instance, storage, &|_| {})
+        })
+    }
+
+    /// Looks whether `storage` is another registry's on the nodes of these names, or marks it as this one's.
+    pub(crate) fn mark(
+        &self,
+        instance: &InstanceId,
+        storage: &StorageDir,
+        names: &[&str],
+        how: Marking,
+    ) -> Vec<Receipt> {
+        self.in_storage(storage, names, |chosen| {
+            self.fleet().mark(chosen, instance, storage, how, &|_| {})
+        })
+    }
+
+    /// Works in a registry's directory on the nodes of these names. Agents see it only for that.
+    fn in_storage(
+        &self,
+        storage: &StorageDir,
+        names: &[&str],
+        work: impl FnOnce(&[Node]) -> Vec<Receipt>,
+    ) -> Vec<Receipt> {
+        let chosen = self.nodes.iter();
+        let chosen = chosen.filter(|node| names.contains(&node.name.as_str()));
+        let chosen: Vec<Node> = chosen.cloned().collect();
         tokio::task::block_in_place(|| {
             if let Way::Agents { agents, .. } = &self.way {
                 let reach = agents.wait(std::slice::from_ref(storage));
@@ -229,7 +251,7 @@ impl Nodes {
                     return without_agent(&chosen, &error);
                 }
             }
-            self.fleet().erase(&chosen, instance, storage, &|_| {})
+            work(&chosen)
         })
     }
 

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use kreg_auth::{Cost, ExposeSecret as _, PasswordSource as Source, SecretString};
 use kreg_k8s::taint::StartupTaint;
-use kreg_k8s::{RegistrySpec, RegistryState, S3Keys, WorkloadState};
+use kreg_k8s::{Cluster as _, Names, RegistrySpec, RegistryState, S3Keys, WorkloadState};
 use kreg_nodes::Trust;
 use kreg_pki::{Authority, AuthorityRequest};
 use time::OffsetDateTime;
 
 use crate::app::App;
-use crate::args::SpecArgs;
+use crate::args::{ProfileArg, SpecArgs};
 use crate::error::{Error, Tried as _};
 use crate::fleet;
 use crate::material::{self, CaKey, Decision, Held, Request};
@@ -73,13 +73,14 @@ impl Intent {
         })
     }
 
-    /// Whether what the registry stores its images on can be used at all.
-    pub(crate) async fn check_storage(
+    /// Whether the namespace and what the registry stores its images on can be used at all.
+    pub(crate) async fn check(
         &self,
         session: &Session,
         spec: &RegistrySpec,
         state: &RegistryState,
     ) -> Result<(), Error> {
+        self.check_namespace(session, spec, state).await?;
         self.check_place(spec, state)?;
         if spec.storage().bucket().is_some() && self.s3.is_none() && state.s3.is_none() {
             return Err(s3::missing());
@@ -101,6 +102,33 @@ impl Intent {
             .await
             .tried("the registry cannot have its address; nothing was changed")?;
         Ok(spec)
+    }
+
+    /// Where tenants make namespaces, one of them may have made this one, and reads what comes to lie in it.
+    async fn check_namespace(
+        &self,
+        session: &Session,
+        spec: &RegistrySpec,
+        state: &RegistryState,
+    ) -> Result<(), Error> {
+        let settings = &session.settings;
+        let chosen = settings.is_named || self.adopt() || settings.profile == ProfileArg::Tutorial;
+        if chosen || session.is_kregs_namespace || state.inventory.is_some() {
+            return Ok(());
+        }
+        let namespace = Names::of(spec).namespace;
+        let live = session.cluster.get(&namespace).await;
+        if live.tried(format!("cannot look at {namespace}"))?.is_none() {
+            return Ok(());
+        }
+        let name = spec.namespace();
+        Err(Error::usage(format!(
+            "{namespace} is there already, and no registry of kreg's is recorded in it: the account that made it may \
+             read the CA's key and the passwords that would lie there; nothing was changed"
+        ))
+        .help(format!(
+            "if only administrators can get at it, say --namespace {name}; else choose another"
+        )))
     }
 
     /// Nobody is to find the registry empty for want of a flag that was given last time.

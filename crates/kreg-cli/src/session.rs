@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) spec: RegistrySpec,
     /// The agents that stand on the nodes.
     pub(crate) agents: Standing,
+    /// Whether a registry is recorded in the namespace, this one or another.
+    pub(crate) is_kregs_namespace: bool,
 }
 
 impl Session {
@@ -54,6 +56,7 @@ impl Session {
         {
             settings.cluster_domain.clone_from(domain);
         }
+        let is_kregs_namespace = known.iter().any(|one| one.namespace == settings.namespace);
         let id = match known.iter().find(|one| is_here(one, &settings)) {
             Some(known) => Some(known.id.clone()),
             None if find => None,
@@ -72,6 +75,7 @@ impl Session {
             facts,
             spec,
             agents,
+            is_kregs_namespace,
         })
     }
 

@@ -11,8 +11,8 @@ use crate::containerd::ContainerdConfig;
 use crate::containers::Places;
 use crate::program::Answer;
 use crate::{
-    InstanceId, Node, NodeFacts, NodePlan, NodeProgram, NodeTransport, Output, ProbeRequest,
-    Receipt, State, StorageDir, Trust, Vitals,
+    InstanceId, Marking, Node, NodeFacts, NodePlan, NodeProgram, NodeTransport, Output,
+    ProbeRequest, Receipt, State, StorageDir, Trust, Vitals,
 };
 
 /// How often a probe is repeated because containerd's configuration names further files.
@@ -184,16 +184,16 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         self.run_all(nodes, &NodeProgram::erase(instance, storage), progress)
     }
 
-    /// Writes down in `storage` on each node whose images it holds. Only for before the registry
-    /// starts. See [`NodeProgram::mark`].
+    /// Writes down in `storage` on each node whose images it holds. See [`NodeProgram::mark`].
     pub fn mark(
         &self,
         nodes: &[Node],
         instance: &InstanceId,
         storage: &StorageDir,
+        how: Marking,
         progress: &(dyn Fn(&Receipt) + Sync),
     ) -> Vec<Receipt> {
-        self.run_all(nodes, &NodeProgram::mark(instance, storage), progress)
+        self.run_all(nodes, &NodeProgram::mark(instance, storage, how), progress)
     }
 
     /// One program for all nodes.

@@ -74,8 +74,8 @@ pub use plan::{
     Change, Edit, EditKind, NodePlan, Refusal, RefusalKind, Refused, Restart, client_files,
 };
 pub use program::{
-    Answer, AnswerError, NodeProgram, ProbeRequest, RegistryId, RegistryIdError, STORAGE_MARKER,
-    STORAGE_OWNER, StorageDir, StorageDirError, quote,
+    Answer, AnswerError, Marking, NodeProgram, ProbeRequest, RegistryId, RegistryIdError,
+    STORAGE_MARKER, STORAGE_OWNER, StorageDir, StorageDirError, quote,
 };
 pub use receipt::{FileReport, FileStatus, Receipt, State};
 pub use transport::{LocalRoot, NodeTransport, Output, TransportError, TransportErrorKind};

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use common::{SHELLS, Tree, instance, node};
 use kreg_nodes::{
-    Answer, InstanceId, NodeProgram, NodeTransport as _, RegistryId, STORAGE_MARKER, STORAGE_OWNER,
-    State, StorageDir,
+    Answer, InstanceId, Marking, NodeProgram, NodeTransport as _, RegistryId, STORAGE_MARKER,
+    STORAGE_OWNER, State, StorageDir,
 };
 
 const STORAGE: &str = "/tmp/it's h\u{e9}re \\ $x";
@@ -78,8 +78,8 @@ impl Bed {
         self.run("", &NodeProgram::erase(&whose(id), &storage()))
     }
 
-    fn marked(&self, id: &RegistryId) -> Answer {
-        self.run("", &NodeProgram::mark(&whose(Some(id)), &storage()))
+    fn marked(&self, id: &RegistryId, how: Marking) -> Answer {
+        self.run("", &NodeProgram::mark(&whose(Some(id)), &storage(), how))
     }
 
     /// Nothing is erased, and `why` is said.
@@ -130,21 +130,27 @@ fn only_below_its_marker(shell: &[&str]) {
 fn marks(shell: &[&str]) {
     let (own, other) = (id(ID), id("another"));
     let bed = Bed::new(shell);
-    fs::remove_dir_all(bed.at("")).unwrap();
-    assert_eq!(bed.marked(&own).state, State::Changed);
+    let looked = bed.marked(&own, Marking::Look);
+    assert_eq!(looked.state, State::Unchanged, "{looked:?}");
+    assert!(!bed.at(STORAGE_MARKER).exists());
+    assert_eq!(bed.marked(&own, Marking::Write).state, State::Changed);
     let text = fs::read_to_string(bed.at(STORAGE_MARKER)).unwrap();
     assert_eq!(text, format!("{ID}\n"));
-    assert_eq!(bed.marked(&own).state, State::Unchanged);
-    let refused = bed.marked(&other);
-    assert_eq!(
-        (refused.state, refused.step.as_str()),
-        (State::Failed, "mark"),
-        "{refused:?}"
-    );
+    for how in [Marking::Look, Marking::Write] {
+        assert_eq!(bed.marked(&own, how).state, State::Unchanged);
+        let refused = bed.marked(&other, how);
+        assert_eq!(
+            (refused.state, refused.step.as_str()),
+            (State::Failed, "owner"),
+            "{refused:?}"
+        );
+    }
     assert_eq!(fs::read_to_string(bed.at(STORAGE_MARKER)).unwrap(), text);
     // What it marks can be erased, and is gone with its marker.
-    fs::create_dir_all(bed.at("docker/registry/v2")).unwrap();
     assert_eq!(bed.erase(Some(&own)).state, State::Changed);
+    assert!(!bed.at("").exists());
+    // Nor is a directory made that is not there.
+    assert_eq!(bed.marked(&own, Marking::Write).state, State::Unchanged);
     assert!(!bed.at("").exists());
 }
 

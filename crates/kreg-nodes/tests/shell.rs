@@ -16,7 +16,7 @@ use std::process::Command;
 
 use common::{CA, SHELLS, Tree, answer, instance, node, plan, trust};
 use kreg_nodes::hosts_file::Block;
-use kreg_nodes::{LocalRoot, NodeProgram, ProbeRequest, State, StorageDir};
+use kreg_nodes::{LocalRoot, Marking, NodeProgram, ProbeRequest, State, StorageDir};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -31,7 +31,10 @@ fn programs() -> BTreeMap<&'static str, NodeProgram> {
         ("undo", NodeProgram::undo(&instance())),
         ("probe", NodeProgram::probe(&probe)),
         ("erase", NodeProgram::erase(&instance(), &storage)),
-        ("mark", NodeProgram::mark(&instance(), &storage)),
+        (
+            "mark",
+            NodeProgram::mark(&instance(), &storage, Marking::Write),
+        ),
         ("agent", NodeProgram::agent(&trust(CA))),
         ("watch", NodeProgram::watch()),
         ("receive", NodeProgram::receive()),

@@ -38,7 +38,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         .check(&spec)
         .tried("the cluster is not fit for this registry")?;
     let state = session.state().await?;
-    intent.check_storage(&session, &spec, &state).await?;
+    intent.check(&session, &spec, &state).await?;
     let spec = Intent::at_its_address(&session, spec, &state).await?;
     // Before the first `up` nobody knows the address; what depends on it is shown with 0.0.0.0.
     let address = spec

@@ -1,5 +1,7 @@
 //! `kreg up`: the registry's objects, then trust on every node, then the proof.
 
+mod place;
+
 use std::net::IpAddr;
 
 use kreg_k8s::{
@@ -22,6 +24,7 @@ use crate::progress::Step;
 use crate::proof::{self, Proof};
 use crate::session::{Session, count};
 use crate::startup_taint::{Lifting, Waiting};
+use place::Place;
 
 /// What `up` did, as `-o json` prints it.
 #[derive(Debug, Serialize)]
@@ -54,7 +57,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     let taint = intent.startup_taint().filter(|_| !args.skip_verify);
     let waiting = Waiting::read(&session, taint.cloned()).await?;
     let state = session.state().await?;
-    intent.check_storage(&session, &spec, &state).await?;
+    intent.check(&session, &spec, &state).await?;
     let spec = Intent::at_its_address(&session, spec, &state).await?;
     let nodes = if args.skip_nodes {
         None
@@ -65,7 +68,8 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     if nodes.is_some() {
         agents_of_before(&session).await?;
     }
-    let up = cluster(app, &session, spec, &intent, &state).await?;
+    let place = Place::of(&session, nodes.as_ref(), &spec, &state)?;
+    let up = cluster(app, &session, spec, &intent, &state, place.as_ref()).await?;
     let receipts = match &nodes {
         Some(nodes) => trust(app, &session, nodes, &intent, &up).await?,
         None => Vec::new(),
@@ -168,6 +172,7 @@ async fn cluster(
     spec: RegistrySpec,
     intent: &Intent,
     state: &RegistryState,
+    place: Option<&Place<'_>>,
 ) -> Result<Running, Error> {
     let cluster = &session.cluster;
     let options = ApplyOptions {
@@ -192,6 +197,9 @@ async fn cluster(
         wait::storage_ready(cluster, &spec, &waiting)
             .await
             .tried("the registry's storage does not come up")?;
+    }
+    if let Some(place) = place {
+        place.is_free(&spec)?;
     }
     step.done(format!("{}, address {address}", changed(&first.changes)));
 
@@ -227,6 +235,9 @@ async fn cluster(
         }
     };
     ready(session, &spec, &step).await?;
+    if let Some(place) = place {
+        place.claim(app, &spec).await?;
+    }
     // Before anybody pulls with the new password.
     kreg_k8s::pull::refresh(cluster, &spec)
         .await

@@ -3,7 +3,7 @@
 # down_to PATH: makes PATH the working directory, one name at a time. No link is followed, and each
 # directory must be one in which only $owners can put something else in a name's place; a sticky one
 # will do, since the next is theirs. What is done after that by relative names is done there, whatever
-# becomes of the names above. Fails if PATH is not there; with $make it is made.
+# becomes of the names above. Fails if PATH is not there.
 down_to() {
   cd -P "${root:-/}" 2>/dev/null || fail "$program" "$1" "${root:-/} cannot be entered"
   at='' left=${1#/}
@@ -12,11 +12,7 @@ down_to() {
     at=$at/${left%%/*}
     case $left in */*) left=${left#*/} ;; *) left='' ;; esac
     [ ! -L "$part" ] || fail "$program" "$at" "is a symbolic link, which kreg does not follow to a registry's directory"
-    if [ ! -e "$part" ]; then
-      [ -n "$make" ] || return 1
-      message=$(mkdir -m 755 "$part" 2>&1) || fail "$program" "$at" "$message"
-      report "$at" changed "was made"
-    fi
+    [ -e "$part" ] || return 1
     cd -P "$part" 2>/dev/null || fail "$program" "$at" "cannot be entered"
     [ "$(pwd -P)" = "$root$at" ] || fail "$program" "$at" "was replaced while kreg went there; $(pwd -P) is there now"
     only_owners
@@ -55,5 +51,3 @@ read_marker() {
   { IFS= read -r found <"$marker"; } 2>/dev/null
   [ -n "$found" ] || fail "$program" "$storage/$marker" "holds no registry's id"
 }
-
-make=''

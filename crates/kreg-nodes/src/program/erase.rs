@@ -24,6 +24,24 @@ pub const STORAGE_MARKER: &str = ".kreg-registry-id";
 /// runs as.
 pub const STORAGE_OWNER: u32 = 65532;
 
+/// How far [`crate::NodeProgram::mark`] goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marking {
+    /// It only looks whether the directory is another registry's. For before the registry starts.
+    Look,
+    /// It marks the directory, if it is there.
+    Write,
+}
+
+impl Marking {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Marking::Look => "look",
+            Marking::Write => "write",
+        }
+    }
+}
+
 /// What tells one registry from all others: 1 to 64 letters, digits and `-`, such as a UUID. Unlike
 /// its name it is never given twice.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,14 +1,14 @@
 # --- Marking the registry's directory -----------------------------------------------------
 
+# $how is look, to fail only where the directory is another registry's, or write.
 main() {
   take_lock
-  make=yes
-  down_to "$storage"
+  down_to "$storage" || finish
   read_marker
-  if [ "$found" = "$id" ]; then
+  if [ -n "$found" ] && [ "$found" != "$id" ]; then
+    fail owner "$storage" "belongs to the registry with the id $found, as its $marker says: give this one (id $id) another directory"
+  elif [ -n "$found" ] || [ "$how" = look ]; then
     report "$storage/$marker" unchanged ""
-  elif [ -n "$found" ]; then
-    fail mark "$storage" "belongs to the registry with the id $found, as its $marker says: give this one (id $id) another directory"
   else
     message=$({
       rm -f "./$marker.new" && printf '%s\n' "$id" >"./$marker.new" && chmod 644 "./$marker.new" &&

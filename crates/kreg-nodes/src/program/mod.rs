@@ -12,7 +12,8 @@ use std::time::Duration;
 
 pub use answer::{Answer, AnswerError};
 pub use erase::{
-    RegistryId, RegistryIdError, STORAGE_MARKER, STORAGE_OWNER, StorageDir, StorageDirError,
+    Marking, RegistryId, RegistryIdError, STORAGE_MARKER, STORAGE_OWNER, StorageDir,
+    StorageDirError,
 };
 pub use probe::ProbeRequest;
 pub use quote::quote;
@@ -151,14 +152,15 @@ impl NodeProgram {
     }
 
     /// Writes down in `storage` whose images it holds: its marker ([`STORAGE_MARKER`]) comes to hold
-    /// the instance's id, and the directory is made if it is not there. One that holds another id is refused, and
-    /// so is what [`NodeProgram::erase`] refuses to go through. To be run before the registry starts.
+    /// the instance's id. A directory that holds another id is refused (step `owner`), and so is what
+    /// [`NodeProgram::erase`] refuses to go through (step `mark`).
     #[must_use]
-    pub fn mark(instance: &InstanceId, storage: &StorageDir) -> NodeProgram {
+    pub fn mark(instance: &InstanceId, storage: &StorageDir, how: Marking) -> NodeProgram {
         let title = "write down whose images a directory of this node holds";
         let head = in_storage("mark", instance, title, storage);
+        let how = how.word();
         NodeProgram {
-            script: format!("{head}{ANSWER}\n{LOCK}\n{DESCEND}\n{MARK}"),
+            script: format!("{head}how={how}\n\n{ANSWER}\n{LOCK}\n{DESCEND}\n{MARK}"),
         }
     }
 

@@ -45,10 +45,17 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     })?;
     let before = scene.check("every file and object is noted", Snapshot::take)?;
     scene.check(
-        "kreg up ends with 1 and names the Service and the ways out",
+        "kreg up ends with 2: the account that made the namespace may read what lies in it",
+        |world| {
+            let words = [NAMESPACE, "--namespace", "nothing was changed"];
+            world.kreg(["up"]).ends_with(2)?.says(&words)
+        },
+    )?;
+    scene.check(
+        "with the namespace named it ends with 1 and names the Service and the ways out",
         |world| {
             world
-                .kreg(["up"])
+                .kreg(["up", "--namespace", NAMESPACE])
                 .ends_with(1)?
                 .says(&["docker-registry", NAMESPACE, "--adopt"])?
                 .says_one_of(&["Service", "service"])
