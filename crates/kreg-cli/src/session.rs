@@ -27,10 +27,31 @@ pub(crate) struct Session {
     pub(crate) is_kregs_namespace: bool,
 }
 
+/// Which registry is meant where the settings' defaults point at none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Find {
+    /// One that is to be made there.
+    None,
+    /// The only one of the cluster.
+    Only,
+    /// The one of the same name, whatever its namespace and profile. What takes away does not go on to another
+    /// registry because the one that was meant is gone.
+    Namesake,
+}
+
 impl Session {
     /// Connects and reads what the cluster is like. With `find`, a registry that is not where the
     /// settings' defaults point is looked for by its record.
     pub(crate) async fn open(app: &App, target: &TargetArgs, find: bool) -> Result<Self, Error> {
+        Self::opened(app, target, if find { Find::Only } else { Find::None }).await
+    }
+
+    /// The same for what takes a registry away.
+    pub(crate) async fn open_to_remove(app: &App, target: &TargetArgs) -> Result<Self, Error> {
+        Self::opened(app, target, Find::Namesake).await
+    }
+
+    async fn opened(app: &App, target: &TargetArgs, find: Find) -> Result<Self, Error> {
         let mut settings = Settings::new(&app.global, &app.config, target)?;
         // Before anything is sent, so that bad words cost nothing.
         spec::located(&settings)?;
@@ -38,11 +59,20 @@ impl Session {
         let cluster = connect(&settings).await?;
         let facts = ClusterFacts::read(&cluster).await.map_err(reading)?;
         let known = records(&cluster, &settings).await?;
-        if find {
-            locate(app, target, &known, &mut settings)?;
-        } else {
-            unclaimed(&known, &settings)?;
+        match find {
+            Find::None => unclaimed(&known, &settings)?,
+            Find::Only => locate(
+                app,
+                target,
+                &known.iter().collect::<Vec<_>>(),
+                &mut settings,
+            )?,
+            Find::Namesake => {
+                let namesakes = known.iter().filter(|one| one.instance == settings.name);
+                locate(app, target, &namesakes.collect::<Vec<_>>(), &mut settings)?;
+            }
         }
+        let find = find != Find::None;
         earlier(&cluster, &known, &settings).await?;
         let declared = declared(&known, &settings);
         let agents = Standing::read(&cluster, &settings.name, declared).await?;
@@ -207,10 +237,10 @@ async fn earlier(
 fn locate(
     app: &App,
     target: &TargetArgs,
-    known: &[Inventory],
+    known: &[&Inventory],
     settings: &mut Settings,
 ) -> Result<(), Error> {
-    let here = known.iter().find(|one| is_here(one, settings));
+    let here = known.iter().find(|one| is_here(one, settings)).copied();
     let found = match (known, here) {
         (_, Some(found)) => found,
         _ if is_named(app, target) => return Ok(()),

@@ -54,6 +54,16 @@ impl Snapshot {
         Ok(Self(all))
     }
 
+    /// What it holds of nodes' files.
+    pub(crate) fn files(&self) -> Self {
+        let files = self.0.iter().filter(|(key, _)| is_file(key));
+        Self(
+            files
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
     /// The same of one node.
     pub(crate) fn of_files_on(world: &World, node: &Node) -> Result<Self> {
         files::of(world, node, files::Detail::Times).map(Self)
@@ -86,7 +96,7 @@ impl Snapshot {
         for key in new {
             // Things vanish while their owners are removed; what matters is the next snapshot.
             match key.split_once(':') {
-                Some((node, path)) if path.starts_with('/') => files::remove(world, node, path)?,
+                Some((node, path)) if is_file(key) => files::remove(world, node, path)?,
                 _ => objects::remove(world, key)?,
             }
         }
@@ -115,6 +125,11 @@ impl Snapshot {
             });
         gone.chain(rest).collect()
     }
+}
+
+fn is_file(key: &str) -> bool {
+    key.split_once(':')
+        .is_some_and(|(_, path)| path.starts_with('/'))
 }
 
 fn listed(differences: &[String]) -> String {

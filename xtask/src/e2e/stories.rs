@@ -12,6 +12,7 @@ mod doctor;
 mod doctor_client;
 mod elsewhere;
 mod foreign;
+mod forged;
 mod gc;
 mod generations;
 mod host_keys;
@@ -26,6 +27,7 @@ mod s3;
 mod sshd_gone;
 mod storage;
 mod tutorial;
+mod upgrade;
 mod usage;
 mod user;
 mod watch;
@@ -112,6 +114,11 @@ pub(crate) const ALL: &[Story] = &[
         run: tutorial::run,
     },
     Story {
+        name: "upgrade",
+        proves: "a registry that an earlier kreg made is taken over, and undone byte for byte",
+        run: upgrade::run,
+    },
+    Story {
         name: "doctor-tutorial",
         proves: "doctor names stale lines in /etc/hosts where nodes go by them",
         run: doctor::tutorial,
@@ -190,6 +197,11 @@ pub(crate) const ALL: &[Story] = &[
         name: "foreign-object",
         proves: "an object of the same name that kreg did not make stops it before it makes any",
         run: foreign::run,
+    },
+    Story {
+        name: "forged",
+        proves: "whatever a tenant writes, nothing of it is believed, changed, given a secret or removed",
+        run: forged::run,
     },
     Story {
         name: "registry-image",

@@ -30,7 +30,7 @@ struct Outcome {
 }
 
 pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
-    let session = Session::open(app, &args.target, true).await?;
+    let session = Session::open_to_remove(app, &args.target).await?;
     let options = DownOptions {
         delete_data: args.delete_data,
         keep_record: false,

@@ -52,12 +52,17 @@ struct Earlier {
 
 impl WorkArgs {
     /// The nodes that are to be done.
-    async fn open(&self, app: &App) -> Result<(Session, Nodes), Error> {
-        let Some(file) = &self.only_failed else {
-            return open(app, &self.target).await;
+    async fn open(&self, app: &App, to_remove: bool) -> Result<(Session, Nodes), Error> {
+        let failed = self.only_failed.as_deref().map(failed).transpose()?;
+        let target = &self.target.target;
+        let session = match to_remove {
+            true => Session::open_to_remove(app, target).await?,
+            false => Session::open(app, target, true).await?,
         };
-        let failed = failed(file)?;
-        let session = Session::open(app, &self.target.target, true).await?;
+        let Some(failed) = failed else {
+            let nodes = Nodes::new(&session, &session.facts, &self.target.nodes)?;
+            return Ok((session, nodes));
+        };
         let only = match session.settings.nodes.backend {
             Backend::Ssh => still_there(app, &session, failed)?,
             // One program is every agent's, and does nothing where all is well.
@@ -119,7 +124,7 @@ fn failed(file: &Path) -> Result<Vec<String>, Error> {
 pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Error> {
     match command {
         NodesCommand::Trust(args) => {
-            let (session, nodes) = args.work.open(app).await?;
+            let (session, nodes) = args.work.open(app, false).await?;
             nodes.must_be_all()?;
             let trust = held_trust(&session).await?.with_adopt(args.adopt);
             let step = app.progress.step("trust on the nodes");
@@ -129,7 +134,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             finish(app, receipts, "not done", done)
         }
         NodesCommand::Untrust(args) => {
-            let (session, nodes) = args.open(app).await?;
+            let (session, nodes) = args.open(app, true).await?;
             nodes.must_be_all()?;
             let instance = fleet::instance(&session.spec)?;
             let step = app.progress.step("trust on the nodes");

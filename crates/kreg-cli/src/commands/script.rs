@@ -10,6 +10,7 @@ use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet;
 use crate::output;
+use crate::session::Session;
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -59,7 +60,7 @@ async fn untrust(app: &App, args: &NodesArgs) -> Result<Ending, Error> {
             InstanceId::new(&settings.name)
                 .tried("the registry's name cannot name a journal on the nodes")?
         }
-        false => fleet::instance(&open(app, args).await?.0.spec)?,
+        false => fleet::instance(&Session::open_to_remove(app, &args.target).await?.spec)?,
     };
     output::line(NodeProgram::undo(&instance).script())?;
     Ok(Ending::Done)

@@ -415,19 +415,18 @@ pub async fn cluster_node(cluster: &LiveCluster) -> Option<String> {
     )
 }
 
+/// The namespace of a test, and the record of a registry in it.
 pub async fn delete_namespace(cluster: &LiveCluster, name: &str) {
-    let reference = ObjectRef::new(Kind::Namespace, "", name);
-    let uid = cluster
-        .get(&reference)
-        .await
-        .unwrap()
-        .unwrap()
-        .uid()
-        .unwrap()
-        .to_owned();
-    cluster.delete(&reference, &uid).await.unwrap();
-    let waiting = wait::Wait::new(Duration::from_secs(60), &quiet);
-    wait::gone(cluster, &reference, &uid, &waiting)
-        .await
-        .unwrap();
+    let record = ObjectRef::new(Kind::ClusterRole, "", &format!("kreg:{name}"));
+    for reference in [record, ObjectRef::new(Kind::Namespace, "", name)] {
+        let Some(live) = cluster.get(&reference).await.unwrap() else {
+            continue;
+        };
+        let uid = live.uid().unwrap().to_owned();
+        cluster.delete(&reference, &uid).await.unwrap();
+        let waiting = wait::Wait::new(Duration::from_secs(60), &quiet);
+        wait::gone(cluster, &reference, &uid, &waiting)
+            .await
+            .unwrap();
+    }
 }

@@ -104,7 +104,7 @@ fn on_a_node(scene: &mut Scene<'_>) -> Result<()> {
         "kreg up ends with 3 and names node, file and the way out",
         |world| {
             world
-                .kreg(["up", "--skip-verify"])
+                .kreg(["up", "--namespace", NAMESPACE, "--skip-verify"])
                 .ends_with(3)?
                 .says(&[&node.name, FILE, "--adopt"])
         },
@@ -126,7 +126,14 @@ fn on_a_node(scene: &mut Scene<'_>) -> Result<()> {
 
 /// Somebody's own namespace of that name: refused, used once it lets agents in, and left.
 fn where_agents_live(scene: &mut Scene<'_>) -> Result<()> {
-    const UP: [&str; 4] = ["up", "--nodes-by", "daemonset", "--skip-verify"];
+    const UP: [&str; 6] = [
+        "up",
+        "--namespace",
+        NAMESPACE,
+        "--nodes-by",
+        "daemonset",
+        "--skip-verify",
+    ];
     scene.afterwards("the foreign namespace of agents", |world| {
         let words = [
             "delete",
