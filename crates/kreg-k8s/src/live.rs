@@ -440,6 +440,7 @@ impl Cluster for LiveCluster {
                 container: Some(container.to_owned()),
                 previous,
                 tail_lines: Some(i64::from(lines)),
+                limit_bytes: Some(LOG_MAX),
                 ..LogParams::default()
             };
             self.retry
@@ -527,6 +528,9 @@ impl Cluster for LiveCluster {
         .boxed()
     }
 }
+
+/// The most of a log that is read, in bytes: who writes to it chooses how long its lines are.
+const LOG_MAX: i64 = 1 << 20;
 
 fn dynamic(object: &Object) -> Result<DynamicObject, Error> {
     serde_json::from_value(object.value().clone()).map_err(|error| Error::Malformed {

@@ -16,6 +16,7 @@ use crate::{
     },
     object::{Object, ObjectRef},
     spec::RegistrySpec,
+    storage::Storage,
 };
 
 pub(super) fn namespace(spec: &RegistrySpec, names: &Names) -> Object {
@@ -194,7 +195,7 @@ fn container(spec: &RegistrySpec, names: &Names) -> Value {
         "ports": [{ "name": "https", "containerPort": RegistrySpec::CONTAINER_PORT, "protocol": "TCP" }],
         "resources": {
             "requests": { "cpu": resources.cpu_request, "memory": resources.memory_request },
-            "limits": { "memory": resources.memory_limit },
+            "limits": limits(spec),
         },
         "securityContext": {
             "allowPrivilegeEscalation": false,
@@ -213,6 +214,16 @@ fn container(spec: &RegistrySpec, names: &Names) -> Value {
         container["lifecycle"] = json!({ "preStop": { "exec": { "command": sleep } } });
     }
     container
+}
+
+/// A processor has no limit: one that is throttled answers late, and its share is fair anyway. What the registry writes
+/// beside its volume are its log and nothing else; images in an `emptyDir` count as well, and may be as large as they are.
+fn limits(spec: &RegistrySpec) -> Value {
+    let mut limits = json!({ "memory": spec.resources().memory_limit });
+    if *spec.storage() != Storage::EmptyDir {
+        limits["ephemeral-storage"] = "1Gi".into();
+    }
+    limits
 }
 
 fn environment(spec: &RegistrySpec, names: &Names) -> Vec<Value> {

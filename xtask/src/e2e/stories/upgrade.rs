@@ -1,7 +1,7 @@
 //! A registry that kreg 0.1.0 of 30 November 2026 made, before records were cluster-scoped and journals held an id.
 //!
-//! `assets/recorded/*.json` holds its objects as the API server had them, with the key of a CA that nothing
-//! else uses; what it wrote on a node is among the tests of kreg-nodes. Both are put in place as they were, except for the
+//! `assets/recorded/*.json` holds its objects as the API server had them, without what others than kreg had set, and with
+//! the key of a CA that nothing else uses; what it wrote on a node is among the tests of kreg-nodes. Both are put in place as they were, except for the
 //! uids, which the inventory gets from the new objects, as if it had made these.
 
 use std::path::Path;
@@ -19,7 +19,10 @@ const INVENTORY: &str = "docker-registry-inventory";
 const NAMED: [&str; 2] = ["--namespace", NAMESPACE];
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
-    scene.afterwards("kreg down", down);
+    scene.afterwards("kreg down", |world| {
+        let words = ["down", "--delete-data", "--yes"];
+        world.kreg(words).args(NAMED).good().map(drop)
+    });
     let before = scene.check("every file and object is noted", Snapshot::take)?;
     for kind in ["default", "agents"] {
         is_shown_and_not_believed(scene, kind)?;

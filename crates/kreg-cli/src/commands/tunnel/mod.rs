@@ -350,6 +350,7 @@ pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    quit: Signal,
 }
 
 impl Signals {
@@ -359,6 +360,7 @@ impl Signals {
             interrupt: one(SignalKind::interrupt())?,
             terminate: one(SignalKind::terminate())?,
             hangup: one(SignalKind::hangup())?,
+            quit: one(SignalKind::quit())?,
         })
     }
 
@@ -367,6 +369,7 @@ impl Signals {
             _ = self.interrupt.recv() => rustix::process::Signal::INT,
             _ = self.terminate.recv() => rustix::process::Signal::TERM,
             _ = self.hangup.recv() => rustix::process::Signal::HUP,
+            _ = self.quit.recv() => rustix::process::Signal::QUIT,
         }
     }
 }
