@@ -203,3 +203,23 @@ async fn an_apply_ends_a_turn_only_when_its_pods_are_gone() {
         before.value()["spec"]
     );
 }
+
+#[tokio::test]
+async fn where_a_rollout_stands_still_pods_that_may_collect_are_deleted_and_no_others() {
+    let registry = registry().await;
+    let mut wait = wait::Wait::new(Duration::from_secs(1), &common::quiet);
+    wait.interval = Duration::from_millis(10);
+    wait.patience = Duration::from_millis(50);
+    let running = json!({ "phase": "Running" });
+    let writing = registry.made_now(Kind::Pod, running.clone()).await;
+    let mut turn = registry.begin().await;
+    let alone = turn.alone(&registry.folder, &registry.spec, &wait).await;
+    assert!(matches!(alone, Err(Error::Timeout { .. })), "{alone:?}");
+    assert!(registry.folder.get(&writing).await.unwrap().is_some());
+    registry.made_now(Kind::Pod, running).await;
+    assert!(
+        settle(&registry.folder, &registry.spec, &wait)
+            .await
+            .unwrap()
+    );
+}

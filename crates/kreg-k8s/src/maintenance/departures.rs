@@ -39,6 +39,8 @@ pub(super) struct InTheWay {
     pub(super) uid: String,
     /// It is being deleted.
     pub(super) leaving: bool,
+    /// It is a Pod that a collector may run in.
+    pub(super) collects: bool,
     node: Option<String>,
     node_ready: bool,
 }
@@ -81,6 +83,8 @@ impl Departures {
                 object: object.reference().clone(),
                 uid: object.uid().unwrap_or_default().to_owned(),
                 leaving: object.is_terminating(),
+                collects: object.reference().kind() == Kind::Pod
+                    && Started::of(object).is_read_only(),
                 node: node.map(str::to_owned),
                 node_ready: node.is_none_or(ready),
             }
@@ -150,7 +154,9 @@ fn unproved(seen: &InTheWay, node_ready: bool) -> Error {
     let (why, advice) = match node_ready {
         false => (
             "which is not ready",
-            format!("bring node {node} back, or make sure that it is switched off"),
+            format!(
+                "bring node {node} back and wait a minute, or make sure that it is switched off"
+            ),
         ),
         true => (
             "before anybody saw it end, as if it had been deleted by force",

@@ -23,10 +23,6 @@ use crate::{
 const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a rollout may stand still before the Pods that are to end are deleted: it keeps the old Pods for as long as
-/// the new ones cannot start.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// How long [`make_way`] waits.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -231,11 +227,12 @@ async fn alone(
         }
         if last.1 != in_the_way {
             last = (Instant::now(), in_the_way);
-        } else if last.0.elapsed() >= PATIENCE {
-            let pods = last.1.iter().filter(|one| one.object.kind() == Kind::Pod);
-            for one in pods.filter(|one| !one.leaving) {
+        } else if last.0.elapsed() >= wait.patience {
+            // A rollout that stands still: it keeps the old Pods for as long as the new ones cannot start. Those that
+            // take pushes may stay, and the wait ends by its own limit.
+            for one in last.1.iter().filter(|one| one.collects && !one.leaving) {
                 match cluster.delete(&one.object, &one.uid).await {
-                    // To collect takes no such right. The wait then ends by its own limit.
+                    // To collect takes no such right.
                     Err(Error::Denied { .. }) => {}
                     outcome => drop(outcome?),
                 }
