@@ -13,6 +13,7 @@ mod doctor_client;
 mod elsewhere;
 mod foreign;
 mod gc;
+mod gc_pushes;
 mod generations;
 mod host_keys;
 mod killed;
@@ -104,6 +105,11 @@ pub(crate) const ALL: &[Story] = &[
         name: "gc",
         proves: "what is deleted leaves the storage, what is needed stays, and a killed run is ended",
         run: gc::run,
+    },
+    Story {
+        name: "gc-pushes",
+        proves: "collections beside pushes cost no blob, and no push is taken before a collector is gone",
+        run: gc_pushes::run,
     },
     // What works.
     Story {
