@@ -216,10 +216,11 @@ mod tests {
     }
 
     fn of(pods: &[Object], nodes: &[Object]) -> Look {
+        let (pods, nodes) = (pods.to_vec(), nodes.to_vec());
         Look {
-            sets: Vec::new(),
-            pods: pods.to_vec(),
-            nodes: nodes.to_vec(),
+            pods,
+            nodes,
+            ..Look::default()
         }
     }
 
@@ -281,13 +282,9 @@ mod tests {
 
     #[test]
     fn a_pod_of_a_turn_is_as_little_trusted_as_one_that_writes() {
-        let mut seen = Departures::default();
-        look(
-            &mut seen,
-            &[leaving(read_only("a", "6"))],
-            &[node("Unknown")],
-        );
-        assert!(seen.look(&of(&[], &[node("Unknown")]), mine).is_err());
+        let (mut seen, nodes) = (Departures::default(), [node("Unknown")]);
+        look(&mut seen, &[leaving(read_only("a", "6"))], &nodes);
+        assert!(seen.look(&of(&[], &nodes), mine).is_err());
     }
 
     #[test]
