@@ -9,12 +9,14 @@ use crate::{
     error::Error,
     inventory::{Declared, Entry, Inventory},
     kind::Kind,
+    maintenance::make_way,
     manifests::Manifests,
     names::Names,
     object::{Object, ObjectRef},
     plan::{Action, ApplyOptions, Change, Expected, Plan, Step, plan, same_data},
     pull::rewrite_inventory,
     reset,
+    spec::RegistrySpec,
     wait::{Wait, gone, volume_noted},
 };
 
@@ -76,7 +78,8 @@ async fn carry_out(
     write_inventory(cluster, manifests, &mut inventory).await?;
     let mut changes = Vec::new();
     for step in plan.steps {
-        changes.push(carry_out_step(cluster, step, &mut inventory, watcher).await?);
+        changes
+            .push(carry_out_step(cluster, manifests.spec(), step, &mut inventory, watcher).await?);
     }
     write_inventory(cluster, manifests, &mut inventory).await?;
     Ok(Applied { changes, inventory })
@@ -124,6 +127,7 @@ async fn write_inventory(
 
 async fn carry_out_step(
     cluster: &dyn Cluster,
+    spec: &RegistrySpec,
     step: Step,
     inventory: &mut Inventory,
     watcher: Watcher<'_>,
@@ -138,6 +142,10 @@ async fn carry_out_step(
         reset,
         adopted,
     } = step;
+    let is_registry = change.object.kind() == Kind::Deployment && change.is_change();
+    if is_registry && desired.is_some() {
+        make_way(cluster, spec, watcher).await?;
+    }
     if matches!(change.action, Action::Replace { .. } | Action::Delete)
         && let Some(uid) = &live_uid
     {
@@ -161,6 +169,7 @@ async fn carry_out_step(
             };
             let mut applied = match expected {
                 Some(expected) => unless_overtaken(cluster, &desired, expected, mode).await?,
+                None if is_registry => when_free(cluster, spec, &desired, mode, watcher).await?,
                 None => cluster
                     .apply(&desired, mode)
                     .await
@@ -183,6 +192,34 @@ async fn carry_out_step(
     tracing::debug!(object = %change.object, action = ?change.action, "applied");
     watcher(Progress::Done(change.clone()));
     Ok(change)
+}
+
+/// The registry's Deployment, whose Pods take pushes: written only while nothing collects, also if a collection begins
+/// at the same time.
+async fn when_free(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+    desired: &Object,
+    mode: ApplyMode,
+    watcher: Watcher<'_>,
+) -> Result<Object, Error> {
+    // The Deployment's controller writes its status all the time.
+    const TRIES: usize = 20;
+    for _ in 0..TRIES {
+        let mut pinned = desired.clone();
+        if let Some(version) = make_way(cluster, spec, watcher).await? {
+            pinned.value_mut()["metadata"]["resourceVersion"] = version.into();
+        }
+        match cluster.apply(&pinned, mode).await {
+            Err(Error::Refused { code: 409, .. }) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(Error::Overtaken {
+        object: desired.reference().clone(),
+    })
 }
 
 /// Of many who write the same object at once one succeeds.

@@ -170,10 +170,12 @@ pub trait Cluster: Send + Sync {
     ) -> BoxFuture<'a, Result<Object, Error>>;
 
     /// Changes some fields of an object and leaves all others: a strategic merge patch, in which `null` removes a field
-    /// and items of lists are found by their keys, such as containers by name. Returns the object as it is then.
+    /// and items of lists are found by their keys, such as containers by name. Returns the object as it is then. A patch
+    /// that has a `metadata.resourceVersion` holds only for that version.
     ///
     /// # Errors
-    /// [`Error::Refused`] with code 404 if there is no such object; otherwise why it was refused.
+    /// [`Error::Refused`] with code 404 if there is no such object, with 409 if it is of another version than the patch
+    /// names; otherwise why it was refused.
     fn patch<'a>(
         &'a self,
         object: &'a ObjectRef,

@@ -170,6 +170,13 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
         patched.uid() == before.uid() && patched.label("suite") == Some(prefix),
         "a patch leaves everything else",
     )?;
+    let pinned = |object: &Object| json!({ "metadata": { "resourceVersion": version(object) }, "data": { "z": "2" } });
+    let lost = cluster.patch(&two, &pinned(&before), Patcher::Renew).await;
+    that(
+        matches!(lost, Err(Error::Refused { code: 409, .. })),
+        "a patch for an older version is refused",
+    )?;
+    ok(cluster.patch(&two, &pinned(&patched), Patcher::Renew).await)?;
     let lost = cluster.patch(&name("none"), &patch, Patcher::Renew).await;
     that(
         matches!(lost, Err(Error::Refused { code: 404, .. })),

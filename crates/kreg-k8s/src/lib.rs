@@ -14,6 +14,7 @@
 //! | change it | [`apply::apply`]: [`Manifests::foundation`], then [`Manifests::full`] |
 //! | has somebody edited it, or added to it | [`drift()`] |
 //! | wait | [`wait::storage_ready`], [`wait::registry_ready`] |
+//! | serve read-only, and as usual again | [`Turn`], [`settle`] |
 //! | pulls in other namespaces | [`pull::attach`], [`pull::refresh`], [`pull::detach`] |
 //! | take it away | [`down::plan_down`], [`down::down`] |
 //!
@@ -90,7 +91,7 @@ pub use folder::FolderCluster;
 pub use inventory::{Declared, Entry, Inventory, SCHEMA};
 pub use kind::{Kind, Scope};
 pub use live::{Connection, LiveCluster};
-pub use maintenance::Serving;
+pub use maintenance::{Serving, Turn, settle};
 pub use manifests::{Manifests, REGISTRY_UID, Stage};
 pub use material::{Material, S3Keys};
 pub use names::Names;

@@ -380,12 +380,16 @@ impl Cluster for LiveCluster {
                 field_validation: Some(ValidationDirective::Strict),
                 ..PatchParams::default()
             };
+            let pinned = patch.pointer("/metadata/resourceVersion").is_some();
             let patch = Patch::Strategic(patch);
+            let request = || api.patch(object.name(), &parameters, &patch);
+            if pinned {
+                return self.once("patch", object, request).await;
+            }
+            let name = object.to_string();
             let patched = self
                 .retry
-                .run(&self.client, "patch", &object.to_string(), || {
-                    api.patch(object.name(), &parameters, &patch)
-                })
+                .run(&self.client, "patch", &name, request)
                 .await?;
             wrap(object.kind(), patched)
         }

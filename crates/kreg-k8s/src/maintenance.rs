@@ -1,11 +1,18 @@
-//! A registry that takes no pushes for a while.
+//! A registry that takes no pushes for a while, so that what no image needs can be removed.
 
-use serde_json::{Value, json};
+mod departures;
+mod turn;
+
+use serde_json::json;
 
 use crate::{
     manifests::registry_config::{FILE, FOLDER, READ_ONLY_FILE},
+    names::ANNOTATION_TURN,
     object::Object,
 };
+
+pub(crate) use turn::make_way;
+pub use turn::{Turn, settle};
 
 /// How the default profile's registry serves: which of the two files of its ConfigMap it was started with.
 ///
@@ -41,14 +48,6 @@ impl Serving {
         }
     }
 
-    /// A patch for the Deployment ([`crate::Cluster::patch`]), which then replaces its Pods.
-    #[must_use]
-    pub fn patch(self) -> Value {
-        json!({ "spec": { "template": { "spec": { "containers": [
-            { "name": "registry", "args": self.arguments() },
-        ] } } } })
-    }
-
     /// How a Deployment's template, or a Pod, has it; `None` if somebody gave it other arguments.
     #[must_use]
     pub fn of(workload: &Object) -> Option<Serving> {
@@ -59,6 +58,36 @@ impl Serving {
         [Serving::Usual, Serving::ReadOnly]
             .into_iter()
             .find(|serving| container["args"] == json!(serving.arguments()))
+    }
+}
+
+/// How a Pod was started, or how a Deployment starts its Pods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Started {
+    /// It may write.
+    Usual,
+    /// It only reads, and a collector may run in it. The [`Turn`] that it was started for; empty if it names none.
+    ReadOnly(String),
+    /// With other arguments: nobody knows what it does.
+    Otherwise,
+}
+
+impl Started {
+    pub(crate) fn of(workload: &Object) -> Started {
+        match Serving::of(workload) {
+            Some(Serving::Usual) => Started::Usual,
+            Some(Serving::ReadOnly) => {
+                let template = workload.value().pointer("/spec/template/metadata");
+                let metadata = template.unwrap_or(&workload.value()["metadata"]);
+                let turn = metadata["annotations"][ANNOTATION_TURN].as_str();
+                Started::ReadOnly(turn.unwrap_or_default().to_owned())
+            }
+            None => Started::Otherwise,
+        }
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self, Started::ReadOnly(_))
     }
 }
 

@@ -26,6 +26,9 @@ pub const ANNOTATION_TLS: &str = "kreg.dev/tls-checksum";
 pub const ANNOTATION_CONFIG: &str = "kreg.dev/config-checksum";
 /// Annotation on the Pod template: hex SHA-256 of the S3 keys.
 pub const ANNOTATION_S3: &str = "kreg.dev/s3-keys-checksum";
+/// Annotation on the Pod template while the registry serves read-only: the [`Turn`](crate::Turn) that its Pods are
+/// started for.
+pub const ANNOTATION_TURN: &str = "kreg.dev/read-only-turn";
 
 /// References to every object a registry may consist of.
 ///

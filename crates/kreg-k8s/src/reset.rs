@@ -11,6 +11,7 @@ use crate::{
     additions,
     cluster::Cluster,
     error::Error,
+    maintenance::Started,
     object::{Object, ObjectRef},
 };
 
@@ -90,6 +91,10 @@ pub(crate) async fn carry_out(
         let Some(live) = cluster.get(object).await? else {
             return Ok(());
         };
+        // A collection has begun meanwhile.
+        if Started::of(&live).is_read_only() {
+            break;
+        }
         match cluster
             .replace(&reset(&live, desired, adopted), false)
             .await

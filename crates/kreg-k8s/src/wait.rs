@@ -361,7 +361,7 @@ fn holders(live: &Object) -> String {
     }
 }
 
-struct Clock<'a> {
+pub(crate) struct Clock<'a> {
     wait: Wait<'a>,
     object: ObjectRef,
     goal: &'static str,
@@ -371,7 +371,7 @@ struct Clock<'a> {
 }
 
 impl<'a> Clock<'a> {
-    fn new(wait: &Wait<'a>, object: ObjectRef, goal: &'static str) -> Self {
+    pub(crate) fn new(wait: &Wait<'a>, object: ObjectRef, goal: &'static str) -> Self {
         Clock {
             wait: *wait,
             object,
@@ -395,7 +395,7 @@ impl<'a> Clock<'a> {
         self.begun.elapsed() >= self.wait.timeout
     }
 
-    async fn pause(&mut self, state: &str) -> Result<(), Error> {
+    pub(crate) async fn pause(&mut self, state: &str) -> Result<(), Error> {
         if self.last != state {
             state.clone_into(&mut self.last);
             (self.wait.watcher)(Progress::Waiting(self.object.clone(), state.to_owned()));

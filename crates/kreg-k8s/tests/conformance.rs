@@ -6,8 +6,8 @@
 mod common;
 
 use kreg_k8s::{
-    ApplyMode, Cluster, FolderCluster, Manifests, Material, Patcher, Profile, RegistrySpec,
-    Serving, Storage, conformance,
+    ApplyMode, Cluster, FolderCluster, Manifests, Material, Profile, RegistrySpec, Serving,
+    Storage, Turn, conformance,
 };
 
 #[tokio::test]
@@ -34,13 +34,14 @@ async fn a_folder_patches_one_container_by_its_name() {
         .apply(made.unwrap(), ApplyMode::default())
         .await
         .unwrap();
-    let patch = Serving::ReadOnly.patch();
-    let patched = folder.patch(&workload, &patch, Patcher::Collect).await;
-    let patched = patched.unwrap();
+    let turn = Turn::begin(&folder, &spec).await.unwrap();
+    let patched = folder.get(&workload).await.unwrap().unwrap();
+    assert!(turn.is_of(&patched));
     assert_eq!(Serving::of(&patched), Some(Serving::ReadOnly));
     let args = "/spec/template/spec/containers/0/args";
     let mut spec = patched.value().clone();
     *spec.pointer_mut(args).unwrap() = made.value().pointer(args).unwrap().clone();
+    spec["spec"]["template"]["metadata"] = made.value()["spec"]["template"]["metadata"].clone();
     assert_eq!(spec["spec"], made.value()["spec"]);
 }
 

@@ -178,8 +178,13 @@ impl Running {
 
     /// SIGINT, as Ctrl-C sends it, and its end.
     pub(crate) fn interrupt(self) -> Result<Ran> {
+        self.signalled("INT")
+    }
+
+    /// A signal, such as `TERM`, and its end.
+    pub(crate) fn signalled(self, signal: &str) -> Result<Ran> {
         Call::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
+            .args(["-s", signal, &self.child.id().to_string()])
             .good()?;
         self.wait()
     }

@@ -14,6 +14,7 @@ mod elsewhere;
 mod foreign;
 mod forged;
 mod gc;
+mod gc_pushes;
 mod generations;
 mod host_keys;
 mod killed;
@@ -106,6 +107,11 @@ pub(crate) const ALL: &[Story] = &[
         name: "gc",
         proves: "what is deleted leaves the storage, what is needed stays, and a killed run is ended",
         run: gc::run,
+    },
+    Story {
+        name: "gc-pushes",
+        proves: "collections beside pushes cost no blob, and no push is taken before a collector is gone",
+        run: gc_pushes::run,
     },
     // What works.
     Story {

@@ -1,6 +1,6 @@
 //! Several Pods on one bucket of a real S3 server with a CA of its own, outside the cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::user::service_address;
 use super::{down, nodes_untouched, report};
@@ -257,6 +257,13 @@ fn pods(world: &World) -> Result<Vec<Pod>> {
         })
         .collect();
     same("the registry's Pods", pods.len(), 2).map(|()| pods)
+}
+
+/// Copies what lies in the bucket below the registry's prefix.
+pub(super) fn copy(world: &World, path: &str, to: &Path) -> Result<()> {
+    let from = format!("{}:/data/{BUCKET}/kreg/{path}", server(world));
+    let copied = Call::new("docker").args(["cp", &from]).args([to]).good();
+    copied.map(drop)
 }
 
 fn blobs(world: &World) -> Result<usize> {

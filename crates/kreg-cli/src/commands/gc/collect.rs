@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use kreg_k8s::{Cluster as _, Kind, Object, PodState, Query, Serving, names, pod_state};
+use kreg_k8s::{Cluster as _, Kind, Object, PodState, Query, Serving, Turn, names, pod_state};
 use kreg_stream::{ExecError, PodStreams, Program};
 
+use super::switch::Switch;
 use crate::error::{Error, Tried as _};
 use crate::session::Session;
 
@@ -28,16 +29,19 @@ pub(super) struct Collector {
 /// How a program in the Pod ended.
 pub(super) struct Said {
     pub(super) good: bool,
+    /// The node has seen the program's end.
+    pub(super) ended: bool,
     pub(super) stdout: String,
     stderr: String,
     reason: String,
 }
 
 impl Collector {
-    /// In the newest Pod that is ready.
-    pub(super) async fn of(session: &Session) -> Result<Self, Error> {
+    /// In the newest Pod that is ready; in a turn, of the Pods that were started for it.
+    pub(super) async fn of(session: &Session, turn: Option<&Turn>) -> Result<Self, Error> {
         let mut pods = pods(session).await?;
         pods.retain(|pod| !pod.is_terminating() && pod_state(pod) == PodState::Ready);
+        pods.retain(|pod| turn.is_none_or(|turn| turn.is_of(pod)));
         pods.sort_by_key(|pod| {
             pod.text("/metadata/creationTimestamp")
                 .unwrap_or("")
@@ -68,10 +72,12 @@ impl Collector {
             .map(|said| eligible(&said.stdout))
     }
 
-    /// Removes them. Only in a registry that serves read-only.
-    pub(super) async fn collect(&self) -> Result<(), Error> {
+    /// Removes them, in a turn of its own. The switch knows afterwards whether the collector may still run.
+    pub(super) async fn collect(&self, switch: &mut Switch<'_>) -> Result<(), Error> {
         let file = Serving::ReadOnly.file();
+        switch.collecting(true);
         let said = self.run(&[PROGRAM, "garbage-collect", &file]).await?;
+        switch.collecting(!said.ended);
         if said.is_empty_storage() {
             return Ok(());
         }
@@ -103,6 +109,7 @@ impl Collector {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(Said {
             good: ended.code() == Some(0),
+            ended: ended.code().is_some(),
             stdout: text(&ended.stdout),
             stderr: text(&ended.stderr),
             reason: ended

@@ -1,15 +1,18 @@
 //! From pulls and pushes to pulls alone, and back, with the word of every Pod.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kreg_auth::Credentials;
-use kreg_k8s::{Cluster as _, Names, Patcher, RegistryState, Serving, wait};
+use kreg_k8s::{
+    Cluster as _, Names, Progress as Event, RegistryState, Serving, Turn, Watcher, settle, wait,
+};
 use kreg_verify::dial::PodDial;
 use kreg_verify::registry::{RegistryClient, Repository, Transport};
 
 use super::collect::pods;
 use crate::error::{Error, Tried as _};
+use crate::progress::Step;
 use crate::proof;
 use crate::session::Session;
 
@@ -22,12 +25,26 @@ pub(super) struct Switch<'a> {
     session: &'a Session,
     bundle_pem: String,
     credentials: Credentials,
-    /// When it became read-only, and for how long it was.
-    since: Mutex<(Option<Instant>, Option<f64>)>,
+    turn: Option<Turn>,
+    /// Whether a collector may run in a Pod of the registry: this run's, or an earlier one's.
+    collecting: bool,
+    since: Option<Instant>,
+}
+
+/// Who gave the registry back to pushes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Back {
+    Here,
+    /// Another run of kreg has begun a turn of its own, or has ended this one. It ended the collector of this run.
+    Elsewhere,
 }
 
 impl<'a> Switch<'a> {
-    pub(super) fn new(session: &'a Session, state: &RegistryState) -> Result<Self, Error> {
+    pub(super) fn new(
+        session: &'a Session,
+        state: &RegistryState,
+        was: Serving,
+    ) -> Result<Self, Error> {
         let Some(bundle_pem) = state.ca_bundle_pem.clone() else {
             return Err(Error::failed("the registry has no certificate").help("run `kreg up`"));
         };
@@ -35,65 +52,127 @@ impl<'a> Switch<'a> {
             session,
             bundle_pem,
             credentials: proof::held_credentials(session, state)?,
-            since: Mutex::default(),
+            turn: None,
+            collecting: was == Serving::ReadOnly,
+            since: None,
         })
     }
 
-    /// Has every Pod serve so, and waits until each says it does and no other is left. Safe to repeat.
-    pub(super) async fn to(&self, serving: Serving) -> Result<(), Error> {
-        if self.now().await? != Some(serving) {
-            self.patch(serving).await?;
+    /// From now on pushes are refused.
+    pub(super) async fn begin(&mut self) -> Result<(), Error> {
+        let Session { cluster, spec, .. } = self.session;
+        let turn = Turn::begin(cluster, spec).await.map_err(|cause| {
+            Error::failed("cannot make the registry read-only")
+                .because(&cause)
+                .help("if `kreg status` says that it is read-only, run `kreg gc` again: it puts it back")
+        })?;
+        self.turn = Some(turn);
+        self.since = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Waits until no process is left that can write or collect, and every Pod says that it takes no pushes.
+    pub(super) async fn read_only(&mut self, step: &Step<'_>) -> Result<(), Error> {
+        let Session { cluster, spec, .. } = self.session;
+        let watcher = watcher(step);
+        let wait = wait::Wait::new(self.session.settings.timeout, &watcher);
+        let help = "nothing was removed; look at the registry's Pods, then run `kreg gc` again";
+        if let Some(turn) = &mut self.turn {
+            turn.alone(cluster, spec, &wait)
+                .await
+                .tried("cannot prove that nothing writes to the registry's storage")
+                .map_err(|error| error.help(help))?;
         }
-        if serving == Serving::ReadOnly {
-            self.note(|since| since.0 = Some(Instant::now()));
+        self.collecting = false;
+        self.everywhere(Serving::ReadOnly, &watcher, help).await
+    }
+
+    pub(super) fn turn(&self) -> Option<&Turn> {
+        self.turn.as_ref()
+    }
+
+    /// Says so before a collector begins, and when it was seen to end.
+    pub(super) fn collecting(&mut self, may_run: bool) {
+        self.collecting = may_run;
+    }
+
+    pub(super) fn may_be_collecting(&self) -> bool {
+        self.collecting
+    }
+
+    /// Whether the registry still is in the turn of this run.
+    pub(super) async fn is_on(&self) -> Result<bool, Error> {
+        let Session { cluster, spec, .. } = self.session;
+        match &self.turn {
+            Some(turn) => turn
+                .is_on(cluster, spec)
+                .await
+                .tried("cannot read how the registry serves"),
+            None => Ok(false),
         }
-        let spec = &self.session.spec;
-        let waiting = wait::Wait::new(self.session.settings.timeout, &|_| {});
-        let help = match serving {
-            Serving::ReadOnly => "it is put back; look at its Pod",
-            Serving::Usual => "it may still refuse pushes: run `kreg gc` or `kreg up` again",
+    }
+
+    /// Has the registry take pushes again, once no collector can run any more, and waits until it does.
+    pub(super) async fn back(&self, step: &Step<'_>) -> Result<Back, Error> {
+        let Session { cluster, spec, .. } = self.session;
+        let watcher = watcher(step);
+        let wait = wait::Wait::new(self.session.settings.timeout, &watcher);
+        let what = "cannot prove that the collector has ended, so the registry stays read-only";
+        let help =
+            "run `kreg gc` or `kreg up`: both give the registry back to pushes when it is safe";
+        let here = match &self.turn {
+            Some(turn) if !self.collecting => turn
+                .end(cluster, spec)
+                .await
+                .tried("cannot give the registry back to pushes"),
+            Some(turn) => match turn.is_on(cluster, spec).await {
+                Ok(true) => settle(cluster, spec, &wait).await.tried(what),
+                other => other.tried(what),
+            },
+            None => Ok(false),
         };
-        wait::registry_ready(&self.session.cluster, spec, &waiting)
+        if !here.map_err(|error| error.help(help))? {
+            return Ok(Back::Elsewhere);
+        }
+        let help = "it may still refuse pushes: run `kreg gc` or `kreg up` again";
+        self.everywhere(Serving::Usual, &watcher, help).await?;
+        Ok(Back::Here)
+    }
+
+    /// How long pushes have been refused by now.
+    pub(super) fn refused_for(&self) -> Option<Duration> {
+        self.since.map(|since| since.elapsed())
+    }
+
+    /// Waits until every Pod says that it serves so, and no other is left.
+    async fn everywhere(
+        &self,
+        serving: Serving,
+        watcher: Watcher<'_>,
+        help: &str,
+    ) -> Result<(), Error> {
+        let timeout = self.session.settings.timeout;
+        let waiting = wait::Wait::new(timeout, watcher);
+        wait::registry_ready(&self.session.cluster, &self.session.spec, &waiting)
             .await
             .tried("the registry is not ready")
             .map_err(|error| error.help(help))?;
         let begun = Instant::now();
         loop {
-            let seen = self.everywhere(serving).await;
-            match seen {
-                Ok(None) => break,
-                Ok(Some(why)) if begun.elapsed() >= self.session.settings.timeout => {
+            match self.not_yet(serving).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(why)) if begun.elapsed() >= timeout => {
                     return Err(Error::failed(why).help(help));
                 }
-                Err(error) if begun.elapsed() >= self.session.settings.timeout => {
-                    return Err(error.help(help));
-                }
+                Err(error) if begun.elapsed() >= timeout => return Err(error.help(help)),
                 // A Pod on its way in or out.
                 Ok(Some(_)) | Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
-        if serving == Serving::Usual {
-            self.note(|since| since.1 = since.0.map(|since| since.elapsed().as_secs_f64()));
-        }
-        Ok(())
     }
 
-    pub(super) fn read_only_seconds(&self) -> Option<f64> {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner).1
-    }
-
-    /// How the Deployment has it now.
-    pub(super) async fn now(&self) -> Result<Option<Serving>, Error> {
-        let workload = Names::of(&self.session.spec).workload;
-        let live = self.session.cluster.get(&workload).await;
-        Ok(live
-            .tried(format!("cannot read {workload}"))?
-            .as_ref()
-            .and_then(Serving::of))
-    }
-
-    /// Why not yet; `None` once it is so. A Pod that drains may still take what was under way.
-    async fn everywhere(&self, serving: Serving) -> Result<Option<String>, Error> {
+    /// Why not yet; `None` once it is so.
+    async fn not_yet(&self, serving: Serving) -> Result<Option<String>, Error> {
         for pod in pods(self.session).await? {
             if pod.is_terminating() {
                 return Ok(Some(format!("{} has not ended yet", pod.reference())));
@@ -130,18 +209,20 @@ impl<'a> Switch<'a> {
         }
         Ok(None)
     }
+}
 
-    async fn patch(&self, serving: Serving) -> Result<(), Error> {
-        let workload = Names::of(&self.session.spec).workload;
-        self.session
-            .cluster
-            .patch(&workload, &serving.patch(), Patcher::Collect)
-            .await
-            .map(drop)
-            .tried(format!("cannot change how {workload} serves"))
-    }
+/// How the Deployment has it now.
+pub(super) async fn serving(session: &Session) -> Result<Option<Serving>, Error> {
+    let workload = Names::of(&session.spec).workload;
+    let live = session.cluster.get(&workload).await;
+    let live = live.tried(format!("cannot read {workload}"))?;
+    Ok(live.as_ref().and_then(Serving::of))
+}
 
-    fn note(&self, note: impl FnOnce(&mut (Option<Instant>, Option<f64>))) {
-        note(&mut self.since.lock().unwrap_or_else(PoisonError::into_inner));
+fn watcher<'a>(step: &'a Step<'a>) -> impl Fn(Event) + Send + Sync + use<'a> {
+    move |event| {
+        if let Event::Waiting(object, state) = event {
+            step.at(&format!("{object}: {state}"));
+        }
     }
 }
