@@ -30,7 +30,8 @@ const COMMANDS: &[&[&str]] = &[
     &["verify"],
     &["doctor"],
     &["user", "passwd", "kreg", "--password-stdin"],
-    &["secret", "status"],
+    &["secret", "apply", "--namespaces", "default"],
+    &["secret", "remove", "--namespaces", "default"],
     &["cert", "renew", "--yes"],
     &["gc", "--yes"],
     &["tunnel", "--trust", "print"],
@@ -79,8 +80,10 @@ fn while_there_is_none(scene: &mut Scene<'_>) -> Result<()> {
             &format!("kreg {} does nothing for it", command.join(" ")),
             |world| {
                 let ran = kreg(world, command).ran()?;
-                if ran.code.is_none() {
-                    return Err(ran.wrong("see it end", "a signal ended it"));
+                if ran.code.is_none() || ran.stderr.contains("Usage: kreg") {
+                    return Err(
+                        ran.wrong("see it run", "it was not understood, or a signal ended it")
+                    );
                 }
                 does_not_mention(&ran.stdout, IMAGE)?;
                 does_not_mention(&ran.stdout, &evil_ca())?;
@@ -146,7 +149,7 @@ fn beside_a_real_one(scene: &mut Scene<'_>) -> Result<()> {
     }
     scene.check("status names the Secrets that nobody listed", |world| {
         let told = world.kreg(["status"]).good()?;
-        told.says(&[&format!("{ELSEWHERE}/")]).map(drop)
+        told.shows(&[&format!("{ELSEWHERE}/")]).map(drop)
     })?;
     scene.check(
         "agents come from the real registry's image alone",
@@ -267,7 +270,10 @@ fn forgeries(registry: &str, agents: &str) -> Result<Vec<Value>> {
         }
         // Pods would bind claims and pull images while the story looks for changes.
         match object["kind"].as_str() {
-            Some("Deployment") => object["spec"]["replicas"] = 0.into(),
+            Some("Deployment") => {
+                object["spec"]["replicas"] = 0.into();
+                object["metadata"]["annotations"] = json!({ "kreg.dev/read-only-turn": "0" });
+            }
             Some("DaemonSet") => {
                 object["spec"]["template"]["spec"]["nodeSelector"] =
                     json!({ "kreg-e2e": "nowhere" });
