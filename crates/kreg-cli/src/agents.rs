@@ -1,21 +1,29 @@
 //! The agents on the nodes, as a DaemonSet in the cluster: put there, replaced, and taken away.
 
-use std::collections::BTreeSet;
+mod image;
+mod removal;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use kreg_k8s::occupants;
-use kreg_k8s::{ApplyMode, Cluster as _, Declared, Kind, LiveCluster, Object, ObjectRef, Query};
-use kreg_nodes::daemonset::{AgentPod, AgentWatch, NAMESPACE, NodeAgent};
-use kreg_nodes::{InstanceId, StorageDir, Trust};
-use tokio::runtime::Handle;
+use kreg_k8s::{
+    ApplyMode, Cluster as _, ClusterFacts, Declared, Kind, LiveCluster, Object, ObjectRef,
+    RegistrySpec,
+};
+use kreg_nodes::daemonset::{
+    AgentPod, AgentWatch, NAMESPACE, NodeAgent, Progress, Rollout, Seen, StandingAgents,
+};
+use kreg_nodes::{InstanceId, PlanOutcome, StorageDir, Trust, Writes};
 
+use self::image::Source;
+pub(crate) use self::removal::remove;
 use crate::error::{Error, Tried as _};
 
 /// What stands of a registry's agents, as every command finds it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
-    /// Whether the DaemonSet is there.
-    live: bool,
+    /// What the DaemonSet says, if it is there.
+    live: Option<StandingAgents>,
     /// The registry's own image, as the record has it.
     image: Option<String>,
     noted: bool,
@@ -33,7 +41,7 @@ impl Standing {
             other => other.tried("cannot see whether there are node agents")?,
         };
         Ok(Self {
-            live: live.is_some(),
+            live: live.map(|live| StandingAgents::of(live.value())),
             image: declared.map(|declared| declared.image.clone()),
             noted: declared.is_some_and(|declared| declared.node_agent),
         })
@@ -47,7 +55,12 @@ impl Standing {
 
     /// Whether they are in the cluster now, by the record too.
     pub(crate) fn are_there(&self) -> bool {
-        self.noted && self.live
+        self.noted && self.live.is_some()
+    }
+
+    /// What the agents may do, if they are there.
+    pub(crate) fn standing(&self) -> Option<&StandingAgents> {
+        self.live.as_ref().filter(|_| self.noted)
     }
 
     /// What the registry itself runs.
@@ -61,79 +74,190 @@ pub(crate) struct Agents {
     cluster: LiveCluster,
     watch: AgentWatch,
     instance: InstanceId,
-    base: NodeAgent,
-    /// Nodes whose Pods are waited for.
-    ready: Vec<String>,
+    image: Source,
+    hosts: Vec<Host>,
+    /// Names of nodes that get no agent.
+    skip: Vec<String>,
+    /// Whether the API server knows mounts that are read-only with all below them.
+    recursive: bool,
     timeout: Duration,
 }
 
 /// A node, its runtime as the API has it, and whether it is ready.
-pub(crate) struct Host<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) runtime: &'a str,
-    pub(crate) ready: bool,
+struct Host {
+    name: String,
+    runtime: String,
+    ready: bool,
 }
 
-/// States of a container that do not pass soon.
-const STUCK: [&str; 8] = [
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "RegistryUnavailable",
-    "SignatureValidationFailed",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "CrashLoopBackOff",
-];
+/// Nodes that are not as the others in one roll-out.
+#[derive(Default)]
+struct Special<'a> {
+    /// Known to refuse, or not to answer: their agents do not become ready.
+    refused: BTreeSet<&'a str>,
+    /// Get no agent this time.
+    without: BTreeSet<&'a str>,
+}
+
+/// Nodes whose agents are not the ones that were to come, and why.
+pub(crate) type Behind = BTreeMap<String, String>;
+
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The Pod Security level of a namespace.
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
-/// How long such a state may last: a pull may be tried again.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a node's Pod may take that is just being started, before agents are put there that ask less of the node.
+const ARRIVING: Duration = Duration::from_secs(5);
 
 impl Agents {
+    /// `image`: the registry's own, as it is declared.
     pub(crate) fn new(
         cluster: &LiveCluster,
         watch: &AgentWatch,
         instance: &InstanceId,
-        image: &str,
-        hosts: &[Host<'_>],
+        (spec, image): (&RegistrySpec, &str),
+        facts: &ClusterFacts,
         skip: &[String],
         timeout: Duration,
     ) -> Self {
-        let ready = |host: &&Host<'_>| host.ready && !skip.iter().any(|name| name == host.name);
+        let host = |node: &kreg_k8s::NodeFact| Host {
+            name: node.name.clone(),
+            runtime: node.runtime.clone(),
+            ready: node.ready,
+        };
         Self {
             cluster: cluster.clone(),
             watch: watch.clone(),
             instance: instance.clone(),
-            base: NodeAgent::new(instance.clone(), image)
-                .with_runtimes(hosts.iter().map(|host| (host.name, host.runtime)))
-                .without(skip.iter().cloned()),
-            ready: hosts
-                .iter()
-                .filter(ready)
-                .map(|host| host.name.to_owned())
-                .collect(),
+            image: Source::new(spec, image),
+            hosts: facts.nodes.iter().map(host).collect(),
+            skip: skip.to_vec(),
+            recursive: knows_recursive(facts.version.as_deref()),
             timeout,
         }
     }
 
-    /// Agents that do nothing of their own accord.
-    pub(crate) async fn wait(&self, storage: &[StorageDir]) -> Result<(), Error> {
-        self.roll(&self.base.clone().reaching(storage)).await
+    /// Agents that only look and can write nothing.
+    pub(crate) async fn look(&self) -> Result<(), Error> {
+        let agent = self.base().await?;
+        self.roll(agent, &Special::default()).await.map(drop)
     }
 
-    /// Agents that bring their nodes to `trust` and keep them there; ends when each has looked once.
-    pub(crate) async fn keep(&self, trust: &Trust) -> Result<(), Error> {
-        self.roll(&self.base.clone().keeping(trust.clone())).await
+    /// Whether an agent runs on each node that is ready.
+    pub(crate) async fn are_everywhere(&self) -> Result<bool, Error> {
+        let ready = self.awaited(&BTreeSet::new());
+        let all = |pods: &[&AgentPod]| {
+            let runs = |node: &&str| {
+                pods.iter()
+                    .any(|pod| pod.node == **node && pod.runs && !pod.terminates)
+            };
+            ready.iter().all(runs)
+        };
+        let there = self.watch.until(ARRIVING, all).await;
+        there.tried("cannot see where node agents run")
     }
 
-    async fn roll(&self, agent: &NodeAgent) -> Result<(), Error> {
+    /// Agents that bring their nodes to `trust` and keep them there; ends when each has looked once. They may write what
+    /// the plans of their nodes take. Says which nodes did not get theirs.
+    pub(crate) async fn keep(&self, trust: &Trust, plans: &[PlanOutcome]) -> Result<Behind, Error> {
+        let mut writes = Writes::default();
+        for plan in plans {
+            writes.join(plan.writes.clone());
+        }
+        let refused = plans.iter().filter(|plan| plan.result.is_err());
+        let refused: BTreeSet<&str> = refused.map(|plan| plan.node.name.as_str()).collect();
+        let agent = self.base().await?.keeping(trust.clone(), writes);
+        let nodes = Special {
+            refused,
+            ..Special::default()
+        };
+        self.roll(agent, &nodes).await
+    }
+
+    /// Agents that may put their nodes back as they were.
+    pub(crate) async fn take_back(&self) -> Result<(), Error> {
+        let agent = self.base().await?.taking_back();
+        self.roll(agent, &Special::default()).await.map(drop)
+    }
+
+    /// Agents that see all of their nodes and can write nothing.
+    pub(crate) async fn search(&self) -> Result<(), Error> {
+        let agent = self.base().await?.searching();
+        self.roll(agent, &Special::default()).await.map(drop)
+    }
+
+    /// Agents that may erase images in `storage`, on these nodes alone, which have the directory above it.
+    pub(crate) async fn reach(&self, storage: &StorageDir, on: &[&str]) -> Result<(), Error> {
+        let others = self.hosts.iter().map(|host| &host.name);
+        let others: Vec<String> = others
+            .filter(|name| !on.contains(&name.as_str()))
+            .cloned()
+            .collect();
+        let nodes = Special {
+            without: others.iter().map(String::as_str).collect(),
+            ..Special::default()
+        };
+        let agent = self
+            .base()
+            .await?
+            .reaching([storage])
+            .without(others.clone());
+        self.roll(agent, &nodes).await.map(drop)
+    }
+
+    async fn base(&self) -> Result<NodeAgent, Error> {
+        let image = self.image.find(&self.cluster).await?;
+        let runtimes = self
+            .hosts
+            .iter()
+            .map(|host| (host.name.as_str(), host.runtime.as_str()));
+        Ok(NodeAgent::new(self.instance.clone(), image)
+            .with_runtimes(runtimes)
+            .without(self.skip.iter().cloned())
+            .recursive_read_only(self.recursive))
+    }
+
+    /// Nodes whose agents are waited for.
+    fn awaited<'a>(&'a self, off: &BTreeSet<&str>) -> BTreeSet<&'a str> {
+        let ready = self.hosts.iter().filter(|host| host.ready);
+        let names = ready.map(|host| host.name.as_str());
+        names
+            .filter(|name| !off.contains(name) && !self.skip.iter().any(|skipped| skipped == name))
+            .collect()
+    }
+
+    /// Nodes that get no ready agent, as far as is known before: `refused`, those that are not ready themselves, and those
+    /// whose agent is not ready now.
+    async fn unready(&self, refused: &BTreeSet<&str>) -> Result<BTreeSet<String>, Error> {
+        let mut unready: BTreeSet<String> = refused.iter().map(ToString::to_string).collect();
+        let away = self.hosts.iter().filter(|host| !host.ready);
+        unready.extend(away.map(|host| host.name.clone()));
+        let seen = |pods: &[&AgentPod]| {
+            let lame = pods.iter().filter(|pod| !pod.ready && !pod.node.is_empty());
+            unready.extend(lame.map(|pod| pod.node.clone()));
+            true
+        };
+        let seen = self.watch.until(self.timeout, seen).await;
+        seen.tried("cannot see how the node agents stand")?;
+        unready.retain(|name| !self.skip.contains(name));
+        Ok(unready)
+    }
+
+    /// Puts `agent` on the nodes, in place of the one before, and waits until every node that is ready has its new Pod. Says
+    /// which nodes have not, and why.
+    async fn roll(&self, agent: NodeAgent, nodes: &Special<'_>) -> Result<Behind, Error> {
         let mode = ApplyMode {
             dry_run: false,
             force: true,
         };
+        let mut unready = self.unready(&nodes.refused).await?;
+        unready.retain(|name| !nodes.without.contains(name.as_str()));
+        let left_out = |host: &&Host| {
+            self.skip.contains(&host.name) || nodes.without.contains(host.name.as_str())
+        };
+        let left_out = self.hosts.iter().filter(left_out).count();
+        let rollout = Rollout::new(self.hosts.len() - left_out, unready.len());
+        let agent = agent.by(rollout);
         for value in agent.objects() {
             let object = Object::from_value(value).tried("cannot make the node agents")?;
             if self.is_theirs(&object).await? {
@@ -145,14 +269,29 @@ impl Agents {
                 .tried("cannot put the node agents into the cluster")?;
         }
         let revision = agent.revision();
-        self.come_up(&revision, agent.is_keeping()).await?;
+        // A node whose Pod does not come is reported by whoever speaks to it next.
+        let progress = Progress {
+            revision: &revision,
+            keeping: agent.is_keeping(),
+            rollout,
+            awaited: self.awaited(&nodes.without),
+            refused: &nodes.refused,
+            unready: &unready,
+            begun: Instant::now(),
+        };
+        let mut seen = Seen::default();
+        let ended = |pods: &[&AgentPod]| progress.has_ended(pods, Instant::now(), &mut seen);
+        let ended = self.watch.until(rollout.within(self.timeout), ended).await;
+        ended.tried("cannot see how the node agents come up")?;
+        let behind = seen.behind;
         let current = agent.config_map(&revision);
-        for old in self.own(Kind::ConfigMap).await? {
-            if old.reference().name() != current {
-                self.delete(&old).await?;
+        for old in removal::own(&self.cluster, &self.instance, Kind::ConfigMap).await? {
+            // One that an older agent on some node still needs goes with the next roll-out.
+            if old.reference().name() != current && behind.is_empty() {
+                removal::delete(&self.cluster, &old).await?;
             }
         }
-        Ok(())
+        Ok(behind)
     }
 
     /// Whether it is there and somebody else's. Of such things only a namespace that lets agents in is of use.
@@ -177,133 +316,46 @@ impl Agents {
         .help(advice))
     }
 
-    /// Waits until every node that is ready has its new Pod, and that has looked once. A node whose Pod does not come is
-    /// reported by whoever speaks to it next.
-    async fn come_up(&self, revision: &str, keeping: bool) -> Result<(), Error> {
-        let begun = Instant::now();
-        let done = |pods: &[&AgentPod]| {
-            let mut waited: BTreeSet<&str> = self.ready.iter().map(String::as_str).collect();
-            for pod in pods.iter().filter(|pod| pod.revision == revision) {
-                if is_up(pod, keeping) || (begun.elapsed() > PATIENCE && is_stuck(pod)) {
-                    waited.remove(pod.node.as_str());
-                }
-            }
-            waited.is_empty()
-        };
-        let came = self.watch.until(self.timeout, done).await;
-        came.map(drop)
-            .tried("cannot see how the node agents come up")
-    }
-
     /// Takes all of it away, and the namespace if nothing else is in it.
     pub(crate) async fn remove(&self) -> Result<(), Error> {
         remove(&self.cluster, &self.instance, self.timeout).await
     }
-
-    async fn own(&self, kind: Kind) -> Result<Vec<Object>, Error> {
-        own(&self.cluster, &self.instance, kind).await
-    }
-
-    async fn delete(&self, object: &Object) -> Result<(), Error> {
-        delete(&self.cluster, object).await
-    }
 }
 
-/// Takes the agents of `instance` away. What they wrote on the nodes stays.
-pub(crate) async fn remove(
-    cluster: &LiveCluster,
-    instance: &InstanceId,
-    timeout: Duration,
-) -> Result<(), Error> {
-    for kind in [Kind::DaemonSet, Kind::ConfigMap, Kind::ServiceAccount] {
-        for object in own(cluster, instance, kind).await? {
-            delete(cluster, &object).await?;
-        }
-    }
-    let begun = Instant::now();
-    let watch = AgentWatch::new(
-        cluster.client().clone(),
-        Handle::current(),
-        instance.clone(),
-    );
-    let went = watch.until(timeout, |pods| pods.is_empty()).await;
-    if !went.tried("cannot see how the node agents go")? {
-        return Err(still_there("the Pods of the node agents", timeout));
-    }
-    let namespace = ObjectRef::new(Kind::Namespace, "", NAMESPACE);
-    let live = cluster.get(&namespace).await;
-    let Some(live) = live.tried("cannot read the namespace of the node agents")? else {
-        return Ok(());
-    };
-    if live.label(MANAGED_BY) != Some("kreg") || in_use(cluster).await? {
-        return Ok(());
-    }
-    delete(cluster, &live).await?;
-    loop {
-        match cluster.get(&namespace).await {
-            Ok(None) => return Ok(()),
-            // With the namespace its Roles went, and with these the right to look.
-            Err(kreg_k8s::Error::Denied { .. }) => return Ok(()),
-            other => drop(other.tried("cannot read the namespace of the node agents")?),
-        }
-        if begun.elapsed() > timeout {
-            return Err(still_there("the namespace kreg-nodes", timeout));
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// Whether anything of somebody else's is in the namespace. Where that cannot be seen, it may be.
-async fn in_use(cluster: &LiveCluster) -> Result<bool, Error> {
-    let what = "cannot see what else is in the namespace kreg-nodes";
-    let known = match occupants::known(cluster, NAMESPACE).await {
-        Err(kreg_k8s::Error::Denied { .. }) => return Ok(true),
-        other => other.tried(what)?,
-    };
-    if !known.is_empty() {
-        return Ok(true);
-    }
-    let unknown = occupants::unknown(cluster, NAMESPACE).await;
-    Ok(unknown.tried(what)?.is_some())
-}
-
-async fn own(
-    cluster: &LiveCluster,
-    instance: &InstanceId,
-    kind: Kind,
-) -> Result<Vec<Object>, Error> {
-    let query = Query::all(kind)
-        .within(NAMESPACE)
-        .labelled(NodeAgent::selector(instance));
-    cluster
-        .list(&query)
-        .await
-        .tried("cannot list what belongs to the node agents")
-}
-
-async fn delete(cluster: &LiveCluster, object: &Object) -> Result<(), Error> {
-    let uid = object.uid().unwrap_or_default();
-    cluster
-        .delete(object.reference(), uid)
-        .await
-        .map(drop)
-        .tried("cannot remove what belongs to the node agents")
-}
-
-fn still_there(what: &str, timeout: Duration) -> Error {
-    Error::failed(format!("{what} did not go within {} s", timeout.as_secs()))
-        .help("see `kubectl -n kreg-nodes get all`, then run the same command again")
-}
-
-fn is_up(pod: &AgentPod, keeping: bool) -> bool {
-    !pod.terminates && pod.runs && (!keeping || pod.started)
-}
-
-fn is_stuck(pod: &AgentPod) -> bool {
-    let waits = pod.waits.as_deref();
-    waits.is_some_and(|reason| STUCK.contains(&reason))
+/// Whether an API server of this version knows `recursiveReadOnly` of a mount: it is on by default since Kubernetes 1.31
+/// (KEP-3857). An older one refuses a field that it does not know.
+fn knows_recursive(version: Option<&str>) -> bool {
+    let numbers = version.and_then(|version| {
+        let mut parts = version.trim_start_matches('v').split('.');
+        let minor = parts.nth(1)?;
+        minor
+            .trim_end_matches(|end: char| !end.is_ascii_digit())
+            .parse::<u32>()
+            .ok()
+    });
+    numbers.is_some_and(|minor| minor >= 31)
 }
 
 fn daemon_set(name: &str) -> ObjectRef {
     ObjectRef::new(Kind::DaemonSet, NAMESPACE, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_servers_that_know_recursive_mounts_are_asked_for_them() {
+        for (version, knows) in [
+            (Some("v1.37.2"), true),
+            (Some("v1.31.0"), true),
+            (Some("v1.31+"), true),
+            (Some("v1.30.9"), false),
+            (Some("v1.20.15"), false),
+            (Some("odd"), false),
+            (None, false),
+        ] {
+            assert_eq!(knows_recursive(version), knows, "{version:?}");
+        }
+    }
 }

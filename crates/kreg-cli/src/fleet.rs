@@ -1,5 +1,7 @@
 //! The nodes of the cluster as kreg-nodes knows them, and what they must hold.
 
+mod by_agents;
+
 use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,12 +12,13 @@ use kreg_nodes::daemonset::AgentPods;
 use kreg_nodes::ssh::openssh::OpensshConfig;
 use kreg_nodes::ssh::{Ssh, SshConfig, has_passphrase};
 use kreg_nodes::{
-    Answer, Edit, FileStatus, Fleet, InstanceId, Marking, NameMode, Node, NodeFacts, NodeTransport,
-    PlanOutcome, Receipt, RegistryId, State, StorageDir, Trust, Vitals,
+    Fleet, InstanceId, Marking, NameMode, Node, NodeFacts, NodeTransport, PlanOutcome, Receipt,
+    RegistryId, State, StorageDir, Trust, Vitals,
 };
 use tokio::runtime::Handle;
 
-use crate::agents::{Agents, Host};
+use self::by_agents::{agentless, without_agent};
+use crate::agents::Agents;
 use crate::args::ProfileArg;
 use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
@@ -107,7 +110,7 @@ impl Nodes {
         }
         let way = match backend {
             Backend::Ssh => Way::Ssh(Box::new(BySsh::new(ssh_config(&settings.nodes)?))),
-            Backend::DaemonSet => agents(session, facts, spec)?,
+            Backend::DaemonSet => by_agents::way(session, facts, spec)?,
         };
         Ok(Self {
             nodes,
@@ -139,12 +142,10 @@ impl Nodes {
     /// Sees to it that there is somebody on the nodes to speak to. Writes nothing there.
     pub(crate) async fn enter(&self) -> Result<(), Error> {
         match &self.way {
-            Way::Agents {
-                agents,
-                there: false,
-                ..
-            } => agents.wait(&[]).await,
-            _ => Ok(()),
+            // A node that came since, or that lacks a directory which the others have, may have none that runs.
+            Way::Agents { agents, there, .. } if *there && agents.are_everywhere().await? => Ok(()),
+            Way::Agents { agents, .. } => agents.look().await,
+            Way::Ssh(_) => Ok(()),
         }
     }
 
@@ -176,31 +177,14 @@ impl Nodes {
     pub(crate) fn trust(&self, trust: &Trust) -> Vec<Receipt> {
         tokio::task::block_in_place(|| match &self.way {
             Way::Ssh(_) => self.fleet().trust(&self.nodes, trust, &|_| {}),
-            Way::Agents { agents, .. } => {
-                let before = self.fleet().plan(&self.nodes, trust);
-                match Handle::current().block_on(agents.keep(trust)) {
-                    Ok(()) => {}
-                    Err(error) => return without_agent(&self.nodes, &error),
-                }
-                // What an agent does not do is done from here, or told.
-                let after = self.fleet().trust(&self.nodes, trust, &|_| {});
-                let mut receipts = by_agents(before, after);
-                for receipt in &mut receipts {
-                    if let Some(why) = self.agent_says(receipt) {
-                        receipt
-                            .warnings
-                            .push(format!("its agent does not keep it: {why}"));
-                    }
-                }
-                receipts
-            }
+            Way::Agents { agents, .. } => self.kept_by(agents, trust),
         })
     }
 
     pub(crate) fn untrust(&self, instance: &InstanceId) -> Vec<Receipt> {
         tokio::task::block_in_place(|| {
             if let Way::Agents { agents, .. } = &self.way
-                && let Err(error) = Handle::current().block_on(agents.wait(&[]))
+                && let Err(error) = Handle::current().block_on(agents.take_back())
             {
                 return without_agent(&self.nodes, &error);
             }
@@ -245,28 +229,26 @@ impl Nodes {
         let chosen = chosen.filter(|node| names.contains(&node.name.as_str()));
         let chosen: Vec<Node> = chosen.cloned().collect();
         tokio::task::block_in_place(|| {
-            if let Way::Agents { agents, .. } = &self.way {
-                let reach = agents.wait(std::slice::from_ref(storage));
-                if let Err(error) = Handle::current().block_on(reach) {
-                    return without_agent(&chosen, &error);
+            let (chosen, mut receipts) = match &self.way {
+                Way::Ssh(_) => (chosen, Vec::new()),
+                Way::Agents { agents, pods, .. } => {
+                    match self.within_reach(agents, pods, &chosen, storage) {
+                        Ok(sorted) => sorted,
+                        Err(error) => return without_agent(&chosen, &error),
+                    }
                 }
-            }
-            work(&chosen)
+            };
+            receipts.extend(work(&chosen));
+            receipts
         })
     }
 
     pub(crate) fn status(&self, trust: &Trust) -> Vec<Receipt> {
         tokio::task::block_in_place(|| {
             let mut receipts = self.fleet().status(&self.nodes, trust);
-            for receipt in &mut receipts {
-                if let Some(why) = self.agent_says(receipt) {
-                    receipt.state = State::Refused;
-                    receipt.step = Some("agent".to_owned());
-                    receipt.reason = Some(format!("its agent does not keep it: {why}"));
-                    receipt.remedy = Some(
-                        "mend that on the node; its agent looks again within half a minute"
-                            .to_owned(),
-                    );
+            for (receipt, trouble) in self.with_troubles(&mut receipts) {
+                if let Some((why, remedy)) = trouble {
+                    agentless(receipt, State::Refused, why, remedy);
                 }
             }
             receipts
@@ -282,28 +264,6 @@ impl Nodes {
             .help("leave --node away; nodes.skip in kreg.toml keeps agents off a node")),
             _ => Ok(()),
         }
-    }
-
-    /// Why a node's agent does not do what it should, in its own words.
-    fn agent_says(&self, receipt: &Receipt) -> Option<String> {
-        let Way::Agents { pods, .. } = &self.way else {
-            return None;
-        };
-        let node = self.nodes.iter().find(|node| node.name == receipt.node)?;
-        if !receipt.is_ok() {
-            return None;
-        }
-        let answer = std::thread::scope(|scope| {
-            let asked = scope.spawn(|| pods.run(node, "cat /run/kreg/answer\n", self.timeout));
-            asked.join().ok()
-        })?;
-        let answer = Answer::read(&answer.ok()?).ok()?;
-        let well = matches!(answer.state, State::Unchanged | State::Changed);
-        let why = answer
-            .files
-            .iter()
-            .map(|file| format!("{} {}", file.path, file.detail));
-        (!well).then(|| why.collect::<Vec<_>>().join("; "))
     }
 
     /// For each node that could not be entered: what a person can run to put it back by hand.
@@ -360,74 +320,6 @@ impl Nodes {
             .parallel(self.parallel)
             .timeout(self.timeout)
     }
-}
-
-fn without_agent(nodes: &[Node], error: &Error) -> Vec<Receipt> {
-    let why: Vec<&str> = std::iter::once(error.message())
-        .chain(error.causes().iter().map(String::as_str))
-        .collect();
-    let failed = |node: &Node| {
-        let mut receipt = Receipt::new(node, State::Failed);
-        receipt.step = Some("agent".to_owned());
-        receipt.reason = Some(why.join(": "));
-        receipt.remedy = error.help_text().map(str::to_owned);
-        receipt
-    };
-    nodes.iter().map(failed).collect()
-}
-
-/// What agents did, told as if it had been done from here: what was planned before and is in place
-/// now was changed.
-fn by_agents(before: Vec<PlanOutcome>, after: Vec<Receipt>) -> Vec<Receipt> {
-    let told = |(planned, mut receipt): (PlanOutcome, Receipt)| {
-        if let (State::Unchanged, Ok(plan)) = (receipt.state, &planned.result)
-            && !plan.is_unchanged()
-        {
-            receipt.state = State::Changed;
-            for file in &mut receipt.files {
-                let kept = |edit: &&Edit| edit.path() == file.path && edit.is_kept();
-                if !plan.edits().iter().any(|edit| kept(&edit)) {
-                    file.status = FileStatus::Changed;
-                }
-            }
-        }
-        receipt
-    };
-    before.into_iter().zip(after).map(told).collect()
-}
-
-fn agents(session: &Session, facts: &ClusterFacts, spec: &RegistrySpec) -> Result<Way, Error> {
-    let instance = instance(spec)?;
-    let hosts: Vec<Host<'_>> = facts
-        .nodes
-        .iter()
-        .map(|node| Host {
-            name: &node.name,
-            runtime: &node.runtime,
-            ready: node.ready,
-        })
-        .collect();
-    // A spec that was only located has an image that nobody chose.
-    let image = match spec == &session.spec {
-        true => session.agents.image().unwrap_or(spec.image()),
-        false => spec.image(),
-    };
-    let settings = &session.settings;
-    let streams = session.cluster.streams().clone();
-    let pods = AgentPods::new(streams, Handle::current(), instance.clone());
-    Ok(Way::Agents {
-        agents: Box::new(Agents::new(
-            &session.cluster,
-            pods.watch(),
-            &instance,
-            image,
-            &hosts,
-            &settings.nodes.skip,
-            settings.timeout,
-        )),
-        pods: Box::new(pods),
-        there: session.agents.are_there(),
-    })
 }
 
 /// Where a node's sshd listens.

@@ -12,7 +12,7 @@ use crate::containers::Places;
 use crate::program::Answer;
 use crate::{
     InstanceId, Marking, Node, NodeFacts, NodePlan, NodeProgram, NodeTransport, Output,
-    ProbeRequest, Receipt, State, StorageDir, Trust, Vitals,
+    ProbeRequest, Receipt, State, StorageDir, Trust, Vitals, Writes,
 };
 
 /// How often a probe is repeated because containerd's configuration names further files.
@@ -34,6 +34,8 @@ pub struct PlanOutcome {
     pub node: Node,
     /// What would be written, or why not.
     pub result: Result<NodePlan, Box<Receipt>>,
+    /// The directories that this takes; none if nothing is written.
+    pub writes: Writes,
 }
 
 impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
@@ -90,12 +92,19 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
 
     /// What [`Fleet::trust`] would do on each node, in the order of `nodes`. Writes nothing.
     pub fn plan(&self, nodes: &[Node], trust: &Trust) -> Vec<PlanOutcome> {
-        let plans = self.each(nodes, |node| self.plan_one(node, trust));
-        let outcome = |(node, result): (&Node, _)| PlanOutcome {
-            node: node.clone(),
-            result,
-        };
-        nodes.iter().zip(plans).map(outcome).collect()
+        self.each(nodes, |node| {
+            let mut writes = Writes::default();
+            let planned = self.probe(node, trust).and_then(|facts| {
+                let plan = decided(node, &facts, trust)?;
+                writes = Writes::of(&node.name, &facts, &plan);
+                Ok(plan)
+            });
+            PlanOutcome {
+                node: node.clone(),
+                result: planned,
+                writes,
+            }
+        })
     }
 
     /// Brings every node to trust: all are read before the first is written to. Nodes that
@@ -256,13 +265,7 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
     }
 
     fn plan_one(&self, node: &Node, trust: &Trust) -> Result<NodePlan, Box<Receipt>> {
-        let facts = self.probe(node, trust)?;
-        tracing::debug!(node = node.name, os = facts.os.pretty_name, "probed");
-        NodePlan::decide(&facts, trust).map_err(|refused| {
-            let mut receipt = Receipt::new(node, State::Refused);
-            receipt.snippet = refused.snippet().map(str::to_owned);
-            Box::new(receipt.because("plan", refused.reason(), refused.remedy()))
-        })
+        decided(node, &self.probe(node, trust)?, trust)
     }
 
     fn apply(&self, node: &Node, plan: &NodePlan) -> Receipt {
@@ -322,6 +325,15 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         done.sort_by_key(|&(number, _)| number);
         done.into_iter().map(|(_, result)| result).collect()
     }
+}
+
+fn decided(node: &Node, facts: &NodeFacts, trust: &Trust) -> Result<NodePlan, Box<Receipt>> {
+    tracing::debug!(node = node.name, os = facts.os.pretty_name, "probed");
+    NodePlan::decide(facts, trust).map_err(|refused| {
+        let mut receipt = Receipt::new(node, State::Refused);
+        receipt.snippet = refused.snippet().map(str::to_owned);
+        Box::new(receipt.because("plan", refused.reason(), refused.remedy()))
+    })
 }
 
 /// The receipt of a node whose runtime is left as it is, as another's did not come back.

@@ -71,7 +71,7 @@ pub use fleet::{Fleet, PlanOutcome};
 pub use instance::{InstanceError, InstanceId};
 pub use node::Node;
 pub use plan::{
-    Change, Edit, EditKind, NodePlan, Refusal, RefusalKind, Refused, Restart, client_files,
+    Change, Edit, EditKind, NodePlan, Refusal, RefusalKind, Refused, Restart, Writes, client_files,
 };
 pub use program::{
     Answer, AnswerError, Marking, NodeProgram, ProbeRequest, RegistryId, RegistryIdError,

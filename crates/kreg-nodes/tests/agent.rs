@@ -46,6 +46,7 @@ fn both(case: &Case, trust: &Trust, shells: &[&[&str]]) -> Result<Vec<Verdict>, 
     let planned = case.tree();
     let before = look(&planned);
     let local = case.local(&planned, &["sh"]);
+    let writes = Fleet::new(&local).plan(&[node()], trust).remove(0).writes;
     let receipts = Fleet::new(&local).trust(&[node()], trust, &|_| {});
     let plan = match receipts[0].state {
         State::Changed | State::Unchanged => Ok(()),
@@ -54,13 +55,24 @@ fn both(case: &Case, trust: &Trust, shells: &[&[&str]]) -> Result<Vec<Verdict>, 
     let planned = look(&planned);
     let by = |shell: &&[&str]| {
         let told = case.tree();
-        let agent = answer(
-            &case.local(&told, shell),
-            &node(),
-            &NodeProgram::agent(trust),
-        );
+        let mut local = case.local(&told, shell);
+        // A plan that refuses writes nothing: then nothing but the program itself is to keep it from writing.
+        let mut writes = writes.dirs();
+        if plan.is_ok() {
+            // Of a Pod it is the directory of the journals, which is there.
+            writes.push("/var/lib");
+            local = local.env("KREG_WRITES", writes.join(" "));
+        }
+        let agent = answer(&local, &node(), &NodeProgram::agent(trust));
         let plan = plan.clone();
         let verdict = Verdict { plan, agent };
+        let beyond = verdict.agent.files.iter();
+        if beyond
+            .clone()
+            .any(|file| file.detail.contains("may not write"))
+        {
+            return Err(format!("{shell:?} may write {writes:?}: {verdict:#?}"));
+        }
         let wanted = match verdict.agent.state {
             State::Refused => &before,
             _ => &planned,
@@ -304,6 +316,92 @@ fn what_is_out_of_sight_is_not_taken_for_absent() {
         let agent = answer(&local, &node(), &NodeProgram::agent(&trust(CA)));
         assert_eq!(agent.state, State::Refused, "{agent:?}");
     }
+}
+
+/// What the plan says to be writable is all that the agent's program writes, on every node of the corpus.
+#[test]
+fn the_agent_writes_nothing_but_where_the_plan_says() {
+    for (wish, trust) in wishes() {
+        for (_, name, case) in corpus() {
+            let tree = case.tree();
+            let local = case.local(&tree, &["sh"]);
+            let planned = Fleet::new(&local).plan(&[node()], &trust).remove(0);
+            let before = look(&tree);
+            answer(&local, &node(), &NodeProgram::agent(&trust));
+            let mut dirs = planned.writes.dirs();
+            dirs.push("/var/lib/kreg");
+            for line in look(&tree).iter().filter(|line| !before.contains(line)) {
+                let path = line.split(' ').next().unwrap();
+                let inside = dirs.iter().any(|dir| path.starts_with(dir));
+                assert!(inside, "{name}, {wish}: {path} is not in {dirs:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_hosts_and_directories_that_are_missing_make_etc_writable() {
+    let writes = |case: &Case, trust: &Trust| {
+        let tree = case.tree();
+        let local = case.local(&tree, &["sh"]);
+        let planned = Fleet::new(&local).plan(&[node()], trust).remove(0);
+        let dirs: Vec<String> = planned
+            .writes
+            .dirs()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        (dirs, planned.writes.why_etc())
+    };
+    let etc = || vec!["/etc".to_owned()];
+    let plain = trust(CA)
+        .with_names(NameMode::ByAddress)
+        .with_docker_certs_d(false);
+    let case = Case::config(v2("config_path = \"/etc/containerd/certs.d\""));
+    let narrow = (vec!["/etc/containerd".to_owned()], None);
+    assert_eq!(writes(&case, &plain), narrow);
+    let hosts = plain.clone().with_names(NameMode::HostsFile);
+    let why = Some("/etc/hosts on tree".to_owned());
+    assert_eq!(writes(&case, &hosts), (etc(), why));
+    let docker = plain.clone().with_docker_certs_d(true);
+    let why = Some("/etc/docker on tree".to_owned());
+    assert_eq!(writes(&case, &docker), (etc(), why));
+    let both = case.clone().file(DAEMON, "{}");
+    let dirs = vec!["/etc/containerd".to_owned(), "/etc/docker".to_owned()];
+    assert_eq!(writes(&both, &docker), (dirs, None));
+    let elsewhere = v2("config_path = \"/etc/registries/certs.d\"");
+    let elsewhere = Case::config(elsewhere).file("/etc/registries/x", "");
+    assert_eq!(
+        writes(&elsewhere, &plain),
+        (vec!["/etc/registries".to_owned()], None)
+    );
+
+    // A directory that kreg made counts as missing: the next run asks for the same, and can remove it.
+    let tree = case.tree();
+    let local = case.local(&tree, &["sh"]);
+    let receipts = Fleet::new(&local).trust(&[node()], &docker, &|_| {});
+    assert_eq!(receipts[0].state, State::Changed, "{receipts:?}");
+    let again = Fleet::new(&local).plan(&[node()], &docker).remove(0);
+    assert_eq!(again.writes.why_etc().unwrap(), "/etc/docker on tree");
+    // So does one that the next plan no longer writes in, as long as it has to be taken back.
+    let less = Fleet::new(&local).plan(&[node()], &plain).remove(0);
+    assert_eq!(less.writes.why_etc().unwrap(), "/etc/docker on tree");
+}
+
+#[test]
+fn an_agent_that_may_not_write_there_writes_nothing_and_says_so() {
+    let tree = Case::config(v2("config_path = \"/etc/containerd/certs.d\"")).tree();
+    let before = look(&tree);
+    let local = tree.local().env("KREG_WRITES", "/etc/docker /var/lib/kreg");
+    let agent = answer(&local, &node(), &NodeProgram::agent(&trust(CA)));
+    assert_eq!(agent.state, State::Refused);
+    let why = &agent.files[0].detail;
+    assert!(
+        why.contains("in /etc/containerd, which this agent may not write"),
+        "{why}"
+    );
+    assert!(why.contains("`kreg up` again"), "{why}");
+    assert!(before == look(&tree));
 }
 
 #[test]

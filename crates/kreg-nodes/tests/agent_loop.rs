@@ -16,8 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{CA, SHELLS, Tree, trust};
-use kreg_nodes::NodeProgram;
 use kreg_nodes::conformance::{Directory, NodeFiles as _};
+use kreg_nodes::{NodeProgram, NodeTransport as _};
 
 const OWN: &str = "/etc/containerd/certs.d/docker-registry:5000";
 
@@ -42,6 +42,7 @@ impl Loop {
         let write = |name: &str, text: &str| fs::write(programs.join(name), text).unwrap();
         write("check.sh", NodeProgram::agent(&trust(CA)).script());
         write("agent.sh", NodeProgram::watch().script());
+        write("ready.sh", NodeProgram::ready().script());
         write("runtimes", "* containerd 1.6\nother containerd 2.2\n");
         let shell = Command::new(shell[0])
             .args(&shell[1..])
@@ -52,6 +53,7 @@ impl Loop {
             .env("KREG_STATE", state.path())
             .env("KREG_MESSAGE", state.path().join("message"))
             .env("KREG_PERIOD", "0.2")
+            .env("KREG_LONGEST", "3")
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -73,6 +75,102 @@ impl Loop {
 
     fn is_ready(&self) -> bool {
         self.state("ready").is_some()
+    }
+}
+
+impl Loop {
+    /// What the kubelet's probe sees: whether it passes, and its words.
+    fn probed(&self, shell: &[&str]) -> (bool, String) {
+        let probe = Command::new(shell[0])
+            .args(&shell[1..])
+            .arg(self.state.path().join("programs/ready.sh"))
+            .env("KREG_STATE", self.state.path())
+            .env("KREG_STALE", "4")
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&probe.stdout).into_owned();
+        (probe.status.success(), words)
+    }
+
+    /// Asks the agent how it stands, as a command does by a program in its Pod.
+    fn pulse(&self, shell: &[&str]) -> String {
+        let local = kreg_nodes::LocalRoot::new(self.tree.path())
+            .shell(shell.iter().copied())
+            .env("KREG_STATE", self.state.path().display().to_string())
+            .env(
+                "KREG_PROGRAMS",
+                self.state.path().join("programs").display().to_string(),
+            );
+        let limit = Duration::from_secs(60);
+        let output = local.run(&common::node(), NodeProgram::pulse().script(), limit);
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.shell.id().to_string();
+        let sent = Command::new("kill").args([name, &process]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+fn a_loop_that_stops_is_not_ready(shell: &[&str]) {
+    let agent = Loop::start(shell);
+    agent.await_that("trust comes", Loop::is_ready);
+    agent.await_that("a round has ended", |agent| agent.probed(shell).0);
+    let pulse = agent.pulse(shell);
+    assert!(pulse.starts_with("kreg-pulse 1\nkeeps\nage "), "{pulse}");
+    assert!(pulse.ends_with("kreg-pulse end\n"), "{pulse}");
+    agent.signal("-STOP");
+    agent.await_that("it is seen to hang", |agent| {
+        let (ready, words) = agent.probed(shell);
+        assert!(ready || words.contains("it hangs"), "{words}");
+        // The last round went well, so only its age tells.
+        !ready && agent.is_ready()
+    });
+    agent.signal("-CONT");
+    agent.await_that("it goes on", |agent| agent.probed(shell).0);
+}
+
+#[test]
+fn a_loop_that_is_stopped_is_not_ready_until_it_goes_on() {
+    a_loop_that_stops_is_not_ready(&["sh"]);
+}
+
+/// A check that waits for something that never comes is ended, and the next one is as good as any.
+fn a_check_that_hangs_is_ended(shell: &[&str]) {
+    let agent = Loop::start(shell);
+    agent.await_that("trust comes", Loop::is_ready);
+    let check = agent.state.path().join("programs/check.sh");
+    let whole = fs::read(&check).unwrap();
+    fs::write(&check, "sleep 600 & wait $!\n").unwrap();
+    fs::remove_file(agent.tree.at(&format!("{OWN}/hosts.toml"))).unwrap();
+    agent.await_that("it is ended and reported", |agent| {
+        let answer = agent.state("answer").unwrap_or_default();
+        !agent.is_ready()
+            && answer
+                .contains("check.sh\",\"status\":\"failed\",\"detail\":\"did not end within 3 s")
+    });
+    let (ready, words) = agent.probed(shell);
+    assert!(
+        !ready && words.contains("did not end within 3 s"),
+        "{words}"
+    );
+    fs::write(&check, whole).unwrap();
+    agent.await_that("the next check puts it right", Loop::is_ready);
+    assert!(agent.tree.at(&format!("{OWN}/hosts.toml")).exists());
+}
+
+#[test]
+fn a_check_that_hangs_is_ended_and_reported() {
+    a_check_that_hangs_is_ended(&["sh"]);
+}
+
+#[test]
+#[ignore = "needs dash, busybox and bash: run by cargo xtask test"]
+fn every_shell_shows_an_agent_that_hangs() {
+    for shell in SHELLS {
+        a_loop_that_stops_is_not_ready(shell);
+        a_check_that_hangs_is_ended(shell);
     }
 }
 

@@ -16,8 +16,8 @@ use common::entered::Entered;
 use common::{CA, trust};
 use k8s_openapi::api::core::v1::{Node as ApiNode, Pod};
 use kreg_nodes::conformance::{self, NodeFiles as _};
-use kreg_nodes::daemonset::{AgentPods, NAMESPACE, NodeAgent, PodStreams};
-use kreg_nodes::{InstanceId, Node, NodeTransport as _};
+use kreg_nodes::daemonset::{AgentImage, AgentPods, NAMESPACE, NodeAgent, PodStreams};
+use kreg_nodes::{Fleet, InstanceId, Node, NodeTransport as _};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, Config, ResourceExt as _};
@@ -34,9 +34,10 @@ const HOSTS_TOML: &str = "/etc/containerd/certs.d/docker-registry:5000/hosts.tom
 fn a_daemon_set_passes_and_keeps_its_node() {
     let bed = Bed::new();
     let instance = InstanceId::new("kreg-conformance-agent").unwrap();
-    let agent = NodeAgent::new(instance.clone(), IMAGE).below(TREE);
+    let image = AgentImage::named(IMAGE);
+    let agent = NodeAgent::new(instance.clone(), image).below(TREE);
 
-    bed.roll(&agent);
+    bed.roll(&agent.clone().taking_back());
     let streams = bed.streams();
     let pods = AgentPods::new(streams, bed.runtime.handle().clone(), instance);
     let node = Node::new(&bed.node, &bed.node);
@@ -47,7 +48,10 @@ fn a_daemon_set_passes_and_keeps_its_node() {
 
     // The same, left to itself.
     let files = bed.files();
-    bed.roll(&agent.keeping(trust(CA)));
+    let planned = Fleet::new(&pods)
+        .plan(std::slice::from_ref(&node), &trust(CA))
+        .remove(0);
+    bed.roll(&agent.keeping(trust(CA), planned.writes));
     let whole = bed.await_file(|now| now.is_some(), Duration::from_secs(60));
     files.remove(HOSTS_TOML).unwrap();
     let mended = bed.await_file(|now| now.is_some(), Duration::from_secs(60));

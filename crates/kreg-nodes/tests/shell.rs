@@ -38,6 +38,8 @@ fn programs() -> BTreeMap<&'static str, NodeProgram> {
         ("agent", NodeProgram::agent(&trust(CA))),
         ("watch", NodeProgram::watch()),
         ("receive", NodeProgram::receive()),
+        ("ready", NodeProgram::ready()),
+        ("pulse", NodeProgram::pulse()),
         (
             "vitals",
             NodeProgram::vitals(Some("10.96.0.50".parse().unwrap()), 5000),

@@ -74,6 +74,11 @@ pub(crate) const ALL: &[Story] = &[
         run: daemonset::later,
     },
     Story {
+        name: "daemonset-narrow",
+        proves: "agents write only where kreg writes and run the registry's own image; one that hangs is reported",
+        run: daemonset::narrow,
+    },
+    Story {
         name: "api-gone",
         proves: "an API server that goes away half way is named, and `up` goes on from there",
         run: api_gone::run,

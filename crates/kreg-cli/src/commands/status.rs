@@ -2,6 +2,7 @@
 
 use kreg_auth::{ExposeSecret as _, Htpasswd, User};
 use kreg_k8s::{Drift, ObjectRef, RegistryState, WorkloadState, pull};
+use kreg_nodes::daemonset::StandingAgents;
 use kreg_nodes::{Receipt, State};
 use kreg_pki::{Certificate, TrustBundle};
 use serde::Serialize;
@@ -32,6 +33,9 @@ struct Outcome {
     /// Secrets that carry the labels of copies of the pull secret and are none.
     #[serde(rename = "unlistedCopies", skip_serializing_if = "Vec::is_empty")]
     unlisted: Vec<ObjectRef>,
+    /// What the agents on the nodes run and may write, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agents: Option<StandingAgents>,
     nodes: Vec<Receipt>,
 }
 
@@ -90,6 +94,7 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         workload: state.workload,
         drift,
         unlisted,
+        agents: session.agents.standing().cloned(),
         nodes,
     };
     for due in outcome.certificates.iter().filter(|row| row.renewal_due) {
@@ -253,10 +258,33 @@ fn text(outcome: &Outcome) -> String {
             named.collect::<Vec<_>>().join("\n")
         ));
     }
+    parts.extend(outcome.agents.as_ref().map(agents));
     if !outcome.nodes.is_empty() {
         parts.push(nodes::table(&outcome.nodes, nodes::found));
     }
     parts.join("\n\n")
+}
+
+/// What the agents run, and what of their nodes they may write.
+fn agents(standing: &StandingAgents) -> String {
+    let writes = match standing.writes.as_slice() {
+        [] => "nothing".to_owned(),
+        dirs => dirs.join(", "),
+    };
+    let why = match (
+        &standing.why_etc,
+        standing.writes.iter().any(|dir| dir == "/etc"),
+    ) {
+        (Some(why), true) => {
+            format!("; /etc as a whole, which is as good as root of the node, for {why}")
+        }
+        (None, true) => "; /etc as a whole, which is as good as root of the node".to_owned(),
+        (_, false) => String::new(),
+    };
+    format!(
+        "AGENTS run {} and may write, on their node, {writes}{why}",
+        standing.image
+    )
 }
 
 fn drifted(one: &Drift) -> String {

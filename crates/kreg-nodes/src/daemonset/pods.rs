@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Event;
 use kreg_stream::{ExecError, PodStreams, Program};
+use kube::api::{Api, ListParams};
 use tokio::runtime::Handle;
 
-use super::NAMESPACE;
-use super::agent::AGENT;
+use super::pod::AGENT;
+use super::pulse::Pulse;
 use super::watch::AgentWatch;
+use super::{NAMESPACE, NodeAgent};
 use crate::transport::error::RUNNING;
 use crate::transport::{OUTPUT_LIMIT, Output};
-use crate::{InstanceId, Node, NodeTransport, TransportError, TransportErrorKind};
+use crate::{
+    InstanceId, Node, NodeProgram, NodeTransport, StorageDir, TransportError, TransportErrorKind,
+};
 
 /// The longest to wait until a Pod is known.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -20,7 +25,7 @@ const CONNECTING: &str = "reaching its agent";
 ///
 /// [`Node::address`] is the node's name in the cluster. Needs the rights to list and watch Pods and to
 /// `create pods/exec` (`get` as well, for older servers) in the namespace [`NAMESPACE`], and nothing
-/// else of the cluster. A script that a signal ended is told by a status above 128, as shells do, so
+/// else of the cluster; with the right to list events there, errors say why a Pod does not run. A script that a signal ended is told by a status above 128, as shells do, so
 /// one that ends with such a status of its own counts as killed.
 ///
 /// Its calls block: never call it from a thread that drives asynchronous tasks.
@@ -59,15 +64,79 @@ impl AgentPods {
         &self.watch
     }
 
+    /// How the agent on `node` stands; `None` if its Pod gave no whole answer.
+    ///
+    /// # Errors
+    /// [`TransportError`] if it could not be asked.
+    pub fn pulse(&self, node: &Node, timeout: Duration) -> Result<Option<Pulse>, TransportError> {
+        let output = self.run(node, NodeProgram::pulse().script(), timeout)?;
+        Ok(Pulse::read(&output))
+    }
+
+    /// Whether `node` lacks the directory that is mounted to erase images in `storage`: then it holds none. To be asked of
+    /// agents that search ([`NodeAgent::searching`]). Where a link leads there, it does not count as missing.
+    ///
+    /// # Errors
+    /// [`TransportError`] if it could not be asked.
+    pub fn lacks(
+        &self,
+        node: &Node,
+        storage: &StorageDir,
+        timeout: Duration,
+    ) -> Result<bool, TransportError> {
+        let program = NodeProgram::find(NodeAgent::above(storage));
+        let output = self.run(node, program.script(), timeout)?;
+        match output.stdout.as_slice() {
+            b"kreg-find missing\n" => Ok(true),
+            b"kreg-find there\n" | b"kreg-find link\n" => Ok(false),
+            _ => Err(TransportError::new(
+                node,
+                lost(format!("it gave no answer: {}", output.stderr_tail())),
+            )),
+        }
+    }
+
     /// The agent's Pod on `node`, `gone` aside.
     async fn pod_on(&self, node: &Node, gone: Option<&str>) -> Result<String, TransportErrorKind> {
-        match tokio::time::timeout(CONNECT, self.watch.on(&node.address, gone)).await {
-            Ok(found) => found,
-            Err(_) => Err(TransportErrorKind::Timeout {
-                during: CONNECTING,
-                after: CONNECT,
+        let found = tokio::time::timeout(CONNECT, self.watch.on(&node.address, gone)).await;
+        let timeout = TransportErrorKind::Timeout {
+            during: CONNECTING,
+            after: CONNECT,
+        };
+        match found.map_err(|_| timeout)?? {
+            Some(pod) if pod.runs => Ok(pod.name),
+            Some(pod) => Err(TransportErrorKind::NoAgent {
+                state: match self.warning(&pod.name).await {
+                    Some(warning) => format!("{}; {warning}", pod.state),
+                    None => pod.state,
+                },
+            }),
+            None => Err(TransportErrorKind::NoAgent {
+                state: "there is none".to_owned(),
             }),
         }
+    }
+
+    /// The last warning that the cluster has of this Pod: a directory that its node lacks is said nowhere else. Whoever
+    /// may not list events gets none.
+    async fn warning(&self, pod: &str) -> Option<String> {
+        let events: Api<Event> = Api::namespaced(self.streams.requests().clone(), NAMESPACE);
+        let fields = format!("type=Warning,involvedObject.kind=Pod,involvedObject.name={pod}");
+        let found = events.list(&ListParams::default().fields(&fields)).await;
+        let when = |event: &Event| {
+            let last = event.last_timestamp.as_ref().map(|time| time.0);
+            last.or_else(|| {
+                event
+                    .metadata
+                    .creation_timestamp
+                    .as_ref()
+                    .map(|time| time.0)
+            })
+        };
+        let last = found.ok()?.items.into_iter().max_by_key(when)?;
+        let words = [last.reason, last.message].into_iter().flatten();
+        let words: Vec<String> = words.map(|word| word.trim().to_owned()).collect();
+        Some(words.join(": "))
     }
 
     async fn exec(

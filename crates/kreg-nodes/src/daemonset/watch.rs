@@ -90,10 +90,12 @@ pub struct AgentPod {
     pub runs: bool,
     /// Whether its container's startup probe has passed: an agent that keeps its node has looked once.
     pub started: bool,
+    /// Whether its container's readiness probe passes: an agent that keeps its node goes on, and its last round went well.
+    pub ready: bool,
     /// Why its container waits, in the kubelet's word, such as `ImagePullBackOff`.
     pub waits: Option<String>,
     /// The same with the kubelet's explanation, or the Pod's phase.
-    state: String,
+    pub state: String,
 }
 
 impl AgentWatch {
@@ -159,16 +161,16 @@ impl AgentWatch {
         }
     }
 
-    /// The name of the Pod that runs on `node` and does not terminate, `gone` aside.
+    /// The Pod that runs on `node` and does not terminate, `gone` aside; one that does not run, if there is no other.
     pub(super) async fn on(
         &self,
         node: &str,
         gone: Option<&str>,
-    ) -> Result<String, TransportErrorKind> {
+    ) -> Result<Option<AgentPod>, TransportErrorKind> {
         let mut table = self.table();
         let deadline = Instant::now() + GRACE;
         loop {
-            let mut state = None;
+            let mut waiting = None;
             {
                 let now = table.borrow_and_update();
                 let here = now.pods.range((node.to_owned(), String::new())..);
@@ -176,17 +178,16 @@ impl AgentWatch {
                 let here = here.filter(|pod| !pod.terminates && gone != Some(&pod.name));
                 for pod in here {
                     if pod.runs {
-                        return Ok(pod.name.clone());
+                        return Ok(Some(pod.clone()));
                     }
-                    state = Some(pod.state.clone());
+                    waiting = Some(pod.clone());
                 }
                 if let Some(failed) = now.failed.as_ref().filter(|failed| failed.denied) {
                     return Err(unseen(failed));
                 }
                 // Until the first list is there, the caller's limit counts.
-                if now.ready && (state.is_some() || Instant::now() >= deadline) {
-                    let state = state.unwrap_or_else(|| "there is none".to_owned());
-                    return Err(TransportErrorKind::NoAgent { state });
+                if now.ready && (waiting.is_some() || Instant::now() >= deadline) {
+                    return Ok(waiting);
                 }
             }
             let next = Instant::now() + PAUSE;
@@ -293,6 +294,7 @@ impl AgentPod {
                     .is_some_and(|state| state.running.is_some())
             }),
             started: statuses().any(|one| one.started == Some(true)),
+            ready: statuses().any(|one| one.ready),
             waits: waiting.and_then(|waiting| waiting.reason.clone()),
             state: match words.is_empty() {
                 true => "it has no state yet".to_owned(),

@@ -13,6 +13,7 @@ mod restart;
 mod runtime;
 mod serving;
 pub(crate) mod system;
+pub(crate) mod writes;
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ pub use clients::client_files;
 pub use edit::{Change, Edit, EditKind};
 pub use refusal::{Refusal, RefusalKind, Refused};
 pub use restart::Restart;
+pub use writes::Writes;
 
 use self::runtime::Wanted;
 

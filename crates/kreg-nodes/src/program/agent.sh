@@ -1,5 +1,5 @@
 # Watches over this node: runs the check beside it whenever a file that it hangs on was touched.
-# Between checks one `stat` and one `sleep` is all that runs.
+# Between checks one `stat` and one `sleep` is all that runs. After each round it writes down the time.
 set -u
 
 nl='
@@ -7,7 +7,9 @@ nl='
 here=${KREG_PROGRAMS-/kreg}
 state=${KREG_STATE-/run/kreg}
 KREG_WATCH=$state/watch
-export KREG_WATCH
+# A check is to say that it waited for a lock before it is ended.
+KREG_LOCK_WAIT=${KREG_LOCK_WAIT-$lock_wait}
+export KREG_WATCH KREG_LOCK_WAIT
 root=${KREG_ROOT-}
 paths=''
 idle=0
@@ -26,9 +28,29 @@ stamp() {
   [ $# -eq 0 ] || stat -c '%n %i %Z %s %a' "$@" 2>/dev/null
 }
 
+# Ends a command that hangs: what it leaves half done, the next one puts right. Without timeout(1) only
+# the age of the last round tells.
+bounded() {
+  if command -v timeout >/dev/null 2>&1; then
+    timeout -s KILL "$longest" "$@"
+  else
+    "$@"
+  fi
+}
+
+# When this round ended, in seconds since the node's boot.
+beat() {
+  up=''
+  { read -r up _ </proc/uptime; } 2>/dev/null || :
+  printf '%s\n' "${up%%.*}" >"$state/round"
+}
+
 check() {
   idle=0
-  answer=$(sh "$here/check.sh") || :
+  # Into a file: a process that is left over would keep a pipe open.
+  bounded sh "$here/check.sh" >"$state/said"
+  ended=$?
+  answer=$(cat "$state/said")
   case $answer in
     '{"schema":'*'"state":"unchanged"'* | '{"schema":'*'"state":"changed"'*) good=yes ;;
     *) good='' ;;
@@ -39,7 +61,13 @@ check() {
   done <"$KREG_WATCH"
   case $answer in
     '{"schema":'*) ;;
-    *) answer="{\"schema\":\"kreg/v1\",\"program\":\"agent\",\"instance\":\"\",\"state\":\"failed\",\"step\":\"run\",\"files\":[]}" ;;
+    *)
+      case $ended in
+        124 | 137) why="did not end within $longest s" ;;
+        *) why="gave no answer and ended with $ended" ;;
+      esac
+      answer="{\"schema\":\"kreg/v1\",\"program\":\"agent\",\"instance\":\"\",\"state\":\"failed\",\"step\":\"run\",\"files\":[{\"path\":\"$here/check.sh\",\"status\":\"failed\",\"detail\":\"$why\"}]}"
+      ;;
   esac
   if [ "$answer" != "$(cat "$state/answer" 2>/dev/null)" ]; then
     printf '%s\n' "$answer"
@@ -81,6 +109,7 @@ while :; do
     # What no file tells, such as room on a disk.
     if [ "$idle" -ge 300 ] || { [ -z "$good" ] && [ "$idle" -ge 15 ]; }; then again=yes; fi
   fi
+  beat
   sleep "${KREG_PERIOD-2}" &
   wait $!
 done

@@ -133,7 +133,17 @@ writable() {
   while [ -n "$dir" ] && [ ! -d "$root$dir" ]; do
     dir=${dir%/*}
   done
+  may_reach "${dir:-/}" || refuse "$1" "belongs in ${dir:-/}, which this agent may not write; run \`kreg up\` again: it makes agents that may write what their nodes need"
   [ -w "$root${dir:-/}" ] || refuse "$1" "belongs in ${dir:-/}, which cannot be written to (read-only?)"
+}
+
+# may_reach DIR: whether this program may write there. In a Pod only some directories are mounted so that it may.
+may_reach() {
+  [ -n "${KREG_WRITES+set}" ] || return 0
+  for tree in $KREG_WRITES; do
+    case $1/ in "$tree"/*) return 0 ;; esac
+  done
+  return 1
 }
 
 node_is_fit() {

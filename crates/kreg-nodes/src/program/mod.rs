@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
+#[cfg(feature = "daemonset")]
+pub(crate) use agent::{PERIOD, STALE};
 pub use answer::{Answer, AnswerError};
 pub use erase::{
     Marking, RegistryId, RegistryIdError, STORAGE_MARKER, STORAGE_OWNER, StorageDir,
@@ -34,6 +36,8 @@ const RESTART: &str = include_str!("restart.sh");
 const DESCEND: &str = include_str!("descend.sh");
 const ERASE: &str = include_str!("erase.sh");
 const MARK: &str = include_str!("mark.sh");
+#[cfg(feature = "daemonset")]
+const FIND: &str = include_str!("find.sh");
 const VITALS: &str = include_str!("vitals.sh");
 const PROCESS: &str = include_str!("process.sh");
 
@@ -161,6 +165,16 @@ impl NodeProgram {
         let how = how.word();
         NodeProgram {
             script: format!("{head}how={how}\n\n{ANSWER}\n{LOCK}\n{DESCEND}\n{MARK}"),
+        }
+    }
+
+    /// Says whether the directory that is mounted to erase images in `storage` is on the node; writes nothing. Its answer
+    /// is read by `AgentPods::lacks`.
+    #[cfg(feature = "daemonset")]
+    #[must_use]
+    pub(crate) fn find(dir: &str) -> NodeProgram {
+        NodeProgram {
+            script: format!("#!/bin/sh\ndir={}\n{FIND}", quote(dir)),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::containers::Places;
 use crate::facts::KUBEADM_FLAGS;
 use crate::hosts_file::HOSTS;
 use crate::instance::JOURNALS;
-use crate::plan::{keeper, system};
+use crate::plan::{keeper, system, writes};
 use crate::rancher::Rancher;
 use crate::{InstanceId, Trust, containers, docker};
 
@@ -87,11 +87,23 @@ impl ProbeRequest {
         // Those of a node that says nothing, so that most need no second look.
         let mut own = roots(BUILT_IN_CONFIG_PATH);
         own.extend(containerd::places(BUILT_IN_CONFIG_PATH).into_iter().skip(1));
-        let roots = own
+        let roots: Vec<&str> = own
             .iter()
             .map(String::as_str)
             .chain(rancher_roots.iter().map(String::as_str))
-            .chain(self.more.iter().map(String::as_str));
+            .chain(self.more.iter().map(String::as_str))
+            .collect();
+        // The directories in /etc itself that a plan may write below.
+        let certs = [docker::CERTS_D, containers::CERTS_D];
+        let tops = roots
+            .iter()
+            .chain(&certs)
+            .filter_map(|dir| writes::top(dir));
+        let tops: BTreeSet<&str> = tops
+            .filter(|(_, direct)| !direct)
+            .map(|(top, _)| top)
+            .collect();
+        looks.extend(tops.into_iter().map(|top| look(top, "look")));
         for root in roots {
             looks += &look(root, "look");
             if root.contains('*') {

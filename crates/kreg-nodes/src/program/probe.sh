@@ -69,7 +69,21 @@ writable() {
   while [ -n "$dir" ] && [ ! -d "$root$dir" ]; do
     dir=${dir%/*}
   done
-  [ -w "$root${dir:-/}" ] || printf 'nowrite %s\n' "${dir:-/}"
+  [ -w "$root${dir:-/}" ] || only_here "$root${dir:-/}" || printf 'nowrite %s\n' "${dir:-/}"
+}
+
+# only_here DIR: whether it is read-only in this Pod alone: the mount is, and the file system is not. Of
+# mounts at the same place the last one counts (proc_pid_mountinfo(5)).
+only_here() {
+  [ -n "${KREG_WRITES+set}" ] || return 1
+  nearest='' mount='' device=''
+  while read -r _ _ _ _ point options others; do
+    case $1/ in "${point%/}"/*) ;; *) continue ;; esac
+    [ "${#point}" -ge "${#nearest}" ] || continue
+    nearest=$point mount=$options device=${others##* }
+  done </proc/self/mountinfo
+  case ,$mount, in *,ro,*) ;; *) return 1 ;; esac
+  case ,$device, in *,rw,*) return 0 ;; *) return 1 ;; esac
 }
 
 # --- cloud-init -----------------------------------------------------------------------------

@@ -300,6 +300,14 @@ impl TransportErrorKind {
                  out by --ssh-config none; or give kreg a file of its own with --ssh-config FILE"
                     .to_owned()
             }
+            K::NoAgent { state } if state.contains("ErrImageNeverPull") => format!(
+                "the registry's image was loaded into the nodes and is missing on {host}: load it there too, as \
+                 by `ctr -n k8s.io images import`; or push it to a registry and name it from there"
+            ),
+            K::NoAgent { state } if state.contains("hostPath type check failed") => format!(
+                "node {host} lacks a directory that the agents of the other nodes write in: run `kreg up` \
+                 again, which looks at every node first"
+            ),
             K::NoAgent { .. } => format!(
                 "see whether node {host} is Ready and what `kubectl -n kreg-nodes get pods -o wide` \
                  says of it; `kreg nodes trust` puts an agent on every node"

@@ -1,6 +1,7 @@
 //! Agents in the place of ssh: what they put on the nodes, keep there, cost, and take away.
 
 mod lifecycle;
+mod narrow;
 mod taint;
 
 use std::thread;
@@ -119,6 +120,11 @@ pub(super) fn later(scene: &mut Scene<'_>) -> Result<()> {
     taint::run(scene, node, other)?;
     lifecycle::rotated(scene)?;
     lifecycle::agentless(scene, other)
+}
+
+/// What agents may do, what they run, and what is seen of one that hangs or cannot start.
+pub(super) fn narrow(scene: &mut Scene<'_>) -> Result<()> {
+    narrow::run(scene)
 }
 
 /// Asks of all nodes at once.

@@ -1,0 +1,98 @@
+//! Taking the agents away, and their namespace if nothing else is in it.
+
+use std::time::{Duration, Instant};
+
+use kreg_k8s::occupants;
+use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query};
+use kreg_nodes::InstanceId;
+use kreg_nodes::daemonset::{AgentWatch, NAMESPACE, NodeAgent};
+use tokio::runtime::Handle;
+
+use super::MANAGED_BY;
+use crate::error::{Error, Tried as _};
+
+/// Takes the agents of `instance` away. What they wrote on the nodes stays.
+pub(crate) async fn remove(
+    cluster: &LiveCluster,
+    instance: &InstanceId,
+    timeout: Duration,
+) -> Result<(), Error> {
+    for kind in [Kind::DaemonSet, Kind::ConfigMap, Kind::ServiceAccount] {
+        for object in own(cluster, instance, kind).await? {
+            delete(cluster, &object).await?;
+        }
+    }
+    let begun = Instant::now();
+    let watch = AgentWatch::new(
+        cluster.client().clone(),
+        Handle::current(),
+        instance.clone(),
+    );
+    let went = watch.until(timeout, |pods| pods.is_empty()).await;
+    if !went.tried("cannot see how the node agents go")? {
+        return Err(still_there("the Pods of the node agents", timeout));
+    }
+    let namespace = ObjectRef::new(Kind::Namespace, "", NAMESPACE);
+    let live = cluster.get(&namespace).await;
+    let Some(live) = live.tried("cannot read the namespace of the node agents")? else {
+        return Ok(());
+    };
+    if live.label(MANAGED_BY) != Some("kreg") || in_use(cluster).await? {
+        return Ok(());
+    }
+    delete(cluster, &live).await?;
+    loop {
+        match cluster.get(&namespace).await {
+            Ok(None) => return Ok(()),
+            // With the namespace its Roles went, and with these the right to look.
+            Err(kreg_k8s::Error::Denied { .. }) => return Ok(()),
+            other => drop(other.tried("cannot read the namespace of the node agents")?),
+        }
+        if begun.elapsed() > timeout {
+            return Err(still_there("the namespace kreg-nodes", timeout));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Whether anything of somebody else's is in the namespace. Where that cannot be seen, it may be.
+async fn in_use(cluster: &LiveCluster) -> Result<bool, Error> {
+    let what = "cannot see what else is in the namespace kreg-nodes";
+    let known = match occupants::known(cluster, NAMESPACE).await {
+        Err(kreg_k8s::Error::Denied { .. }) => return Ok(true),
+        other => other.tried(what)?,
+    };
+    if !known.is_empty() {
+        return Ok(true);
+    }
+    let unknown = occupants::unknown(cluster, NAMESPACE).await;
+    Ok(unknown.tried(what)?.is_some())
+}
+
+pub(super) async fn own(
+    cluster: &LiveCluster,
+    instance: &InstanceId,
+    kind: Kind,
+) -> Result<Vec<Object>, Error> {
+    let query = Query::all(kind)
+        .within(NAMESPACE)
+        .labelled(NodeAgent::selector(instance));
+    cluster
+        .list(&query)
+        .await
+        .tried("cannot list what belongs to the node agents")
+}
+
+pub(super) async fn delete(cluster: &LiveCluster, object: &Object) -> Result<(), Error> {
+    let uid = object.uid().unwrap_or_default();
+    cluster
+        .delete(object.reference(), uid)
+        .await
+        .map(drop)
+        .tried("cannot remove what belongs to the node agents")
+}
+
+fn still_there(what: &str, timeout: Duration) -> Error {
+    Error::failed(format!("{what} did not go within {} s", timeout.as_secs()))
+        .help("see `kubectl -n kreg-nodes get all`, then run the same command again")
+}
