@@ -107,7 +107,7 @@ fn notes(place: Option<&str>, rule: &Value, rights: &[Right]) -> Vec<String> {
         .iter()
         .filter(|right| right.namespace.as_deref() == place)
     {
-        if &rule_of(right) != &without_verbs(rule) {
+        if rule_of(right) != without_verbs(rule) {
             continue;
         }
         let Some(root) = right.node_root() else {

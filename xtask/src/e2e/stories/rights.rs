@@ -320,15 +320,9 @@ fn agents(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Resu
     scene.check(
         "the operator runs kreg up and status with the agents there",
         |world| {
-            let words = [
-                "up",
-                "--nodes-by",
-                "daemonset",
-                "--skip-verify",
-                "--output",
-                "json",
-            ];
-            report::says_unchanged(&operation::by(world, &words).good()?)?;
+            let words = ["up", "--nodes-by", "daemonset", "--startup-taint"];
+            let up = operation::by(world, &words).args(["--skip-verify", "--output", "json"]);
+            report::says_unchanged(&up.good()?)?;
             operation::by(world, &["status"]).good().map(drop)
         },
     )?;
