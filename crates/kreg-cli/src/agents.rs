@@ -18,6 +18,7 @@ use kreg_nodes::{InstanceId, PlanOutcome, StorageDir, Trust, Writes};
 use self::image::Source;
 pub(crate) use self::removal::remove;
 use crate::error::{Error, Tried as _};
+use crate::guard;
 
 /// What stands of a registry's agents, as every command finds it.
 #[derive(Debug, Clone, Default)]
@@ -80,6 +81,8 @@ pub(crate) struct Agents {
     skip: Vec<String>,
     /// Whether the API server knows mounts that are read-only with all below them.
     recursive: bool,
+    /// Whether the record says that there were agents before.
+    noted: bool,
     timeout: Duration,
 }
 
@@ -133,8 +136,15 @@ impl Agents {
             hosts: facts.nodes.iter().map(host).collect(),
             skip: skip.to_vec(),
             recursive: knows_recursive(facts.version.as_deref()),
+            noted: false,
             timeout,
         }
+    }
+
+    /// Agents that the record may have noted before.
+    pub(crate) fn noted(mut self, noted: bool) -> Self {
+        self.noted = noted;
+        self
     }
 
     /// Agents that only look and can write nothing.
@@ -261,6 +271,10 @@ impl Agents {
         for value in agent.objects() {
             let object = Object::from_value(value).tried("cannot make the node agents")?;
             if self.is_theirs(&object).await? {
+                continue;
+            }
+            if object.reference().kind() == Kind::Namespace {
+                guard::put(&self.cluster, object, self.noted).await?;
                 continue;
             }
             self.cluster

@@ -9,6 +9,7 @@ mod config;
 mod confirm;
 mod error;
 mod fleet;
+mod guard;
 mod intent;
 mod login;
 mod material;

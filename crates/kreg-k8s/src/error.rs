@@ -145,7 +145,7 @@ pub enum Error {
 
     /// The one who asks may not do all that is needed.
     #[error(
-        "missing rights: {}\nhave an administrator apply what `kreg export rbac` prints (--for says for which commands), and bind it to you",
+        "missing rights: {}\nhave an administrator apply what `kreg export rbac` prints (--for says whether for setup, for operation or for single commands), and bind it to you",
         lines(missing)
     )]
     Rights {

@@ -17,8 +17,9 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $group:literal, $version:literal, $plural:literal, $scope:ident;)*) => {
         /// A kind of Kubernetes object, at the one API version kreg speaks for it.
         ///
-        /// Closed on purpose: kreg needs neither discovery nor rights beyond these kinds, and every version
-        /// named here has been served since Kubernetes 1.20 except [`Kind::ServiceCIDR`] (1.33).
+        /// Closed on purpose: kreg needs neither discovery nor rights beyond these kinds. Every version named here has
+        /// been served since Kubernetes 1.20, except [`Kind::ServiceCIDR`] (1.33) and
+        /// [`Kind::ValidatingAdmissionPolicy`] with its binding (1.30).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum Kind { $($(#[$doc])* $variant,)* }
@@ -73,6 +74,10 @@ kinds! {
     ServiceCIDR = "networking.k8s.io", "v1", "servicecidrs", Cluster;
     /// ClusterRole; kreg makes them without rules, as records.
     ClusterRole = "rbac.authorization.k8s.io", "v1", "clusterroles", Cluster;
+    /// ValidatingAdmissionPolicy; Kubernetes 1.30 and later.
+    ValidatingAdmissionPolicy = "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", Cluster;
+    /// ValidatingAdmissionPolicyBinding; Kubernetes 1.30 and later.
+    ValidatingAdmissionPolicyBinding = "admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings", Cluster;
     /// PersistentVolumeClaim.
     PersistentVolumeClaim = "", "v1", "persistentvolumeclaims", Namespaced;
     /// Service.

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | is the cluster fit | [`ClusterFacts::read`], [`ClusterFacts::check`], [`claim::check`], [`address::check`] |
 //! | what is there already | [`RegistryState::read`] |
-//! | may we do it | [`rights::check`]; [`rights::manifests`] as RBAC |
+//! | may we do it | [`rights::check`]; [`rights::yaml`] as RBAC |
 //! | what would change | [`plan()`] |
 //! | change it | [`apply::apply`]: [`Manifests::foundation`], then [`Manifests::full`] |
 //! | has somebody edited it, or added to it | [`drift()`] |
@@ -48,6 +48,7 @@ pub mod claim;
 mod cluster;
 mod complaints;
 pub mod conformance;
+pub mod declared;
 mod diagnose;
 mod diff;
 pub mod down;

@@ -1,18 +1,29 @@
 //! The least rights that commands need, as values: printed as RBAC, and asked for before anything is changed.
+//!
+//! Setup and operation are two lists. [`needed_to_set_up`] makes and removes a registry, and writes objects of the whole
+//! cluster. [`needed`] is enough for all later runs with the same settings. [`Right::node_root`] says which rights
+//! amount to root on a node.
+
+mod rbac;
+mod root;
+mod setup;
+#[cfg(test)]
+mod tests;
 
 use futures::stream::{StreamExt as _, TryStreamExt as _};
-use serde_json::{Value, json};
 
 use crate::{
     cluster::Cluster,
     error::Error,
     kind::{Kind, Scope},
-    manifests::Manifests,
     names::{NODE_AGENTS, Names},
-    object::ObjectRef,
     pull,
     spec::RegistrySpec,
 };
+
+pub use rbac::{manifests, yaml};
+pub use root::NodeRoot;
+pub use setup::needed_to_set_up;
 
 /// One thing that may be done to one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,8 +64,10 @@ impl std::fmt::Display for Right {
 const READ: &[&str] = &["get", "list"];
 const OWN: &[&str] = &["get", "list", "create", "patch", "delete"];
 
-/// Everything that a registry of this spec needs of `kreg up`, `status`, `verify` and `down`, its namespace being there.
-/// One that is not there needs `create namespaces` besides.
+/// Everything that operation of a registry of this spec needs, once it is set up: to apply it again with the same
+/// settings, to look at it, to prove it, to renew certificates, and to change users and the pull secret.
+///
+/// It writes no object of the whole cluster except the registry's record, and cannot take Pod Security off a namespace.
 #[must_use]
 pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
     let names = Names::of(spec);
@@ -62,29 +75,21 @@ pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
     facts(&mut rights, spec);
     // What is not in a namespace.
     rights.add(None, Kind::Namespace, "", None, &["list"]);
-    // The record. A name cannot be demanded of `create`; a ClusterRole gives nobody more than its maker has.
-    rights.add(None, Kind::ClusterRole, "", None, &["create"]);
+    // The record lists uids and copies of the pull secret, so it changes when one of these does.
     let record = Some(names.inventory.name());
-    rights.add(None, Kind::ClusterRole, "", record, &["patch", "delete"]);
+    rights.add(None, Kind::ClusterRole, "", record, &["patch"]);
     if spec.namespace() != "default" {
         let name = Some(spec.namespace());
-        rights.add(None, Kind::Namespace, "", name, &["get", "patch"]);
+        rights.add(None, Kind::Namespace, "", name, &["get"]);
     }
     rights.add(None, Kind::PersistentVolume, "", None, &["list"]);
-    let volume = names.volume.name();
-    let verbs = &["get", "create", "patch", "delete"];
-    rights.add(None, Kind::PersistentVolume, "", Some(volume), verbs);
+    let volume = Some(names.volume.name());
+    rights.add(None, Kind::PersistentVolume, "", volume, &["get"]);
     let hosting = Some(names.local_hosting.name());
     let public = names.local_hosting.namespace();
     rights.add(public, Kind::ConfigMap, "", hosting, &["get"]);
     if spec.local_hosting() {
-        rights.add(
-            public,
-            Kind::ConfigMap,
-            "",
-            hosting,
-            &["create", "patch", "delete"],
-        );
+        rights.add(public, Kind::ConfigMap, "", hosting, &["patch"]);
     }
     // The registry's own namespace. What else lies in it is looked at before it is deleted.
     let own = Some(spec.namespace());
@@ -149,6 +154,7 @@ pub fn needed_to_diagnose(spec: &RegistrySpec) -> Vec<Right> {
         rights.add(agents, Kind::DaemonSet, "", None, &["get"]);
         rights.add(agents, Kind::Pod, "", None, &["watch"]);
         rights.add(agents, Kind::Pod, "exec", None, &["get", "create"]);
+        guard(&mut rights);
     }
     rights.0
 }
@@ -199,27 +205,30 @@ fn registry(rights: &mut Rights, spec: &RegistrySpec) {
     rights.add(own, Kind::Pod, "portforward", None, &["get", "create"]);
 }
 
-/// Agents on the nodes: the objects of theirs, and programs run in their Pods, in their namespace alone. What else is in
-/// it is looked at before it is deleted.
+/// Agents on the nodes: their objects, and programs that run in their Pods, only in their namespace. A node that joins
+/// makes another ConfigMap, which replaces the one before.
 fn node_agent(rights: &mut Rights) {
     let agents = Some(NODE_AGENTS);
-    rights.add(
-        None,
-        Kind::Namespace,
-        "",
-        agents,
-        &["get", "patch", "delete"],
-    );
-    for kind in [Kind::ServiceAccount, Kind::ConfigMap, Kind::DaemonSet] {
-        rights.add(agents, kind, "", None, OWN);
-    }
-    for kind in [Kind::Pod, Kind::Role, Kind::RoleBinding] {
-        rights.add(agents, kind, "", None, &["list"]);
+    rights.add(None, Kind::Namespace, "", agents, &["get"]);
+    rights.add(agents, Kind::ConfigMap, "", None, OWN);
+    for kind in [Kind::ServiceAccount, Kind::DaemonSet] {
+        rights.add(agents, kind, "", None, &["get", "list", "patch"]);
     }
     // One watch shows the Pods of all nodes.
-    rights.add(agents, Kind::Pod, "", None, &["watch"]);
+    rights.add(agents, Kind::Pod, "", None, &["list", "watch"]);
     // As for `portforward`.
     rights.add(agents, Kind::Pod, "exec", None, &["get", "create"]);
+    guard(rights);
+}
+
+/// Past the policy that protects the agents, and to see that it is there. Where the API does not serve such policies,
+/// nobody is asked for these ([`wanted`]).
+fn guard(rights: &mut Rights) {
+    let name = Some(NODE_AGENTS);
+    let policy = Kind::ValidatingAdmissionPolicy;
+    rights.add(None, policy, "", name, &["get", "use"]);
+    let binding = Kind::ValidatingAdmissionPolicyBinding;
+    rights.add(None, binding, "", name, &["get"]);
 }
 
 /// What giving the pull secret to other namespaces needs besides ([`crate::pull`]): to these, or (`None`) to any.
@@ -285,8 +294,8 @@ pub async fn check_to_share(
     }
 }
 
-/// Those rights of [`needed`] that the server says are missing, of those to renew copies of the pull secret, and
-/// `create namespaces` if there is no namespace yet.
+/// Those rights that the server says are missing to apply this spec: of [`needed`], of those to renew copies of the pull
+/// secret, and of [`needed_to_set_up`] those for objects that are not there, or not as they should be.
 ///
 /// # Errors
 /// If the server cannot be asked.
@@ -294,27 +303,31 @@ pub async fn missing(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<R
     let mut rights = needed(spec);
     let copies = pull::places(cluster, spec).await?;
     rights.extend(needed_to_refresh(spec, &copies));
-    let agents = spec.node_agent().then_some(NODE_AGENTS);
-    let mut absent = false;
-    for name in [spec.namespace()].into_iter().chain(agents) {
-        let namespace = ObjectRef::new(Kind::Namespace, "", name);
-        match cluster.get(&namespace).await {
-            Ok(Some(_)) | Err(Error::Denied { .. }) => {}
-            Ok(None) => absent = true,
-            Err(error) => return Err(error),
+    rights.extend(setup::still_needed(cluster, spec).await?);
+    lacking(cluster, rights).await
+}
+
+/// Without what is about policies that this server does not serve.
+async fn wanted(cluster: &dyn Cluster, mut rights: Vec<Right>) -> Result<Vec<Right>, Error> {
+    let group = Kind::ValidatingAdmissionPolicy.group();
+    if rights.iter().any(|right| right.group == group) {
+        let version = cluster.server_version().await?;
+        if !version.as_deref().is_none_or(serves_policies) {
+            rights.retain(|right| right.group != group);
         }
     }
-    if absent {
-        rights.push(Right {
-            namespace: None,
-            group: "",
-            resource: "namespaces",
-            subresource: "",
-            name: None,
-            verb: "create",
-        });
+    Ok(rights)
+}
+
+/// Whether a server of this version (such as `v1.34.4`) serves [`Kind::ValidatingAdmissionPolicy`]: 1.30 and later.
+#[must_use]
+pub fn serves_policies(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let mut number = || numbers.next().and_then(|text| text.parse::<u32>().ok());
+    match (number(), number()) {
+        (Some(major), Some(minor)) => (major, minor) >= (1, 30),
+        _ => true,
     }
-    lacking(cluster, rights).await
 }
 
 /// Those of these rights that the server says are missing.
@@ -322,6 +335,7 @@ pub async fn missing(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<R
 /// # Errors
 /// If the server cannot be asked.
 pub async fn lacking(cluster: &dyn Cluster, rights: Vec<Right>) -> Result<Vec<Right>, Error> {
+    let rights = wanted(cluster, rights).await?;
     let asked = futures::stream::iter(rights.into_iter().map(|right| async move {
         Ok::<_, Error>((!cluster.may(&right).await?).then_some(right))
     }));
@@ -357,85 +371,6 @@ fn none_of(missing: Vec<Right>) -> Result<(), Error> {
     }
 }
 
-/// RBAC objects that give a service account `account` in the registry's namespace exactly these rights, such as those
-/// of [`needed`]: the namespace, the account, a ClusterRole, a Role in each namespace, and their bindings. What they are
-/// called has the account's name in it, so that several accounts may each have their own.
-#[must_use]
-pub fn manifests(spec: &RegistrySpec, account: &str, rights: &[Right]) -> Vec<Value> {
-    let subject =
-        json!([{ "kind": "ServiceAccount", "name": account, "namespace": spec.namespace() }]);
-    let name = format!("{account}-{}", spec.instance());
-    let mut objects: Vec<Value> = Manifests::foundation(spec)
-        .objects()
-        .iter()
-        .filter(|object| object.reference().kind() == Kind::Namespace)
-        .map(|object| object.value().clone())
-        .collect();
-    if rights
-        .iter()
-        .any(|right| right.namespace.as_deref() == Some(NODE_AGENTS))
-    {
-        objects.push(
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NODE_AGENTS,
-            // As kreg labels it itself, so that `kreg down` leaves it as it was.
-            "labels": { "app.kubernetes.io/managed-by": "kreg", "pod-security.kubernetes.io/enforce": "privileged" } } }),
-        );
-    }
-    objects.push(json!({ "apiVersion": "v1", "kind": "ServiceAccount",
-        "metadata": { "name": account, "namespace": spec.namespace() } }));
-    let mut places: Vec<Option<String>> =
-        rights.iter().map(|right| right.namespace.clone()).collect();
-    places.sort();
-    places.dedup();
-    for place in places {
-        let (role, binding) = match place {
-            None => ("ClusterRole", "ClusterRoleBinding"),
-            Some(_) => ("Role", "RoleBinding"),
-        };
-        let mut metadata = json!({ "name": name });
-        if let Some(namespace) = &place {
-            metadata["namespace"] = namespace.as_str().into();
-        }
-        let api = "rbac.authorization.k8s.io/v1";
-        let rules = rules(rights.iter().filter(|right| right.namespace == place));
-        objects
-            .push(json!({ "apiVersion": api, "kind": role, "metadata": metadata, "rules": rules }));
-        objects.push(
-            json!({ "apiVersion": api, "kind": binding, "metadata": metadata, "subjects": subject,
-            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": name } }),
-        );
-    }
-    objects
-}
-
-/// One rule for each resource and name.
-fn rules<'a>(rights: impl Iterator<Item = &'a Right>) -> Vec<Value> {
-    let mut rules: Vec<(Value, Vec<&str>)> = Vec::new();
-    for right in rights {
-        let resource = match right.subresource {
-            "" => right.resource.to_owned(),
-            sub => format!("{}/{sub}", right.resource),
-        };
-        let mut rule = json!({ "apiGroups": [right.group], "resources": [resource] });
-        if let Some(name) = &right.name {
-            rule["resourceNames"] = json!([name]);
-        }
-        match rules.iter_mut().find(|(known, _)| known == &rule) {
-            // Two commands may need the same.
-            Some((_, verbs)) if verbs.contains(&right.verb) => {}
-            Some((_, verbs)) => verbs.push(right.verb),
-            None => rules.push((rule, vec![right.verb])),
-        }
-    }
-    rules
-        .into_iter()
-        .map(|(mut rule, verbs)| {
-            rule["verbs"] = verbs.into();
-            rule
-        })
-        .collect()
-}
-
 #[derive(Default)]
 struct Rights(Vec<Right>);
 
@@ -457,133 +392,6 @@ impl Rights {
                 name: name.map(str::to_owned),
                 verb,
             });
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::spec::Profile;
-
-    #[test]
-    fn nothing_is_asked_for_that_would_give_more_than_the_registry() {
-        for profile in [Profile::Default, Profile::Tutorial] {
-            let spec = RegistrySpec::new(profile)
-                .with_local_hosting(true)
-                .with_node_agent(true);
-            let all = [needed, needed_to_collect, needed_to_diagnose];
-            for right in all.iter().flat_map(|needed| needed(&spec)) {
-                let within = right.namespace.as_deref();
-                let own = within == Some(spec.namespace()) || within == Some(NODE_AGENTS);
-                let text = right.to_string();
-                assert!(
-                    right.verb != "*" && right.resource != "*" && right.group != "*",
-                    "{text}"
-                );
-                assert!(right.resource != "secrets" || own, "{text}");
-                // A role may be made or changed as a record only: rules that the account does not have the server
-                // refuses, as it may not `escalate`.
-                let record = Some(Names::of(&spec).inventory.name().to_owned());
-                let of_record = right.name == record || right.verb == "create";
-                assert!(
-                    !right.resource.contains("role")
-                        || right.verb == "list"
-                        || (right.resource == "clusterroles" && of_record),
-                    "{text}"
-                );
-                // What is written elsewhere is written by name, which cannot be demanded of what is made.
-                let read = ["get", "list", "create"].contains(&right.verb);
-                assert!(own || read || right.name.is_some(), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn to_collect_or_to_look_nothing_is_made_or_deleted_and_no_secret_listed() {
-        let spec = RegistrySpec::new(Profile::Default).with_node_agent(true);
-        let changes = |rights: Vec<Right>| -> Vec<String> {
-            let reads = |right: &Right| {
-                ["get", "list", "watch"].contains(&right.verb) || right.subresource == "portforward"
-            };
-            let changing = rights.iter().filter(|right| !reads(right));
-            changing.map(ToString::to_string).collect()
-        };
-        assert_eq!(
-            changes(needed_to_collect(&spec)),
-            [
-                "patch deployments.apps in namespace kreg-system",
-                "create pods/exec in namespace kreg-system"
-            ]
-        );
-        // To ask the agents on the nodes.
-        assert_eq!(
-            changes(needed_to_diagnose(&spec)),
-            ["create pods/exec in namespace kreg-nodes"]
-        );
-        let needed = needed(&spec);
-        let granted = needed_to_prove(&spec);
-        assert!(
-            granted.iter().all(|right| needed.contains(right)),
-            "{granted:?}"
-        );
-        let both = [needed_to_collect(&spec), needed_to_diagnose(&spec)].concat();
-        assert!(
-            !both
-                .iter()
-                .any(|r| r.resource == "secrets" && r.verb != "get")
-        );
-    }
-
-    #[test]
-    fn what_two_commands_need_is_granted_once_and_two_accounts_have_roles_of_their_own() {
-        let spec = RegistrySpec::new(Profile::Default);
-        let twice = [needed(&spec), needed(&spec)].concat();
-        let (once, twice) = (
-            manifests(&spec, "a", &needed(&spec)),
-            manifests(&spec, "a", &twice),
-        );
-        assert_eq!(once, twice);
-        let role = |objects: &[Value]| -> Value {
-            let mut roles = objects.iter().filter(|object| object["kind"] == "Role");
-            roles.next().unwrap()["metadata"]["name"].clone()
-        };
-        assert_eq!(role(&once), "a-docker-registry");
-        assert_eq!(
-            role(&manifests(&spec, "b", &needed(&spec))),
-            "b-docker-registry"
-        );
-    }
-
-    #[test]
-    fn every_right_is_in_a_role_of_its_namespace_and_the_account_is_bound_to_each() {
-        let spec = RegistrySpec::new(Profile::Default).with_local_hosting(true);
-        let namespaces = ["team".to_owned()];
-        let mut rights = needed(&spec);
-        rights.extend(needed_to_share(&spec, Some(&namespaces)));
-        let objects = manifests(&spec, "robot", &rights);
-        let of = |kind: &str| {
-            objects
-                .iter()
-                .filter(|object| object["kind"] == kind)
-                .collect::<Vec<_>>()
-        };
-        let granted: usize = ["Role", "ClusterRole"]
-            .iter()
-            .flat_map(|kind| of(kind))
-            .flat_map(|role| role["rules"].as_array().unwrap())
-            .map(|rule| rule["verbs"].as_array().unwrap().len())
-            .sum();
-        assert_eq!(granted, rights.len());
-        let places: Vec<_> = of("Role")
-            .iter()
-            .map(|role| role["metadata"]["namespace"].as_str().unwrap())
-            .collect();
-        assert!(places.contains(&"team"), "{places:?}");
-        assert_eq!(of("Role").len(), of("RoleBinding").len());
-        assert_eq!(of("ClusterRole").len(), of("ClusterRoleBinding").len());
-        for binding in of("RoleBinding") {
-            assert_eq!(binding["subjects"][0]["name"], "robot");
         }
     }
 }

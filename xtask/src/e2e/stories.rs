@@ -16,10 +16,12 @@ mod forged;
 mod gc;
 mod gc_pushes;
 mod generations;
+mod guard;
 mod host_keys;
 mod killed;
 mod kubectl;
 mod oci_conformance;
+mod operation;
 mod registry3;
 mod registry_image;
 mod report;
@@ -178,6 +180,16 @@ pub(crate) const ALL: &[Story] = &[
         name: "rights",
         proves: "the rights that are exported are enough, and what lacks is told at once",
         run: rights::run,
+    },
+    Story {
+        name: "operation",
+        proves: "after setup an account is enough that cannot write to the whole cluster",
+        run: operation::run,
+    },
+    Story {
+        name: "guard",
+        proves: "edit and admin of the whole cluster cannot touch the agents, and the control plane can",
+        run: guard::run,
     },
     Story {
         name: "doctor-client",

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::MANAGED_BY;
 use crate::error::{Error, Tried as _};
+use crate::guard;
 
 /// Takes the agents of `instance` away. What they wrote on the nodes stays.
 pub(crate) async fn remove(
@@ -35,17 +36,20 @@ pub(crate) async fn remove(
     let namespace = ObjectRef::new(Kind::Namespace, "", NAMESPACE);
     let live = cluster.get(&namespace).await;
     let Some(live) = live.tried("cannot read the namespace of the node agents")? else {
-        return Ok(());
+        return guard::remove(cluster).await;
     };
     if live.label(MANAGED_BY) != Some("kreg") || in_use(cluster).await? {
-        return Ok(());
+        return match of_others(cluster).await? {
+            true => Ok(()),
+            false => guard::remove(cluster).await,
+        };
     }
     delete(cluster, &live).await?;
     loop {
         match cluster.get(&namespace).await {
-            Ok(None) => return Ok(()),
+            Ok(None) => return guard::remove(cluster).await,
             // With the namespace its Roles went, and with these the right to look.
-            Err(kreg_k8s::Error::Denied { .. }) => return Ok(()),
+            Err(kreg_k8s::Error::Denied { .. }) => return guard::remove(cluster).await,
             other => drop(other.tried("cannot read the namespace of the node agents")?),
         }
         if begun.elapsed() > timeout {
@@ -67,6 +71,19 @@ async fn in_use(cluster: &LiveCluster) -> Result<bool, Error> {
     }
     let unknown = occupants::unknown(cluster, NAMESPACE).await;
     Ok(unknown.tried(what)?.is_some())
+}
+
+/// Whether agents of other registries are there. Where that cannot be seen, they may be.
+async fn of_others(cluster: &LiveCluster) -> Result<bool, Error> {
+    let all = Query::all(Kind::DaemonSet)
+        .within(NAMESPACE)
+        .labelled(NodeAgent::any());
+    match cluster.list(&all).await {
+        Err(kreg_k8s::Error::Denied { .. }) => Ok(true),
+        other => other
+            .tried("cannot list the node agents")
+            .map(|found| !found.is_empty()),
+    }
 }
 
 pub(super) async fn own(

@@ -21,7 +21,7 @@ pub(crate) enum ExportCommand {
     Plain(FolderArgs),
     /// The same with a kustomization.yaml, for `kubectl apply -k`
     Kustomize(FolderArgs),
-    /// The least rights for the commands that are named, as RBAC, on stdout
+    /// The least rights for setup or for operation, as RBAC, on stdout; what amounts to root on a node is marked
     Rbac(RbacArgs),
 }
 
@@ -36,13 +36,13 @@ pub(crate) struct FolderArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RbacArgs {
-    /// For which commands
+    /// For which commands: setup for an administrator, operation for whoever comes after
     #[arg(
         long = "for",
         value_enum,
         value_name = "COMMAND",
         value_delimiter = ',',
-        default_value = "up"
+        default_value = "operation"
     )]
     pub(crate) commands: Vec<Purpose>,
 
@@ -68,7 +68,11 @@ pub(crate) struct RbacArgs {
 /// Commands that need rights of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Purpose {
-    /// up, status, verify and down
+    /// The first up, one with other settings, and down; with all that `up` has
+    Setup,
+    /// All that is done after setup: up, gc and doctor
+    Operation,
+    /// A later up with the same settings, status, verify, cert, user and secret
     Up,
     /// gc, which also runs a program in the registry's Pod
     Gc,
@@ -79,6 +83,11 @@ pub(crate) enum Purpose {
 impl Purpose {
     fn rights(self, spec: &RegistrySpec) -> Vec<Right> {
         match self {
+            Purpose::Setup => [rights::needed(spec), rights::needed_to_set_up(spec)].concat(),
+            Purpose::Operation => [Purpose::Up, Purpose::Gc, Purpose::Doctor]
+                .iter()
+                .flat_map(|one| one.rights(spec))
+                .collect(),
             Purpose::Up => rights::needed(spec),
             Purpose::Gc => rights::needed_to_collect(spec),
             Purpose::Doctor => rights::needed_to_diagnose(spec),
@@ -106,7 +115,6 @@ fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
     let settings = Settings::new(&app.global, &app.config, &args.target)?;
     let hosting = settings.profile == crate::args::ProfileArg::Default;
     let spec = spec::located(&settings)?.with_local_hosting(hosting);
-    let mut documents = Vec::new();
     let commands = args.commands.iter();
     let mut needed: Vec<Right> = commands.flat_map(|one| one.rights(&spec)).collect();
     let named = (!args.all_namespaces).then_some(args.namespaces.as_slice());
@@ -114,10 +122,9 @@ fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
     if args.taint.taint(&app.config)?.is_some() {
         needed.extend(taint::needed_to_lift());
     }
-    for object in rights::manifests(&spec, &args.service_account, &needed) {
-        documents.push(serde_saphyr::to_string(&object).tried("cannot write the rights as YAML")?);
-    }
-    output::line(documents.join("---\n").trim_end())?;
+    let text =
+        rights::yaml(&spec, &args.service_account, &needed).tried("cannot print the rights")?;
+    output::line(text.trim_end())?;
     Ok(Ending::Done)
 }
 

@@ -14,6 +14,7 @@ use crate::args::TargetArgs;
 use crate::commands::nodes;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
+use crate::guard::Guard;
 use crate::output;
 use crate::session::Session;
 
@@ -37,6 +38,9 @@ struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     agents: Option<StandingAgents>,
     nodes: Vec<Receipt>,
+    /// Why others are not kept out of the agents on the nodes; none if they are, or if there are no agents.
+    #[serde(rename = "agentsUnprotected", skip_serializing_if = "Option::is_none")]
+    unprotected: Option<String>,
 }
 
 /// Roles of certificates: what the registry serves, and what clients are told to trust.
@@ -78,6 +82,10 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         _ => Vec::new(),
     };
     let drift = drift(app, &session, &state).await?;
+    let guard = match session.agents.are_there() {
+        true => Guard::look(&session.cluster, session.facts.version.as_deref()).await?,
+        false => Guard::InPlace,
+    };
     let unlisted = pull::unlisted(&session.cluster, &session.spec)
         .await
         .tried("cannot look for Secrets that only pretend to be copies of the pull secret")?;
@@ -96,6 +104,7 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         unlisted,
         agents: session.agents.standing().cloned(),
         nodes,
+        unprotected: guard.complaint(),
     };
     for due in outcome.certificates.iter().filter(|row| row.renewal_due) {
         app.progress.note(due.advice());
@@ -106,6 +115,7 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         .nodes
         .iter()
         .any(|receipt| receipt.state == State::Changed)
+        || guard.is_drift()
         || outcome
             .drift
             .as_ref()
@@ -261,6 +271,9 @@ fn text(outcome: &Outcome) -> String {
     parts.extend(outcome.agents.as_ref().map(agents));
     if !outcome.nodes.is_empty() {
         parts.push(nodes::table(&outcome.nodes, nodes::found));
+    }
+    if let Some(why) = &outcome.unprotected {
+        parts.push(format!("AGENTS NOT PROTECTED: {why}"));
     }
     parts.join("\n\n")
 }

@@ -156,15 +156,18 @@ pub(super) fn way(
     let streams = session.cluster.streams().clone();
     let pods = AgentPods::new(streams, Handle::current(), instance.clone());
     Ok(Way::Agents {
-        agents: Box::new(Agents::new(
-            &session.cluster,
-            pods.watch(),
-            &instance,
-            (spec, image),
-            facts,
-            &settings.nodes.skip,
-            settings.timeout,
-        )),
+        agents: Box::new(
+            Agents::new(
+                &session.cluster,
+                pods.watch(),
+                &instance,
+                (spec, image),
+                facts,
+                &settings.nodes.skip,
+                settings.timeout,
+            )
+            .noted(session.agents.chosen()),
+        ),
         pods: Box::new(pods),
         there: session.agents.are_there(),
     })

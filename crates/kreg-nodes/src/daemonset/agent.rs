@@ -233,6 +233,12 @@ impl NodeAgent {
         format!("{LABEL_AGENT}={instance}")
     }
 
+    /// Selects the agents of every registry.
+    #[must_use]
+    pub fn any() -> &'static str {
+        LABEL_AGENT
+    }
+
     /// Selects the Pods of that revision.
     #[must_use]
     pub fn pods_of(instance: &InstanceId, revision: &str) -> String {

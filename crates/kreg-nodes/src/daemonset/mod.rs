@@ -1,7 +1,7 @@
 //! The DaemonSet backend: one Pod a node, which keeps the node's trust and runs programs on it.
 //!
 //! [`NodeAgent`] is what the cluster is to hold, as plain values: whoever applies them is free in
-//! how. [`AgentPods`] is the [`crate::NodeTransport`] over the Pods, by the API's `exec`; [`AgentWatch`]
+//! how. [`guard()`] is the admission policy that keeps others out of the agents' namespace. [`AgentPods`] is the [`crate::NodeTransport`] over the Pods, by the API's `exec`; [`AgentWatch`]
 //! is where they are.
 //!
 //! The Pod is not privileged: root without any capability but those to write others' files, no
@@ -22,6 +22,7 @@
 //! has to get a directory in `/etc` itself.
 
 mod agent;
+mod guard;
 mod image;
 mod pod;
 mod pods;
@@ -33,6 +34,7 @@ mod standing;
 mod watch;
 
 pub use agent::{NAMESPACE, NodeAgent};
+pub use guard::{GUARD, guard};
 pub use image::AgentImage;
 pub use kreg_stream::PodStreams;
 pub use pods::AgentPods;

@@ -17,7 +17,7 @@ use crate::e2e::world::{World, await_that};
 use crate::failure::{Failure, Result};
 
 /// Where agents live.
-const AGENTS: &str = "kreg-nodes";
+pub(super) const AGENTS: &str = "kreg-nodes";
 const DIRECTORY: &str = "/etc/containerd/certs.d/docker-registry:5000";
 const HOSTS_TOML: &str = "/etc/containerd/certs.d/docker-registry:5000/hosts.toml";
 /// What containerd reads, whether or not it splits a list: by brace expansion both of them.
@@ -151,7 +151,7 @@ fn on_all(world: &World, script: &str) -> Result<()> {
 }
 
 /// The agent's Pod on `node` that is not on its way out.
-fn agent(world: &World, node: &Node) -> Result<Option<Value>> {
+pub(super) fn agent(world: &World, node: &Node) -> Result<Option<Value>> {
     let field = format!("--field-selector=spec.nodeName={}", node.name);
     let pods = world.get(["pods", "--namespace", AGENTS, &field])?;
     let staying = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
@@ -168,7 +168,7 @@ fn is_ready(pod: &Value) -> bool {
 }
 
 /// Waits until the agent on `node` is ready, or is not.
-fn await_agent(world: &World, node: &Node, ready: bool) -> Result<Value> {
+pub(super) fn await_agent(world: &World, node: &Node, ready: bool) -> Result<Value> {
     let what = format!("the agent on {} is ready: {ready}", node.name);
     await_that(&what, Duration::from_secs(120), || {
         Ok(match agent(world, node)? {
@@ -179,7 +179,7 @@ fn await_agent(world: &World, node: &Node, ready: bool) -> Result<Value> {
     })
 }
 
-fn agents_are_ready(world: &World) -> Result<()> {
+pub(super) fn agents_are_ready(world: &World) -> Result<()> {
     for node in &world.cluster.nodes {
         await_agent(world, node, true)?;
     }

@@ -123,9 +123,23 @@ fn while_there_is_none(scene: &mut Scene<'_>) -> Result<()> {
             _ => ran.says(&["forbidden"]).map(drop),
         }
     })?;
+    scene.check(
+        "agents are not put into a namespace that only says it is kreg's",
+        |world| {
+            let own = ["delete", "namespace", DEFAULT, "--wait"];
+            world.kubectl(own).good()?;
+            let before = Snapshot::take(world)?;
+            let up = ["up", "--nodes-by", "daemonset", "--skip-verify"];
+            world
+                .kreg(up)
+                .ends_with(1)?
+                .says(&["Namespace kreg-nodes", "kubectl delete namespace"])?;
+            before.same(&Snapshot::take(world)?)
+        },
+    )?;
     scene
-        .check("both namespaces of kreg's names go", |world| {
-            let words = ["delete", "namespace", DEFAULT, AGENTS, "--wait"];
+        .check("the namespace of agents' name goes", |world| {
+            let words = ["delete", "namespace", AGENTS, "--wait"];
             world.kubectl(words).good()
         })
         .map(drop)
@@ -275,6 +289,7 @@ fn forgeries(registry: &str, agents: &str) -> Result<Vec<Value>> {
                 object["metadata"]["annotations"] = json!({ "kreg.dev/read-only-turn": "0" });
             }
             Some("DaemonSet") => {
+                object["metadata"]["annotations"] = json!({ "kreg.dev/writes-etc": "/etc/shadow" });
                 object["spec"]["template"]["spec"]["nodeSelector"] =
                     json!({ "kreg-e2e": "nowhere" });
             }

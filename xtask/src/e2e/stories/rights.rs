@@ -1,11 +1,12 @@
-//! The least rights that `kreg export rbac` prints are enough; what lacks is told at once, in full.
+//! The least rights that `kreg export rbac` prints are enough, for setup and for operation; missing ones are named at
+//! once, all of them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{down, namespace_complete, report};
+use super::{down, namespace_complete, operation, report};
 use crate::e2e::call::Call;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
@@ -25,7 +26,7 @@ const CARER_RBAC: &str = "carer-rbac.yaml";
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     scene.afterwards("the rights", |world| {
-        let files = [CARER_RBAC, RBAC].map(|file| world.file(file));
+        let files = [operation::RBAC, CARER_RBAC, RBAC].map(|file| world.file(file));
         // One that was never written is of a story that ended before.
         for file in files.iter().filter(|file| file.exists()) {
             let words = ["delete", "--ignore-not-found", "--wait", "-f"];
@@ -46,7 +47,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         "kreg export rbac needs no cluster; kubectl takes it",
         |world| {
             let rbac = world
-                .kreg_bare(["export", "rbac", "--namespaces", TEAM])
+                .kreg_bare(["export", "rbac", "--for", "setup", "--namespaces", TEAM])
                 .read()?;
             let file = world.write(RBAC, &rbac)?.display().to_string();
             world.kubectl(["apply", "-f", &file]).good()?;
@@ -62,12 +63,16 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
             world.kubectl(["apply", "-f", &file]).good()
         },
     )?;
-    let limited = scene.check("a kubeconfig with these rights alone is made", |world| {
-        kubeconfig(world, "kreg")
+    scene.check("a third account gets what operation needs", |world| {
+        operation::grant(world, &["--namespaces", TEAM])
+    })?;
+    let limited = scene.check("a kubeconfig with only these rights is made", |world| {
+        kubeconfig(world, NAMESPACE, "kreg")
     })?;
     let limited = limited.display().to_string();
-    let carer = scene.check("and one of the other account", |world| {
-        kubeconfig(world, CARER)
+    let carer = scene.check("and one for each of the other accounts", |world| {
+        kubeconfig(world, NAMESPACE, operation::OPERATOR)?;
+        kubeconfig(world, NAMESPACE, CARER)
     })?;
     let carer = carer.display().to_string();
     let whole = scene.check("every file and object is noted", Snapshot::take)?;
@@ -83,6 +88,13 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
                 .args(["--kubeconfig", &limited])
                 .ends_with(1)?
                 .says(&["forbidden"])
+        },
+    )?;
+    scene.check(
+        "the operator cannot set it up, and is told what is missing",
+        |world| {
+            let up = operation::by(world, &["up"]).ends_with(1)?;
+            up.says(&["create clusterroles.rbac.authorization.k8s.io in the cluster"])
         },
     )?;
     scene.check("kreg up ends with 0 and proves every node", |world| {
@@ -260,7 +272,7 @@ fn agents(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Resu
             kreg(world, &["up", "--nodes-by", "daemonset"])
                 .ends_with(1)?
                 .says(&[
-                    "create daemonsets.apps in namespace kreg-nodes",
+                    "patch daemonsets.apps in namespace kreg-nodes",
                     "create pods/exec in namespace kreg-nodes",
                 ])
         },
@@ -268,10 +280,18 @@ fn agents(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Resu
     scene.check(
         "kreg export rbac --nodes-by daemonset --startup-taint has them",
         |world| {
-            let words = ["export", "rbac", "--nodes-by", "daemonset"];
+            let words = [
+                "export",
+                "rbac",
+                "--for",
+                "setup",
+                "--nodes-by",
+                "daemonset",
+            ];
             let rbac = world.kreg_bare(words).args(["--startup-taint"]).read()?;
             let file = world.write(RBAC, &rbac)?.display().to_string();
             world.kubectl(["apply", "-f", &file]).good()?;
+            operation::grant(world, &["--nodes-by", "daemonset"])?;
             namespace_complete(world, AGENTS)
         },
     )?;
@@ -297,6 +317,15 @@ fn agents(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Resu
             }
         },
     )?;
+    scene.check(
+        "the operator runs kreg up and status with the agents there",
+        |world| {
+            let words = ["up", "--nodes-by", "daemonset", "--startup-taint"];
+            let up = operation::by(world, &words).args(["--skip-verify", "--output", "json"]);
+            report::says_unchanged(&up.good()?)?;
+            operation::by(world, &["status"]).good().map(drop)
+        },
+    )?;
     scene.check("kreg down ends with 0, and all is as before", |world| {
         kreg(world, &["down", "--delete-data", "--yes"]).good()?;
         whole.await_return(world)
@@ -304,16 +333,16 @@ fn agents(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Resu
 }
 
 /// The cluster's own, with a token of a service account instead of the administrator.
-fn kubeconfig(world: &World, account: &str) -> Result<PathBuf> {
-    let token = token(world, account)?;
+pub(super) fn kubeconfig(world: &World, namespace: &str, account: &str) -> Result<PathBuf> {
+    let token = token(world, namespace, account)?;
     let view = ["config", "view", "--minify", "--raw", "-o", "json"];
     let mut config: Value = world.kubectl(view).good()?.json()?;
     config["users"][0]["user"] = json!({ "token": token });
     world.write(&format!("{account}.json"), &config.to_string())
 }
 
-fn token(world: &World, account: &str) -> Result<String> {
-    let place = ["--namespace", NAMESPACE];
+fn token(world: &World, namespace: &str, account: &str) -> Result<String> {
+    let place = ["--namespace", namespace];
     let account = world.get(["serviceaccount", account].iter().chain(&place))?;
     // Until 1.24 Kubernetes made a Secret with a token for each account; since 1.24 kubectl asks for one.
     match account["secrets"][0]["name"].as_str() {

@@ -1,0 +1,189 @@
+//! The admission policy that protects the node agents, in the cluster: put there, looked at, and taken away.
+
+use kreg_k8s::{ApplyMode, Cluster as _, Kind, LiveCluster, Object, ObjectRef, declared, rights};
+use kreg_nodes::daemonset::{GUARD, NAMESPACE, guard};
+
+use crate::error::{Error, Tried as _};
+
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// Whether the policy protects the agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Guard {
+    InPlace,
+    /// This object of the two is not there.
+    Missing(ObjectRef),
+    /// This object of the two is not as kreg makes it.
+    Altered(ObjectRef),
+    /// The server of this version has no such policies.
+    NotServed(String),
+    /// The namespace is not kreg's, so kreg does not say who may work there.
+    NotOurs,
+    /// This user may not look at it.
+    Unseen,
+}
+
+impl Guard {
+    pub(crate) async fn look(cluster: &LiveCluster, version: Option<&str>) -> Result<Self, Error> {
+        if let Some(version) = version.filter(|version| !rights::serves_policies(version)) {
+            return Ok(Self::NotServed(version.to_owned()));
+        }
+        let namespace = ObjectRef::new(Kind::Namespace, "", NAMESPACE);
+        match cluster.get(&namespace).await {
+            Err(kreg_k8s::Error::Denied { .. }) => return Ok(Self::Unseen),
+            other => {
+                let live = other.tried("cannot read the namespace of the node agents")?;
+                if live.is_some_and(|live| !is_ours(&live)) {
+                    return Ok(Self::NotOurs);
+                }
+            }
+        }
+        for desired in objects()? {
+            let object = desired.reference();
+            match cluster.get(object).await {
+                Ok(Some(live)) if declared::holds(&live, &desired) => {}
+                Ok(Some(_)) => return Ok(Self::Altered(object.clone())),
+                Ok(None) => return Ok(Self::Missing(object.clone())),
+                Err(kreg_k8s::Error::Denied { .. }) => return Ok(Self::Unseen),
+                Err(error) => return Err(error).tried("cannot see what protects the node agents"),
+            }
+        }
+        Ok(Self::InPlace)
+    }
+
+    /// Why the agents are not protected, and what to do; `None` if they are.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let (why, next) = match self {
+            Self::InPlace => return None,
+            Self::Missing(object) => (format!("{object} is gone"), "`kreg up` makes it again"),
+            Self::Altered(object) => (
+                format!("{object} is not as kreg makes it"),
+                "`kreg up` puts it back",
+            ),
+            Self::NotServed(version) => (
+                format!("Kubernetes {version} has no ValidatingAdmissionPolicy (1.30 has)"),
+                "give nobody rights in kreg-nodes, nor `edit` or `admin` for the whole cluster",
+            ),
+            Self::NotOurs => (
+                "namespace kreg-nodes was there before kreg".to_owned(),
+                "see to it yourself who may work there",
+            ),
+            Self::Unseen => (
+                "this user may not see whether they are".to_owned(),
+                "`kreg export rbac` has the rights for that",
+            ),
+        };
+        Some(format!(
+            "{why}: whoever may change or enter Pods in namespace {NAMESPACE} is root on the nodes; {next}"
+        ))
+    }
+
+    /// Whether the next `up` changes that.
+    pub(crate) fn is_drift(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Altered(_))
+    }
+}
+
+/// Writes the policy and then the namespace of the agents, each only if it is not yet as it should be. A server without
+/// such policies gets the namespace only. `noted` says whether a record has agents in it.
+pub(crate) async fn put(
+    cluster: &LiveCluster,
+    namespace: Object,
+    noted: bool,
+) -> Result<(), Error> {
+    if !noted {
+        is_nobodys_trap(cluster, namespace.reference()).await?;
+    }
+    let mode = ApplyMode {
+        dry_run: false,
+        force: true,
+    };
+    let wanted = objects()?.into_iter().chain(std::iter::once(namespace));
+    for desired in wanted {
+        let object = desired.reference();
+        let live = cluster.get(object).await;
+        let live = live.tried(format!("cannot see whether {object} is there already"))?;
+        if let Some(live) = &live {
+            if !is_ours(live) {
+                return Err(Error::failed(format!(
+                    "{object}, which is to protect the node agents, is there and is not kreg's; it was left alone"
+                ))
+                .help("remove it, or give it another name"));
+            }
+            if declared::holds(live, &desired) {
+                continue;
+            }
+        }
+        match cluster.apply(&desired, mode).await {
+            Err(kreg_k8s::Error::Refused { code: 404, .. }) if is_guard(object) => {}
+            other => drop(other.tried("cannot put the node agents into the cluster")?),
+        }
+    }
+    Ok(())
+}
+
+/// Anyone who may make namespaces may have made this one, with kreg's labels, and would own what kreg then allows in it.
+/// The policy is cluster-scoped: where it is there, kreg was here before. Older servers have no such witness.
+async fn is_nobodys_trap(cluster: &LiveCluster, namespace: &ObjectRef) -> Result<(), Error> {
+    let live = cluster.get(namespace).await;
+    let labelled = live.tried(format!("cannot look at {namespace}"))?;
+    if !labelled.is_some_and(|live| is_ours(&live)) || !is_served(cluster).await? {
+        return Ok(());
+    }
+    for desired in objects()? {
+        let object = desired.reference();
+        let policy = cluster.get(object).await;
+        let policy = policy.tried(format!("cannot see whether {object} is there"))?;
+        if policy.is_some_and(|live| is_ours(&live)) {
+            return Ok(());
+        }
+    }
+    Err(Error::failed(format!(
+        "{namespace} is there with kreg's labels, and neither a record nor the policy {GUARD} says that kreg made it; it was \
+         left alone"
+    ))
+    .help(format!("remove it, and kreg makes its own: kubectl delete namespace {NAMESPACE}")))
+}
+
+/// Takes the policy away: nothing is left that it could protect.
+pub(crate) async fn remove(cluster: &LiveCluster) -> Result<(), Error> {
+    // The binding first: without it the policy does nothing.
+    for desired in objects()?.iter().rev() {
+        let object = desired.reference();
+        let live = match cluster.get(object).await {
+            // Where the API does not serve it, a role may not name it either.
+            Err(kreg_k8s::Error::Denied { .. }) if !is_served(cluster).await? => return Ok(()),
+            other => other.tried(format!("cannot see whether {object} is there"))?,
+        };
+        let Some(live) = live.filter(is_ours) else {
+            continue;
+        };
+        let uid = live.uid().unwrap_or_default();
+        cluster
+            .delete(object, uid)
+            .await
+            .tried(format!("cannot remove {object}"))?;
+    }
+    Ok(())
+}
+
+async fn is_served(cluster: &LiveCluster) -> Result<bool, Error> {
+    let version = cluster.server_version().await;
+    let version = version.tried("cannot read the version of the cluster")?;
+    Ok(version.as_deref().is_none_or(rights::serves_policies))
+}
+
+fn objects() -> Result<Vec<Object>, Error> {
+    let objects = guard().into_iter().map(Object::from_value);
+    objects
+        .collect::<Result<_, _>>()
+        .tried("cannot make what protects the node agents")
+}
+
+fn is_guard(object: &ObjectRef) -> bool {
+    object.kind() != Kind::Namespace && object.name() == GUARD
+}
+
+fn is_ours(live: &Object) -> bool {
+    live.label(MANAGED_BY) == Some("kreg")
+}
