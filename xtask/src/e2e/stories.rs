@@ -7,6 +7,7 @@ mod clients;
 mod clients_tunnel;
 mod daemonset;
 mod default;
+mod directory;
 mod disk_full;
 mod doctor;
 mod doctor_client;
@@ -240,6 +241,11 @@ pub(crate) const ALL: &[Story] = &[
         name: "claim-pending",
         proves: "a claim that stays Pending is named, with the reason, and no node is touched",
         run: storage::pending,
+    },
+    Story {
+        name: "directory",
+        proves: "a directory on a node is one registry's: no other starts in it, or erases it",
+        run: directory::run,
     },
     Story {
         name: "sshd-gone",
