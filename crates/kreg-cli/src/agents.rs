@@ -28,6 +28,10 @@ pub(crate) struct Standing {
     /// The registry's own image, as the record has it.
     image: Option<String>,
     noted: bool,
+    /// Whether it is there without a record, and yet kreg's.
+    left: bool,
+    /// Whether any registry's record has agents.
+    anywhere: bool,
 }
 
 impl Standing {
@@ -35,16 +39,22 @@ impl Standing {
         cluster: &LiveCluster,
         name: &str,
         declared: Option<&Declared>,
+        anywhere: bool,
     ) -> Result<Self, Error> {
         let live = match cluster.get(&daemon_set(name)).await {
             // Whoever may not look there has no agents.
             Err(kreg_k8s::Error::Denied { .. }) => None,
             other => other.tried("cannot see whether there are node agents")?,
         };
+        let noted = declared.is_some_and(|declared| declared.node_agent);
+        // A first `up` that was killed before it wrote the record leaves agents as well.
+        let left = live.is_some() && !noted && guard::is_witness(cluster).await?;
         Ok(Self {
+            left,
             live: live.map(|live| StandingAgents::of(live.value())),
             image: declared.map(|declared| declared.image.clone()),
-            noted: declared.is_some_and(|declared| declared.node_agent),
+            noted,
+            anywhere,
         })
     }
 
@@ -54,9 +64,14 @@ impl Standing {
         self.noted
     }
 
+    /// Whether some registry of the cluster has agents, by its record.
+    pub(crate) fn are_anywhere(&self) -> bool {
+        self.anywhere
+    }
+
     /// Whether they are in the cluster now, by the record too.
     pub(crate) fn are_there(&self) -> bool {
-        self.noted && self.live.is_some()
+        self.left || (self.noted && self.live.is_some())
     }
 
     /// What the agents may do, if they are there.
@@ -196,7 +211,7 @@ impl Agents {
         self.roll(agent, &Special::default()).await.map(drop)
     }
 
-    /// Agents that may erase images in `storage`, on these nodes alone, which have the directory above it.
+    /// Agents that may erase images in `storage`, only on these nodes, which have the directory above it.
     pub(crate) async fn reach(&self, storage: &StorageDir, on: &[&str]) -> Result<(), Error> {
         let others = self.hosts.iter().map(|host| &host.name);
         let others: Vec<String> = others
@@ -243,8 +258,8 @@ impl Agents {
         let away = self.hosts.iter().filter(|host| !host.ready);
         unready.extend(away.map(|host| host.name.clone()));
         let seen = |pods: &[&AgentPod]| {
-            let lame = pods.iter().filter(|pod| !pod.ready && !pod.node.is_empty());
-            unready.extend(lame.map(|pod| pod.node.clone()));
+            let not_ready = pods.iter().filter(|pod| !pod.ready && !pod.node.is_empty());
+            unready.extend(not_ready.map(|pod| pod.node.clone()));
             true
         };
         let seen = self.watch.until(self.timeout, seen).await;

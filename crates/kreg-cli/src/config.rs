@@ -25,6 +25,9 @@ pub(crate) struct Config {
     pub(crate) tls: Tls,
     pub(crate) cluster: Cluster,
     pub(crate) nodes: Nodes,
+    /// Whether it is a `./kreg.toml` that nobody named: what it says is not what the operator said.
+    #[serde(skip)]
+    pub(crate) implicit: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -121,7 +124,8 @@ impl Config {
             let Some(text) = implicit::read()? else {
                 return Ok(Self::default());
             };
-            let config = Self::of_file(Path::new(implicit::FILE), &text)?;
+            let mut config = Self::of_file(Path::new(implicit::FILE), &text)?;
+            config.implicit = true;
             implicit::only_harmless(&text)?;
             progress.note(format!("the settings are those of {}", implicit::FILE));
             return Ok(config);

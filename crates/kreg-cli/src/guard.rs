@@ -66,15 +66,15 @@ impl Guard {
             ),
             Self::NotOurs => (
                 "namespace kreg-nodes was there before kreg".to_owned(),
-                "see to it yourself who may work there",
+                "check yourself who has rights there",
             ),
             Self::Unseen => (
-                "this user may not see whether they are".to_owned(),
+                "this user cannot check the protection".to_owned(),
                 "`kreg export rbac` has the rights for that",
             ),
         };
         Some(format!(
-            "{why}: whoever may change or enter Pods in namespace {NAMESPACE} is root on the nodes; {next}"
+            "{why}: anyone who can change or exec into Pods in namespace {NAMESPACE} is root on the nodes; {next}"
         ))
     }
 
@@ -92,7 +92,7 @@ pub(crate) async fn put(
     noted: bool,
 ) -> Result<(), Error> {
     if !noted {
-        is_nobodys_trap(cluster, namespace.reference()).await?;
+        check_origin(cluster, namespace.reference()).await?;
     }
     let mode = ApplyMode {
         dry_run: false,
@@ -106,9 +106,9 @@ pub(crate) async fn put(
         if let Some(live) = &live {
             if !is_ours(live) {
                 return Err(Error::failed(format!(
-                    "{object}, which is to protect the node agents, is there and is not kreg's; it was left alone"
+                    "{object} exists and does not belong to kreg, so kreg did not change it; it would protect the node agents"
                 ))
-                .help("remove it, or give it another name"));
+                .help("remove or rename that object"));
             }
             if declared::holds(live, &desired) {
                 continue;
@@ -124,25 +124,38 @@ pub(crate) async fn put(
 
 /// Anyone who may make namespaces may have made this one, with kreg's labels, and would own what kreg then allows in it.
 /// The policy is cluster-scoped: where it is there, kreg was here before. Older servers have no such witness.
-async fn is_nobodys_trap(cluster: &LiveCluster, namespace: &ObjectRef) -> Result<(), Error> {
+async fn check_origin(cluster: &LiveCluster, namespace: &ObjectRef) -> Result<(), Error> {
     let live = cluster.get(namespace).await;
     let labelled = live.tried(format!("cannot look at {namespace}"))?;
     if !labelled.is_some_and(|live| is_ours(&live)) || !is_served(cluster).await? {
         return Ok(());
     }
-    for desired in objects()? {
-        let object = desired.reference();
-        let policy = cluster.get(object).await;
-        let policy = policy.tried(format!("cannot see whether {object} is there"))?;
-        if policy.is_some_and(|live| is_ours(&live)) {
-            return Ok(());
-        }
+    if is_witness(cluster).await? {
+        return Ok(());
     }
     Err(Error::failed(format!(
-        "{namespace} is there with kreg's labels, and neither a record nor the policy {GUARD} says that kreg made it; it was \
-         left alone"
+        "{namespace} has kreg's labels, but no record or policy shows that kreg made it; kreg did not use it"
     ))
-    .help(format!("remove it, and kreg makes its own: kubectl delete namespace {NAMESPACE}")))
+    .help(format!(
+        "if an administrator made it, for example by what `kreg export rbac` prints, say --adopt; if not, remove it, and \
+         kreg makes its own: kubectl delete namespace {NAMESPACE}"
+    )))
+}
+
+/// Whether the policy, which no tenant can make, shows that kreg put agents into this cluster. `false` without the right to
+/// look.
+pub(crate) async fn is_witness(cluster: &LiveCluster) -> Result<bool, Error> {
+    for desired in objects()? {
+        let object = desired.reference();
+        match cluster.get(object).await {
+            Ok(Some(live)) if is_ours(&live) => return Ok(true),
+            Ok(_) | Err(kreg_k8s::Error::Denied { .. }) => {}
+            Err(error) => {
+                return Err(error).tried(format!("cannot see whether {object} is there"));
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Takes the policy away: nothing is left that it could protect.

@@ -2,7 +2,7 @@
 
 use kreg_k8s::Cluster as _;
 use kreg_k8s::{
-    ClusterFacts, Connection, Declared, Inventory, Kind, LiveCluster, Query, RegistrySpec,
+    ClusterFacts, Connection, Declared, Inventory, Kind, LiveCluster, Names, Query, RegistrySpec,
     RegistryState, names,
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) agents: Standing,
     /// Whether a registry is recorded in the namespace, this one or another.
     pub(crate) is_kregs_namespace: bool,
+    /// Whether objects and namespaces may be taken over that nobody knows to be kreg's.
+    pub(crate) adopt: bool,
 }
 
 /// Which registry is meant where the settings' defaults point at none.
@@ -70,12 +72,15 @@ impl Session {
             Find::Namesake => {
                 let namesakes = known.iter().filter(|one| one.instance == settings.name);
                 locate(app, target, &namesakes.collect::<Vec<_>>(), &mut settings)?;
+                not_elsewhere(&known, &settings)?;
             }
         }
         let find = find != Find::None;
         earlier(&cluster, &known, &settings).await?;
         let declared = declared(&known, &settings);
-        let agents = Standing::read(&cluster, &settings.name, declared).await?;
+        let anywhere = known.iter().filter_map(|one| one.declared.as_ref());
+        let anywhere = anywhere.into_iter().any(|declared| declared.node_agent);
+        let agents = Standing::read(&cluster, &settings.name, declared, anywhere).await?;
         // What stands in the cluster counts more than a file that may be of another registry.
         let free = target.nodes_by.is_none() && (find || app.config.nodes.backend.is_none());
         if free && agents.chosen() {
@@ -106,6 +111,7 @@ impl Session {
             spec,
             agents,
             is_kregs_namespace,
+            adopt: false,
         })
     }
 
@@ -182,14 +188,19 @@ async fn records(cluster: &LiveCluster, settings: &Settings) -> Result<Vec<Inven
         Err(kreg_k8s::Error::Denied { .. }) => Vec::new(),
         Err(cause) => return Err(reading(cause)),
     };
-    let here = |one: &Inventory| is_here(one, settings);
-    if !found.iter().any(here) {
-        let named = Inventory::read(cluster, &spec::located(settings)?).await;
-        match named {
-            Ok(named) => found.extend(named),
-            Err(kreg_k8s::Error::Denied { .. }) => {}
-            Err(cause) => return Err(reading(cause)),
-        }
+    if found.iter().any(|one| one.instance == settings.name) {
+        return Ok(found);
+    }
+    let spec = spec::located(settings)?;
+    let role = match cluster.get(&Names::of(&spec).inventory).await {
+        Ok(Some(role)) => Inventory::from_object(&role).map(Some),
+        Ok(None) => Inventory::read(cluster, &spec).await,
+        Err(cause) => Err(cause),
+    };
+    match role {
+        Ok(named) => found.extend(named),
+        Err(kreg_k8s::Error::Denied { .. }) => {}
+        Err(cause) => return Err(reading(cause)),
     }
     Ok(found)
 }
@@ -223,7 +234,7 @@ async fn earlier(
         .map_or("not noted", |one| &one.image);
     Err(Error::usage(format!(
         "{object} says that an earlier kreg put registry {} up there, of {} objects, with image {image}; \
-         there is no record of it that only an administrator could have written; nothing was changed",
+         no cluster-scoped record confirms it; nothing was changed",
         found.instance,
         found.entries.len(),
     ))
@@ -276,13 +287,31 @@ fn declared<'a>(known: &'a [Inventory], settings: &Settings) -> Option<&'a Decla
     here?.declared.as_ref()
 }
 
+/// Without a record here everything of that name on the nodes is meant, and it must not be that of a registry elsewhere.
+fn not_elsewhere(known: &[Inventory], settings: &Settings) -> Result<(), Error> {
+    let Some(other) = elsewhere(known, settings) else {
+        return Ok(());
+    };
+    let (namespace, profile) = (&other.namespace, profile_of(other).name());
+    Err(Error::usage(format!(
+        "registry {} is not in namespace {} but in namespace {namespace}, with profile {profile}; nothing was changed",
+        settings.name, settings.namespace
+    ))
+    .help(format!("to remove that one say --profile {profile} --namespace {namespace}")))
+}
+
+/// The registry of this name, if it is in another place or of another profile.
+fn elsewhere<'a>(known: &'a [Inventory], settings: &Settings) -> Option<&'a Inventory> {
+    known.iter().find(|one| {
+        one.instance == settings.name
+            && (one.namespace != settings.namespace || profile_of(one) != settings.profile)
+    })
+}
+
 /// A name is one registry's in the whole cluster: its nodes keep their journal by it, and its
 /// volume is known by it.
 fn unclaimed(known: &[Inventory], settings: &Settings) -> Result<(), Error> {
-    let Some(other) = known.iter().find(|one| {
-        one.instance == settings.name
-            && (one.namespace != settings.namespace || profile_of(one) != settings.profile)
-    }) else {
+    let Some(other) = elsewhere(known, settings) else {
         return Ok(());
     };
     let namespace = &other.namespace;

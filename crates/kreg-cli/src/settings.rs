@@ -115,7 +115,8 @@ impl Settings {
                 .clone()
                 .or_else(|| registry.namespace.clone())
                 .unwrap_or_else(|| profile.namespace().to_owned()),
-            is_named: global.namespace.is_some() || registry.namespace.is_some(),
+            is_named: global.namespace.is_some()
+                || (registry.namespace.is_some() && !config.implicit),
             name: target
                 .name
                 .clone()

@@ -14,7 +14,7 @@ use crate::{
     names::Names,
     object::{Object, ObjectRef},
     plan::{Action, ApplyOptions, Change, Expected, Plan, Step, plan, same_data},
-    pull::rewrite_inventory,
+    pull::{rewrite_inventory, uid_of},
     reset,
     spec::RegistrySpec,
     wait::{Wait, gone, volume_noted},
@@ -75,12 +75,14 @@ async fn carry_out(
     watcher: Watcher<'_>,
 ) -> Result<Applied, Error> {
     let mut inventory = intent(manifests, &plan)?;
+    inventory.namespace_uid = uid_of(cluster, manifests.spec().namespace()).await?;
     write_inventory(cluster, manifests, &mut inventory).await?;
     let mut changes = Vec::new();
     for step in plan.steps {
         changes
             .push(carry_out_step(cluster, manifests.spec(), step, &mut inventory, watcher).await?);
     }
+    inventory.namespace_uid = uid_of(cluster, manifests.spec().namespace()).await?;
     write_inventory(cluster, manifests, &mut inventory).await?;
     Ok(Applied { changes, inventory })
 }

@@ -130,7 +130,10 @@ pub async fn plan_down(
         };
         match reason {
             Some(reason) => {
-                made_stays |= known.made(&live);
+                // Images that kreg's claim holds stay its own in a cluster that was restored with other uids.
+                let held = object.kind().holds_data()
+                    && known.find(&object).is_some_and(|entry| entry.created);
+                made_stays |= held || known.made(&live);
                 removal.keep.push(Kept { object, reason });
             }
             None => {

@@ -95,6 +95,19 @@ pub enum Error {
         objects: Vec<ForeignObject>,
     },
 
+    /// The registry's namespace was deleted and made again since it was recorded, by whom is not known.
+    #[error(
+        "{namespace} is not the one that registry {instance} was recorded in: it was made again since, so nothing in it is \
+         believed; nothing was changed. If only administrators can get at it, say so with --namespace, and the next \
+         `kreg up` records it"
+    )]
+    Replaced {
+        /// The namespace.
+        namespace: ObjectRef,
+        /// The registry.
+        instance: String,
+    },
+
     /// A field that cannot change on a living object would have to, and replacing the object could lose images.
     #[error(
         "{object} cannot be changed in place ({message}), and kreg does not replace what may hold images; \

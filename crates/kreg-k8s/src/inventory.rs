@@ -51,6 +51,9 @@ pub struct Inventory {
     pub id: String,
     /// The namespace that the registry is in.
     pub namespace: String,
+    /// That namespace's uid when it was last written to. Another one of that name may be a tenant's.
+    #[serde(rename = "namespaceUid", skip_serializing_if = "Option::is_none")]
+    pub namespace_uid: Option<String>,
     /// Instance id.
     pub instance: String,
     /// Profile it was made with.
@@ -70,7 +73,19 @@ pub struct Inventory {
     /// Namespaces that have the pull secret, each with the service accounts that it was attached to. In all but the
     /// registry's own the Secret is a copy.
     #[serde(rename = "sharedWith", skip_serializing_if = "BTreeMap::is_empty")]
-    pub shared: BTreeMap<String, BTreeSet<String>>,
+    pub shared: BTreeMap<String, Shared>,
+}
+
+/// A namespace that has the pull secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shared {
+    /// The namespace's uid, where it could be read: another one of that name gets nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// The service accounts that the secret was attached to.
+    #[serde(default)]
+    pub service_accounts: BTreeSet<String>,
 }
 
 /// The settings of a registry that its name and place do not tell; nothing secret.
@@ -139,6 +154,7 @@ impl Inventory {
             schema: SCHEMA,
             id,
             namespace: spec.namespace().to_owned(),
+            namespace_uid: None,
             instance: spec.instance().to_owned(),
             profile: spec.profile(),
             port: Some(spec.port()),
@@ -293,6 +309,7 @@ impl Inventory {
                 Some(namespace) => namespace,
                 None => reference.namespace().unwrap_or_default().to_owned(),
             },
+            namespace_uid: stored.namespace_uid,
             instance: stored.instance,
             profile: stored.profile,
             port: stored.port,
@@ -316,7 +333,7 @@ impl Inventory {
         let copies = self.entries.iter().filter(|entry| is_copy(entry));
         let places = copies.filter_map(|entry| entry.object.namespace());
         self.shared
-            .extend(places.map(|place| (place.to_owned(), BTreeSet::new())));
+            .extend(places.map(|place| (place.to_owned(), Shared::default())));
         self.entries.retain(|entry| !is_copy(entry));
         self.record(Entry {
             object: object.reference().clone(),
@@ -338,7 +355,13 @@ pub(crate) async fn found(
         .filter(is_here)
     {
         let known = Inventory::from_object(&live)?;
-        return Ok((known.namespace == spec.namespace()).then_some((known, live)));
+        if known.namespace != spec.namespace() {
+            return Ok(None);
+        }
+        if !spec.earlier() {
+            in_the_same_namespace(cluster, &known).await?;
+        }
+        return Ok(Some((known, live)));
     }
     if !spec.earlier() {
         return Ok(None);
@@ -354,10 +377,27 @@ pub(crate) async fn found(
     for place in places {
         for account in cluster.list(&labelled.clone().within(&place)).await? {
             let accounts = known.shared.entry(place.clone()).or_default();
-            accounts.insert(account.reference().name().to_owned());
+            let name = account.reference().name().to_owned();
+            accounts.service_accounts.insert(name);
         }
     }
     Ok(Some((known, live)))
+}
+
+/// Where tenants make namespaces, one of them may make the registry's again after it was deleted, with everything in it.
+async fn in_the_same_namespace(cluster: &dyn Cluster, known: &Inventory) -> Result<(), Error> {
+    let Some(uid) = &known.namespace_uid else {
+        return Ok(());
+    };
+    let namespace = ObjectRef::new(Kind::Namespace, "", &known.namespace);
+    match cluster.get(&namespace).await {
+        Ok(Some(live)) if live.uid() != Some(uid) => Err(Error::Replaced {
+            namespace,
+            instance: known.instance.clone(),
+        }),
+        Ok(_) | Err(Error::Denied { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 #[derive(Deserialize)]
@@ -365,6 +405,8 @@ struct Stored {
     schema: String,
     id: Option<String>,
     namespace: Option<String>,
+    #[serde(rename = "namespaceUid")]
+    namespace_uid: Option<String>,
     instance: String,
     profile: Profile,
     port: Option<u16>,
@@ -373,7 +415,7 @@ struct Stored {
     declared: Option<Declared>,
     objects: Vec<StoredEntry>,
     #[serde(default, rename = "sharedWith")]
-    shared: BTreeMap<String, BTreeSet<String>>,
+    shared: BTreeMap<String, Shared>,
 }
 
 #[derive(Deserialize)]
@@ -414,8 +456,12 @@ mod tests {
     #[test]
     fn survives_the_way_into_an_object_and_back() {
         let (spec, mut inventory) = sample();
-        let accounts = BTreeSet::from(["default".to_owned()]);
-        inventory.shared.insert("team-a".to_owned(), accounts);
+        let shared = Shared {
+            uid: Some("u7".to_owned()),
+            service_accounts: BTreeSet::from(["default".to_owned()]),
+        };
+        inventory.shared.insert("team-a".to_owned(), shared);
+        inventory.namespace_uid = Some("u0".to_owned());
         assert_eq!(
             Inventory::from_object(&inventory.to_object(&spec)).unwrap(),
             inventory

@@ -89,7 +89,7 @@ pub use drift::{Drift, Edit, blame, drift};
 pub use error::{Error, FieldConflict, ForeignObject};
 pub use facts::{ClusterFacts, NodeFact, StorageClassFact};
 pub use folder::FolderCluster;
-pub use inventory::{Declared, Entry, Inventory, SCHEMA};
+pub use inventory::{Declared, Entry, Inventory, SCHEMA, Shared};
 pub use kind::{Kind, Scope};
 pub use live::{Connection, LiveCluster};
 pub use maintenance::{Serving, Turn, settle};

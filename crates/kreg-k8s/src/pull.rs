@@ -144,10 +144,15 @@ pub async fn attach(
     if !foreign.is_empty() {
         return Err(Error::Foreign { objects: foreign });
     }
+    let mut uids = Vec::new();
+    for namespace in namespaces {
+        uids.push(uid_of(cluster, namespace).await?);
+    }
     remember(cluster, spec, |inventory| {
-        for namespace in namespaces {
-            let attached = inventory.shared.entry(namespace.clone()).or_default();
-            attached.extend(accounts.iter().cloned());
+        for (namespace, uid) in namespaces.iter().zip(&uids) {
+            let shared = inventory.shared.entry(namespace.clone()).or_default();
+            shared.uid.clone_from(uid);
+            shared.service_accounts.extend(accounts.iter().cloned());
         }
     })
     .await?;
@@ -217,23 +222,29 @@ async fn passed_over(
     }
 }
 
-/// Brings every copy to what the pull secret holds now.
+/// Brings every copy to what the pull secret holds now. A copy that cannot be written, because somebody made it immutable
+/// for example, keeps no other from being written; it is returned with the reason.
 ///
 /// # Errors
-/// What the server says.
-pub async fn refresh(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Outcome>, Error> {
+/// What the server says when the copies are looked for.
+pub async fn refresh(
+    cluster: &dyn Cluster,
+    spec: &RegistrySpec,
+) -> Result<(Vec<Outcome>, Vec<(ObjectRef, Error)>), Error> {
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
     let copies = copies(cluster, spec).await?;
     if copies.is_empty() {
-        return Ok(Vec::new());
+        return Ok((done, failed));
     }
     let source = source(cluster, spec).await?;
-    let mut done = Vec::new();
     for copy in copies {
         let object = copy.reference().clone();
-        let state = write_copy(cluster, spec, &source, &object).await?;
-        done.push(Outcome { object, state });
+        match write_copy(cluster, spec, &source, &object).await {
+            Ok(state) => done.push(Outcome { object, state }),
+            Err(error) => failed.push((object, error)),
+        }
     }
-    Ok(done)
+    Ok((done, failed))
 }
 
 /// Takes the pull secret out of these namespaces (`None`: out of all), service accounts first. The registry's own stays.
@@ -283,7 +294,7 @@ pub async fn detach(
 }
 
 /// Every copy that the record lists and whose label confirms it. What went with its namespace, or was put there by
-/// somebody else since, is not among them.
+/// somebody else since, is not among them, nor is one in a namespace that was made again since.
 pub(crate) async fn copies(
     cluster: &dyn Cluster,
     spec: &RegistrySpec,
@@ -296,6 +307,13 @@ pub(crate) async fn copies(
         let Some(live) = get_there(cluster, &copy).await? else {
             continue;
         };
+        let place = copy.namespace().unwrap_or_default();
+        let recorded = known.shared.get(place).and_then(|one| one.uid.as_ref());
+        if let (Some(recorded), Some(uid)) = (recorded, uid_of(cluster, place).await?)
+            && *recorded != uid
+        {
+            continue;
+        }
         if is_labelled(&live, spec.instance()) {
             found.push(live);
         }
@@ -308,6 +326,19 @@ async fn get_there(cluster: &dyn Cluster, object: &ObjectRef) -> Result<Option<O
     match cluster.get(object).await {
         Err(Error::Denied { .. }) if is_gone(cluster, object).await? => Ok(None),
         outcome => outcome,
+    }
+}
+
+/// The uid of a namespace; `None` if it is not there, or may not be looked at.
+pub(crate) async fn uid_of(
+    cluster: &dyn Cluster,
+    namespace: &str,
+) -> Result<Option<String>, Error> {
+    let namespace = ObjectRef::new(Kind::Namespace, "", namespace);
+    match cluster.get(&namespace).await {
+        Ok(live) => Ok(live.and_then(|live| live.uid().map(str::to_owned))),
+        Err(Error::Denied { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -367,8 +398,8 @@ pub(crate) async fn attached(
 ) -> Result<Vec<Object>, Error> {
     let known = Inventory::read(cluster, spec).await?;
     let mut found = Vec::new();
-    for (namespace, accounts) in known.iter().flat_map(|known| &known.shared) {
-        for account in accounts {
+    for (namespace, shared) in known.iter().flat_map(|known| &known.shared) {
+        for account in &shared.service_accounts {
             let account = ObjectRef::new(Kind::ServiceAccount, namespace, account);
             let live = get_there(cluster, &account).await?;
             found.extend(live.filter(|live| live.label(&label(spec.instance())).is_some()));

@@ -152,8 +152,12 @@ async fn a_secret_or_an_account_that_the_record_does_not_list_gets_nothing() {
     let before = contents(&cluster, &teams[0]).await;
     let account_before = account(&cluster, &teams[0]).await;
 
-    let listed: Vec<_> = pull::refresh(&cluster, &spec).await.unwrap();
-    assert_eq!(listed.len(), 1, "{listed:?}");
+    let (listed, failed) = pull::refresh(&cluster, &spec).await.unwrap();
+    assert_eq!(
+        (listed.len(), failed.len()),
+        (1, 0),
+        "{listed:?} {failed:?}"
+    );
     let unlisted = pull::unlisted(&cluster, &spec).await.unwrap();
     assert_eq!(unlisted.len(), 2, "{unlisted:?}");
     // Not even when it is asked to put one there: the tenant's stays as it is.

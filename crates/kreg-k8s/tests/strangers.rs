@@ -7,7 +7,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Mortal, cluster, delete_namespace, down_with_data, spec, up};
+use common::{Mortal, cluster, down_with_data, remove_namespaces, spec, up};
 use http::Request;
 use kreg_k8s::{Cluster, DownOptions, Kind, LiveCluster, Names, Progress, Removal, down};
 use serde_json::{Value, json};
@@ -95,7 +95,15 @@ async fn one_that_comes_while_the_registry_goes_keeps_it_too() {
     assert!(planned.keep.is_empty(), "{:?}", planned.keep);
     let removal = down::down(&cluster, &spec, options, &come).await.unwrap();
     stays(&removal, &spec, &["limitranges/theirs".to_owned()]);
-    delete_namespace(&cluster, spec.namespace()).await;
+    remove_namespaces(&cluster, &[spec.namespace().to_owned()]).await;
+    while cluster
+        .get(&Names::of(&spec).namespace)
+        .await
+        .unwrap()
+        .is_some()
+    {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     let removal = down_with_data(&cluster, &spec).await;
     assert_eq!(removal.delete, [Names::of(&spec).inventory]);
 }

@@ -113,8 +113,14 @@ fn only_below_its_marker(shell: &[&str]) {
     let bed = Bed::new(shell);
     bed.refuses(Some(&own), "has no .kreg-registry-id");
     bed.mark(other.as_str());
-    bed.refuses(Some(&own), "belongs to the registry with the id another");
-    bed.refuses(None, "belongs to the registry with the id another");
+    // Another registry's: nothing in it is this one's, so there is nothing to erase.
+    for id in [Some(&own), None] {
+        let answer = bed.erase(id);
+        assert_eq!(answer.state, State::Unchanged, "{answer:?}");
+        let said = &answer.files.last().unwrap().detail;
+        assert!(said.contains("the registry with the id another"), "{said}");
+        assert!(bed.at("docker/registry/v2/blobs/data").exists());
+    }
     bed.mark("");
     bed.refuses(Some(&own), "holds no registry's id");
     fs::remove_file(bed.at(STORAGE_MARKER)).unwrap();
@@ -132,11 +138,18 @@ fn marks(shell: &[&str]) {
     let bed = Bed::new(shell);
     let looked = bed.marked(&own, Marking::Look);
     assert_eq!(looked.state, State::Unchanged, "{looked:?}");
+    // Images of a registry that an earlier kreg made, say.
+    let refused = bed.marked(&own, Marking::Fresh);
+    assert_eq!(
+        (refused.state, refused.step.as_str()),
+        (State::Failed, "owner"),
+        "{refused:?}"
+    );
     assert!(!bed.at(STORAGE_MARKER).exists());
     assert_eq!(bed.marked(&own, Marking::Write).state, State::Changed);
     let text = fs::read_to_string(bed.at(STORAGE_MARKER)).unwrap();
     assert_eq!(text, format!("{ID}\n"));
-    for how in [Marking::Look, Marking::Write] {
+    for how in [Marking::Look, Marking::Fresh, Marking::Write] {
         assert_eq!(bed.marked(&own, how).state, State::Unchanged);
         let refused = bed.marked(&other, how);
         assert_eq!(
@@ -146,6 +159,9 @@ fn marks(shell: &[&str]) {
         );
     }
     assert_eq!(fs::read_to_string(bed.at(STORAGE_MARKER)).unwrap(), text);
+    assert_eq!(bed.marked(&other, Marking::Adopt).state, State::Changed);
+    assert_eq!(bed.marked(&other, Marking::Write).state, State::Unchanged);
+    assert_eq!(bed.marked(&own, Marking::Adopt).state, State::Changed);
     // What it marks can be erased, and is gone with its marker.
     assert_eq!(bed.erase(Some(&own)).state, State::Changed);
     assert!(!bed.at("").exists());

@@ -111,7 +111,7 @@ fn openssl_finds_the_promised_profile_and_no_fault_in_strict_mode() {
         "Subject Key Identifier",
         "DNS:docker-registry, DNS:docker-registry.kreg-system.svc, IP Address:10.96.0.50",
         "Not Before: Nov 23 11:00:00 2026 GMT",
-        "Not After : Feb 21 12:00:00 2027 GMT",
+        "Not After : Dec 25 12:00:00 2027 GMT",
     ] {
         assert!(leaf_text.contains(part), "{part} not in {leaf_text}");
     }

@@ -160,7 +160,7 @@ async fn follow<S: AsyncRead + AsyncWrite + Unpin>(
     let listen = async {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         loop {
-            // Closed in good order, but without a status: nobody knows how it ended.
+            // Closed normally, but without a status: nobody knows how it ended.
             let Some((channel, bytes)) = source.next().await? else {
                 return Err(Broken::Cut.into());
             };

@@ -196,7 +196,7 @@ async fn carry<S: AsyncRead + AsyncWrite + Unpin>(
         biased;
         ended = &mut from_pod => ended,
         ended = to_pod => match ended {
-            // It may have closed in good order, or have said why, before it took no more.
+            // It may have closed normally, or have said why, before it took no more.
             Err(why) => tokio::time::timeout(LAST_WORDS, &mut from_pod)
                 .await
                 .unwrap_or(Err(why)),

@@ -60,9 +60,9 @@ pub enum Broken {
         /// Its words.
         reason: String,
     },
-    /// The connection ended without a word.
+    /// The connection closed without a message.
     #[error(
-        "the connection to the API server ended without a word; it, or a proxy before it, may have restarted"
+        "the connection to the API server closed without a message; it, or a proxy before it, may have restarted"
     )]
     Cut,
     /// The connection failed.
@@ -148,7 +148,7 @@ pub(crate) struct Source<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Source<'_, S> {
-    /// The next bytes and their channel; `None` when the other end has closed the stream in good order.
+    /// The next bytes and their channel; `None` when the other end has closed the stream normally.
     pub(crate) async fn next(&mut self) -> Result<Option<(u8, Bytes)>, Broken> {
         loop {
             let message = match self.stream.next().await {

@@ -108,7 +108,7 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         .map_err(|error| match error.ending() {
             Ending::Failed => error,
             _ => error.help(by_hand.unwrap_or_else(|| {
-                "fix these nodes and run the same command again; for trust alone `kreg nodes untrust` does, which needs no registry"
+                "fix these nodes and run the same command again; to remove only the trust, run `kreg nodes untrust`; it works without a registry"
                     .to_owned()
             })),
         })

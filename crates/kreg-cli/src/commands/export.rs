@@ -36,7 +36,7 @@ pub(crate) struct FolderArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RbacArgs {
-    /// For which commands: setup for an administrator, operation for whoever comes after
+    /// For which commands: setup for an administrator, operation for daily use
     #[arg(
         long = "for",
         value_enum,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use kreg_k8s::pull::{self, Outcome, Selection, State};
-use kreg_k8s::rights;
+use kreg_k8s::{ObjectRef, rights};
 use serde::Serialize;
 
 use crate::app::App;
@@ -131,6 +131,24 @@ async fn chosen(session: &Session, place: &WhereArgs) -> Result<Vec<String>, Err
         }
         false => Ok(names),
     }
+}
+
+/// Partial if copies of the pull secret keep what they held before: the rest was done.
+pub(super) fn judge(not_renewed: &[(ObjectRef, kreg_k8s::Error)]) -> Result<(), Error> {
+    if not_renewed.is_empty() {
+        return Ok(());
+    }
+    let lines = not_renewed
+        .iter()
+        .map(|(copy, why)| format!("\n- {copy}: {why}"));
+    Err(Error::new(
+        Ending::Partial,
+        format!(
+            "these copies of the pull secret were not renewed:{}",
+            lines.collect::<String>()
+        ),
+    )
+    .help("remove each of them, for example where somebody made it immutable, then run `kreg secret apply` for its namespace"))
 }
 
 fn text(document: &Document) -> String {

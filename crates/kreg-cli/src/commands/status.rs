@@ -88,7 +88,7 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
     };
     let unlisted = pull::unlisted(&session.cluster, &session.spec)
         .await
-        .tried("cannot look for Secrets that only pretend to be copies of the pull secret")?;
+        .tried("cannot look for Secrets that are labelled as copies of the pull secret")?;
     let outcome = Outcome {
         registry: session.spec.registry_name(),
         namespace: session.spec.namespace().to_owned(),

@@ -5,8 +5,8 @@ mod place;
 use std::net::IpAddr;
 
 use kreg_k8s::{
-    ApplyOptions, Change, Manifests, Progress as Event, RegistrySpec, RegistryState, apply, rights,
-    wait,
+    ApplyOptions, Change, Manifests, ObjectRef, Progress as Event, RegistrySpec, RegistryState,
+    apply, rights, wait,
 };
 use kreg_nodes::Receipt;
 use serde::Serialize;
@@ -45,7 +45,8 @@ struct Outcome {
 
 pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     let intent = Intent::read(app, &args.spec)?;
-    let session = Session::open(app, &args.spec.target, false).await?;
+    let mut session = Session::open(app, &args.spec.target, false).await?;
+    session.adopt = intent.adopt();
     let spec = intent.spec(&session)?;
     session
         .facts
@@ -68,7 +69,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     if nodes.is_some() {
         agents_of_before(&session).await?;
     }
-    let place = Place::of(&session, nodes.as_ref(), &spec, &state)?;
+    let place = Place::of(&session, nodes.as_ref(), &spec, &state, intent.adopt())?;
     let up = cluster(app, &session, spec, &intent, &state, place.as_ref()).await?;
     let receipts = match &nodes {
         Some(nodes) => trust(app, &session, nodes, &intent, &up).await?,
@@ -101,6 +102,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
         text(outcome, proof.as_ref())
     })?;
     fleet::judge(&outcome.nodes, "not done")?;
+    super::secret::judge(&up.not_renewed)?;
     proof.as_ref().map_or(Ok(Ending::Done), Proof::judge)
 }
 
@@ -163,6 +165,8 @@ struct Running {
     spec: RegistrySpec,
     address: IpAddr,
     changes: Vec<Change>,
+    /// Copies of the pull secret that could not be written, each with the reason.
+    not_renewed: Vec<(ObjectRef, kreg_k8s::Error)>,
     decision: Decision,
 }
 
@@ -199,7 +203,7 @@ async fn cluster(
             .tried("the registry's storage does not come up")?;
     }
     if let Some(place) = place {
-        place.is_free(&spec)?;
+        place.is_free(app, &spec)?;
     }
     step.done(format!("{}, address {address}", changed(&first.changes)));
 
@@ -239,7 +243,7 @@ async fn cluster(
         place.claim(app, &spec).await?;
     }
     // Before anybody pulls with the new password.
-    kreg_k8s::pull::refresh(cluster, &spec)
+    let (_, not_renewed) = kreg_k8s::pull::refresh(cluster, &spec)
         .await
         .tried("cannot renew the pull secret in other namespaces")?;
     step.done(format!("{}, ready", changed(&second.changes)));
@@ -247,6 +251,7 @@ async fn cluster(
         spec,
         address,
         changes: merged(first.changes, second.changes),
+        not_renewed,
         decision,
     })
 }

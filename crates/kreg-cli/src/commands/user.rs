@@ -131,6 +131,7 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
         },
     )
     .await?;
+    let mut not_renewed = Vec::new();
     if was.is_some() {
         let host = session.settings.host()?;
         secret::edit(
@@ -146,9 +147,10 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
             },
         )
         .await?;
-        pull::refresh(&session.cluster, &session.spec)
-            .await
-            .tried("cannot renew the pull secret in other namespaces")?;
+        let renewed = pull::refresh(&session.cluster, &session.spec).await;
+        not_renewed = renewed
+            .tried("cannot renew the pull secret in other namespaces")?
+            .1;
     }
     step.at("waiting until the registry knows it");
     let written = Instant::now();
@@ -180,6 +182,7 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
             None => format!("user {} can log in to {}", done.user, done.registry),
         }
     })?;
+    super::secret::judge(&not_renewed)?;
     Ok(Ending::Done)
 }
 

@@ -68,7 +68,7 @@ pub fn guard() -> [Value; 2] {
     [policy, binding]
 }
 
-/// What the policy decides about. Reading is no matter of admission; `status`, `binding` and `finalizers` need rights
+/// What the policy decides about. Admission does not see reads; `status`, `binding` and `finalizers` need rights
 /// that only the control plane has.
 fn rules() -> Value {
     let rule = |groups: &[&str], operations: &[&str], resources: &[&str]| {

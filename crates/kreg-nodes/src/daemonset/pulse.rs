@@ -56,12 +56,12 @@ impl Pulse {
             );
             return Some((
                 why,
-                "look at the node's load and disks; `kubectl -n kreg-nodes delete pod` of it starts another one",
+                "look at the node's load and disks; `kubectl -n kreg-nodes delete pod POD` starts a new one",
             ));
         }
         let Some(answer) = &self.answer else {
             return Some((
-                "its agent has not ended a round yet".to_owned(),
+                "its agent has not finished a round yet".to_owned(),
                 "wait half a minute; then see `kubectl -n kreg-nodes logs` of its Pod",
             ));
         };

@@ -66,7 +66,7 @@ pub(super) fn journal(folder: &str) -> Refusal {
 }
 
 /// The refusal where the journal is that of another registry of the same name, such as one of a cluster that
-/// is no more. The files that it is about are not this registry's.
+/// no longer exists. The files that it is about are not this registry's.
 pub(super) fn other_registry(instance: &InstanceId, id: &str) -> Refusal {
     let journal = instance.journal();
     Refusal::new(
@@ -75,7 +75,7 @@ pub(super) fn other_registry(instance: &InstanceId, id: &str) -> Refusal {
             "{journal} is the journal of another registry of this name: its id is {id}, that of this one is {}",
             instance.owner()
         ),
-        "choose another name for this registry; or, if that one is no more, let kreg take its files over (--adopt of \
+        "choose another name for this registry; or, if that registry no longer exists, let kreg take its files over (--adopt of \
          `kreg up` or `kreg nodes trust`; what was there before both comes back on undo)",
     )
 }

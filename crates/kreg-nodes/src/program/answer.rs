@@ -79,7 +79,7 @@ impl Answer {
 fn remedy(state: State, program: &str, step: &str, reason: &str) -> &'static str {
     match (state, program) {
         (State::Dirty, _) if step == "journal" => {
-            "repair the journal on the node as said; kreg cannot know what was there before"
+            "repair the journal on the node as described above; kreg cannot know what was there before"
         }
         (State::Dirty, "undo") => {
             "look at what others changed; once it is as kreg left it, or gone, undo again"

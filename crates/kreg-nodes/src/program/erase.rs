@@ -29,15 +29,21 @@ pub const STORAGE_OWNER: u32 = 65532;
 pub enum Marking {
     /// It only looks whether the directory is another registry's. For before the registry starts.
     Look,
+    /// It looks whether the directory is another registry's, or holds images and nothing says whose.
+    Fresh,
     /// It marks the directory, if it is there.
     Write,
+    /// The same, also where it is marked as another registry's.
+    Adopt,
 }
 
 impl Marking {
     pub(super) fn word(self) -> &'static str {
         match self {
             Marking::Look => "look",
+            Marking::Fresh => "fresh",
             Marking::Write => "write",
+            Marking::Adopt => "adopt",
         }
     }
 }

@@ -7,10 +7,16 @@ main() {
   take_lock
   down_to "$storage" || finish
   read_marker
+  if [ -n "$found" ] && [ "$found" != "$id" ]; then
+    # So nothing in it is this registry's.
+    report "$storage" unchanged "belongs to the registry with the id $found, as its $marker says, and stays"
+    cd /
+    finish
+  fi
   if down_to "$tree"; then
-    is_the_registrys
+    is_marked
     has_no_mounts "$storage/docker"
-    down_to "${tree%/*}" || fail erase "$tree" "is gone since kreg looked"
+    down_to "${tree%/*}" || fail erase "$tree" "disappeared while kreg worked"
     message=$(rm -rf ./v2 2>&1) || fail erase "$tree" "$message"
     report "$tree" changed erased
   fi
@@ -25,14 +31,10 @@ main() {
   finish
 }
 
-is_the_registrys() {
-  [ "$found" != "$id" ] || return 0
-  if [ -z "$found" ]; then
+# A registry with an id erases only what is marked.
+is_marked() {
+  [ "$found" = "$id" ] ||
     fail erase "$storage" "has no $marker with this registry's id $id, so the images in it may be those of another: if they are not, remove $tree yourself"
-  elif [ -z "$id" ]; then
-    fail erase "$storage" "belongs to the registry with the id $found, as its $marker says, and this registry has none"
-  fi
-  fail erase "$storage" "belongs to the registry with the id $found, as its $marker says; this one has the id $id"
 }
 
 # has_no_mounts PATH: fails if PATH is a mount point, or one is below it. Bind mounts of the same file

@@ -9,7 +9,7 @@ sound_journal() {
 }
 
 # own_journal: fails where $journal is that of another registry of this name, such as one of a cluster that
-# is no more. With $adopt it goes over to this one, with all that was there before the other.
+# no longer exists. With $adopt it goes over to this one, with all that was there before the other.
 own_journal() {
   read_owner
   case $held in '' | "$id") return 0 ;; esac

@@ -164,7 +164,7 @@ impl NodeProgram {
         let head = in_storage("mark", instance, title, storage);
         let how = how.word();
         NodeProgram {
-            script: format!("{head}how={how}\n\n{ANSWER}\n{LOCK}\n{DESCEND}\n{MARK}"),
+            script: format!("{head}how='{how}'\n\n{ANSWER}\n{LOCK}\n{DESCEND}\n{MARK}"),
         }
     }
 

@@ -134,9 +134,10 @@ fn look(path: &str, how: &str) -> String {
         "journal" => {
             let folder = path.trim_end_matches("[0-9]*/");
             format!(
-                "  look {0}\n  look {0}id\n  for found in \"$root\"{0}[0-9]*; do\n    \
+                "  look {0}\n  look {1}\n  for found in \"$root\"{0}[0-9]*; do\n    \
                  look \"${{found#\"$root\"}}/entry\"\n    look \"${{found#\"$root\"}}/after\"\n  done\n",
-                quote(folder)
+                quote(folder),
+                quote(&format!("{folder}id")),
             )
         }
         _ if path.contains('*') => format!(

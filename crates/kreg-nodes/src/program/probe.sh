@@ -72,7 +72,7 @@ writable() {
   [ -w "$root${dir:-/}" ] || only_here "$root${dir:-/}" || printf 'nowrite %s\n' "${dir:-/}"
 }
 
-# only_here DIR: whether it is read-only in this Pod alone: the mount is, and the file system is not. Of
+# only_here DIR: whether it is read-only only in this Pod: the mount is, and the file system is not. Of
 # mounts at the same place the last one counts (proc_pid_mountinfo(5)).
 only_here() {
   [ -n "${KREG_WRITES+set}" ] || return 1

@@ -13,7 +13,7 @@ if [ -z "$age" ]; then
   sleep 1
   last_round
 fi
-[ -n "$age" ] || not_ready "no round of this agent has ended yet"
+[ -n "$age" ] || not_ready "this agent has not finished a round yet"
 [ "$age" -le "${KREG_STALE-$stale}" ] ||
   not_ready "the last round of this agent ended $age s ago, and none may be older than ${KREG_STALE-$stale} s: it hangs"
 [ -f "$state/ready" ] || not_ready "the last round did not go well: $(head -c 500 "$state/answer" 2>/dev/null)"

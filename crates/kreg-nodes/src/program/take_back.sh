@@ -163,7 +163,7 @@ hand_over() {
   oldest=$((1${oldest##*/} - 1))
   message=$(mv "$entry" "$heir/${oldest#1}" 2>&1) || fail journal "$entry_path" "cannot be handed over to ${heir#"$root"}: $message"
   sync_files "$heir" "$journal"
-  report "$entry_path" unchanged "is still needed by the registry ${heir##*/}, and goes back to what it was when that one is taken away"
+  report "$entry_path" unchanged "another registry (${heir##*/}) still needs it; it is restored when that registry is removed"
 }
 
 # Sets $entry_kind (file, hosts, dir, config), $entry_was (absent, file) and $entry_path; fails if $entry

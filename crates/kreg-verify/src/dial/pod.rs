@@ -15,7 +15,7 @@ use super::{BoxedIo, Dial, DialError};
 /// Dials a ready Pod behind a Service; each connection is a port-forward stream of its own.
 ///
 /// Needs no route to the cluster's network and no name resolution, only the rights to `list pods` and to
-/// `create pods/portforward`. The Pod is chosen anew for each connection, because a Pod that terminates still takes
+/// `create pods/portforward`. The Pod is chosen again for each connection, because a Pod that terminates still takes
 /// connections. [`PodDial::each`] gives a way to every one of several Pods.
 pub struct PodDial {
     streams: PodStreams,

@@ -274,7 +274,7 @@ struct NoAnswer {
 /// A connection that broke while it was carried.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a connection to {route} broke on the registry's side after {} s: {why}; the client has to try again, and then gets a new one",
+    "a connection to {route} broke on the registry's side after {} s: {why}; the client must retry; it then gets a new connection",
     .after.as_secs()
 )]
 struct Severed {

@@ -165,16 +165,34 @@ fn beside_a_real_one(scene: &mut Scene<'_>) -> Result<()> {
         let told = world.kreg(["status"]).good()?;
         told.shows(&[&format!("{ELSEWHERE}/")]).map(drop)
     })?;
+    scene.check("agents run only the real registry's image", |world| {
+        world
+            .kreg(["up", "--nodes-by", "daemonset", "--skip-verify"])
+            .good()?;
+        let pods = world.get(["pods", "--namespace", AGENTS])?;
+        does_not_mention(&pods.to_string(), IMAGE)
+    })?;
+    unchanged(scene, &before)?;
+    let standing = scene.check("every file and object is noted", Snapshot::take)?;
     scene.check(
-        "agents come from the real registry's image alone",
+        "down and untrust with another place named do not touch it",
         |world| {
-            world
-                .kreg(["up", "--nodes-by", "daemonset", "--skip-verify"])
-                .good()?;
-            let pods = world.get(["pods", "--namespace", AGENTS])?;
-            does_not_mention(&pods.to_string(), IMAGE)
+            for place in [["--namespace", ELSEWHERE], ["--profile", "tutorial"]] {
+                for command in [
+                    &["down", "--delete-data", "--yes"][..],
+                    &["nodes", "untrust"],
+                ] {
+                    let ran = world.kreg(command.iter().chain(&place));
+                    ran.ends_with(2)?
+                        .says(&["but in namespace kreg-system", "nothing was changed"])?;
+                }
+            }
+            standing.same(&Snapshot::take(world)?)
         },
     )?;
+    scene.check("kreg nodes untrust works on the real one", |world| {
+        world.kreg(["nodes", "untrust"]).good()
+    })?;
     unchanged(scene, &before)?;
     scene.check("kreg down removes the real one", down)?;
     unchanged(scene, &before)

@@ -304,7 +304,7 @@ fn control_plane<'w>(scene: &mut Scene<'w>, node: &'w Node) -> Result<()> {
         world.kubectl(["uncordon", &node.name]).good()
     })?;
     scene.check(
-        "an agent that an administrator deletes comes again",
+        "an agent that an administrator deletes is created again",
         |world| {
             let old = name_of(&an_agent(world)?);
             world
@@ -318,7 +318,7 @@ fn control_plane<'w>(scene: &mut Scene<'w>, node: &'w Node) -> Result<()> {
         },
     )?;
     scene.check(
-        "a ConfigMap that comes with every namespace comes again",
+        "a ConfigMap that comes with every namespace is created again",
         |world| {
             let map = [
                 "delete",

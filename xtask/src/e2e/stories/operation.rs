@@ -31,7 +31,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         rights::kubeconfig(world, NAMESPACE, OPERATOR)
     })?;
     scene.check(
-        "that is no write to the whole cluster but to the record",
+        "it can write no cluster-scoped object except the record",
         cannot,
     )?;
     scene.check(
@@ -56,7 +56,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         scene.check(&what, |world| by(world, words).good())?;
     }
     scene.check(
-        "a Secret that is gone comes again, and the record knows it",
+        "a Secret that is gone is created again, and the record knows it",
         |world| {
             let words = [
                 "delete",

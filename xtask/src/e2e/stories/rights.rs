@@ -98,7 +98,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         },
     )?;
     scene.check("kreg up ends with 0 and proves every node", |world| {
-        let up = kreg(world, &["up", "--output", "json"]).good()?;
+        let up = kreg(world, &["up", "--namespace", NAMESPACE, "--output", "json"]).good()?;
         report::proves_every_node(&up, world)
     })?;
     scene.check("kreg plan, status and up again: nothing to do", |world| {
@@ -306,7 +306,13 @@ fn agents(scene: &mut Scene<'_>, kreg: &dyn Fn(&World, &[&str]) -> Call) -> Resu
         |world| {
             let taint = ["taint", "node", "--all", "kreg.dev/untrusted=:NoSchedule"];
             world.kubectl(taint).good()?;
-            let up = ["up", "--nodes-by", "daemonset", "--startup-taint"];
+            let up = [
+                "up",
+                "--nodes-by",
+                "daemonset",
+                "--startup-taint",
+                "--adopt",
+            ];
             let up = kreg(world, &up).args(["--output", "json"]).good()?;
             report::proves_every_node(&up, world)?;
             let nodes = world.cluster.nodes.iter();

@@ -180,7 +180,7 @@ async fn give_back(app: &App, switch: &mut Switch<'_>) -> Result<(), Error> {
     let back = tokio::select! {
         back = switch.back(&step) => back,
         () = told_to_end() => Err(Error::failed("interrupted again; the registry stays read-only")
-            .help("run `kreg gc` or `kreg up`: both give the registry back to pushes when it is safe")),
+            .help("run `kreg gc` or `kreg up`: both allow pushes again when it is safe")),
     };
     let refused = switch.refused_for().map_or(String::new(), seconds);
     match back {
@@ -188,7 +188,7 @@ async fn give_back(app: &App, switch: &mut Switch<'_>) -> Result<(), Error> {
             "it takes pushes again; they were refused for {refused}"
         )),
         Ok(Back::Elsewhere) => step.partly(
-            "another run of kreg took the registry over and ended this collection; it gives the registry back itself",
+            "another run of kreg took the registry over and ended this collection; it will enable pushes again",
         ),
         Err(error) => {
             step.failed(format!("pushes have been refused for {refused} by now"));

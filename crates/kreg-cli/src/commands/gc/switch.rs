@@ -118,13 +118,12 @@ impl<'a> Switch<'a> {
         let watcher = watcher(step);
         let wait = wait::Wait::new(self.session.settings.timeout, &watcher);
         let what = "cannot prove that the collector has ended, so the registry stays read-only";
-        let help =
-            "run `kreg gc` or `kreg up`: both give the registry back to pushes when it is safe";
+        let help = "run `kreg gc` or `kreg up`: both allow pushes again when it is safe";
         let here = match &self.turn {
             Some(turn) if !self.collecting => turn
                 .end(cluster, spec)
                 .await
-                .tried("cannot give the registry back to pushes"),
+                .tried("cannot allow pushes again"),
             Some(turn) => match turn.is_on(cluster, spec).await {
                 Ok(true) => settle(cluster, spec, &wait).await.tried(what),
                 other => other.tried(what),

@@ -4,7 +4,8 @@
 //! provisioner makes a directory for each claim and removes it.
 
 use kreg_k8s::{
-    Cluster as _, Kind, Names, NodeFact, Query, RegistrySpec, RegistryState, Storage, names,
+    Cluster as _, Kind, Names, NodeFact, Profile, Query, RegistrySpec, RegistryState, Storage,
+    WorkloadState, names,
 };
 use kreg_nodes::{Marking, Receipt, StorageDir};
 
@@ -19,6 +20,10 @@ pub(super) struct Place<'a> {
     storage: StorageDir,
     /// Where the volume is bound to a node, the value of its label `kubernetes.io/hostname`.
     hostname: Option<String>,
+    /// How the directory is looked at before the registry starts.
+    look: Marking,
+    /// Whether it may be taken from another registry.
+    adopt: bool,
 }
 
 impl<'a> Place<'a> {
@@ -30,12 +35,14 @@ impl<'a> Place<'a> {
         nodes: Option<&'a Nodes>,
         spec: &RegistrySpec,
         state: &RegistryState,
+        adopt: bool,
     ) -> Result<Option<Self>, Error> {
         let (Some(nodes), Storage::HostPath { path, node, .. }) = (nodes, spec.storage()) else {
             return Ok(None);
         };
         let by_name = spec.id().is_none_or(|id| id == spec.instance());
-        if by_name || (nodes.way() == "agent" && state.exists()) {
+        let runs = state.workload != WorkloadState::Absent;
+        if by_name || (nodes.way() == "agent" && runs) {
             return Ok(None);
         }
         let storage = StorageDir::new(path).tried("the registry cannot keep its images there")?;
@@ -44,39 +51,63 @@ impl<'a> Place<'a> {
             nodes,
             storage,
             hostname: node.clone(),
+            // One that ran before has images and, if its mark could not be written, no marker. The tutorial's directory
+            // is nobody's.
+            look: match runs || spec.profile() == Profile::Tutorial {
+                true => Marking::Look,
+                false => Marking::Fresh,
+            },
+            adopt,
         }))
     }
 
     /// Before the registry starts: fails if the directory is another registry's on a node where this one may
     /// come to run.
-    pub(super) fn is_free(&self, spec: &RegistrySpec) -> Result<(), Error> {
+    pub(super) fn is_free(&self, app: &App, spec: &RegistrySpec) -> Result<(), Error> {
+        if self.adopt {
+            return Ok(());
+        }
         let may_hold = |node: &&NodeFact| {
             let hostname = self.hostname.as_deref();
             hostname.is_none_or(|hostname| node.hostname == hostname)
         };
         let nodes = self.session.facts.nodes.iter().filter(may_hold);
         let names: Vec<&str> = nodes.map(|node| node.name.as_str()).collect();
-        let taken: Vec<Receipt> = self
-            .mark(spec, &names, Marking::Look)?
+        let receipts = self.mark(spec, &names, self.look)?.into_iter();
+        let bad: Vec<Receipt> = receipts.filter(|receipt| !receipt.is_ok()).collect();
+        let (taken, unseen): (Vec<Receipt>, Vec<Receipt>) = bad
             .into_iter()
-            .filter(|receipt| receipt.step.as_deref() == Some("owner"))
-            .collect();
-        if taken.is_empty() {
-            return Ok(());
+            .partition(|receipt| receipt.step.as_deref() == Some("owner"));
+        if !taken.is_empty() {
+            let why = fleet::listed(&taken);
+            return Err(Error::failed(format!(
+                "the directory {} is another registry's:\n{why}",
+                self.storage
+            ))
+            .help(
+                "choose another directory, or run `kreg down --delete-data` for the registry that owns it; images that \
+                 nobody owns any more are taken over with --adopt",
+            ));
         }
-        let why = fleet::listed(&taken);
-        Err(Error::failed(format!(
-            "the directory {} is another registry's:\n{why}",
-            self.storage
-        ))
-        .help("give this one another directory, or erase that one with its own registry's `down --delete-data`"))
+        for receipt in unseen {
+            app.progress.note(format!(
+                "nobody knows whether {} is another registry's there: {receipt}",
+                self.storage
+            ));
+        }
+        Ok(())
     }
 
     /// Once it runs: marks the directory on the nodes that its Pods are on.
     pub(super) async fn claim(&self, app: &App, spec: &RegistrySpec) -> Result<(), Error> {
         let nodes = self.nodes_of_pods(spec).await?;
         let names: Vec<&str> = nodes.iter().map(String::as_str).collect();
-        for receipt in self.mark(spec, &names, Marking::Write)? {
+        let how = if self.adopt {
+            Marking::Adopt
+        } else {
+            Marking::Write
+        };
+        for receipt in self.mark(spec, &names, how)? {
             if !receipt.is_ok() {
                 app.progress.note(format!(
                     "{} is not marked as this registry's, so `kreg down --delete-data` will leave its images: {receipt}",
@@ -84,7 +115,8 @@ impl<'a> Place<'a> {
                 ));
             }
         }
-        Ok(())
+        // Agents that saw the directory ran on few nodes, and the trust of all is planned next.
+        self.nodes.enter().await
     }
 
     fn mark(

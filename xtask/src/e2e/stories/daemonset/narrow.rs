@@ -188,7 +188,7 @@ fn hung<'w>(scene: &mut Scene<'w>, node: &'w Node) -> Result<()> {
         doctor::named_alone(world, "agent-missing", Some(node))
     })?;
     scene.check(
-        "as it goes on it is ready, and status is content",
+        "after it continues it is ready, and status reports nothing",
         |world| {
             signal(world, "CONT")?;
             await_agent(world, node, true)?;
