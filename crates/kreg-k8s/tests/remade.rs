@@ -109,11 +109,10 @@ async fn a_copy_that_cannot_be_written_keeps_no_other_from_its_renewal() {
         .await
         .unwrap();
     let own = Names::of(&spec).pull_secret;
-    let changed =
-        json!({ "stringData": { ".dockerconfigjson": r#"{"auths":{}}"# }, "immutable": true });
+    let changed = json!({ "stringData": { ".dockerconfigjson": r#"{"auths":{"other:1":{}}}"# }, "immutable": true });
     let (kind, team) = (Kind::Secret, &teams[0]);
     write_as(&cluster, "tenant", kind, team, own.name(), changed, false).await;
-    let changed = json!({ "stringData": { ".dockerconfigjson": r#"{"auths":{}}"# } });
+    let changed = json!({ "stringData": { ".dockerconfigjson": r#"{"auths":{"other:1":{}}}"# } });
     let team = &teams[1];
     write_as(&cluster, "tenant", kind, team, own.name(), changed, false).await;
 
