@@ -253,6 +253,9 @@ async fn a_claim_that_is_there_is_judged_by_itself_and_not_by_todays_classes() {
 async fn remove(cluster: &LiveCluster, object: &ObjectRef) {
     let live = cluster.get(object).await.unwrap().unwrap();
     cluster.delete(object, live.uid().unwrap()).await.unwrap();
+    while cluster.get(object).await.unwrap().is_some() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]

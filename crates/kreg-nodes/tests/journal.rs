@@ -293,7 +293,7 @@ fn config_stays_while_it_is_needed(shell: &[&str]) {
                 let config = undone.files.iter().find(|file| file.path == CONFIG);
                 if let Some(file) = config {
                     assert_eq!(file.status, FileStatus::Unchanged, "{file:?}");
-                    assert!(file.detail.contains("still needed"), "{file:?}");
+                    assert!(file.detail.contains("still needs it"), "{file:?}");
                 }
                 for left in &order[number + 1..] {
                     let seen = Fleet::new(&local)

@@ -128,6 +128,12 @@ pub async fn contents(cluster: &dyn Cluster, namespace: &str) -> Vec<String> {
             for key in ["resourceVersion", "managedFields"] {
                 value["metadata"].as_object_mut().unwrap().remove(key);
             }
+            // What controllers report moves by itself.
+            if kind == Kind::Deployment {
+                value.as_object_mut().unwrap().remove("status");
+                let annotations = value["metadata"]["annotations"].as_object_mut();
+                annotations.map(|all| all.remove("deployment.kubernetes.io/revision"));
+            }
             let text = value.to_string();
             // Of volumes, namespaces and records only those that have to do with this one.
             if kind.scope() == Scope::Namespaced || is_about(&text, namespace) {
@@ -155,6 +161,7 @@ fn made_by_controllers(reference: &ObjectRef) -> bool {
     match reference.kind() {
         Kind::ServiceAccount => reference.name() == "default",
         Kind::ConfigMap => reference.name() == "kube-root-ca.crt",
+        Kind::ReplicaSet => true,
         // Before Kubernetes 1.24.
         Kind::Secret => reference.name().starts_with("default-token-"),
         _ => false,

@@ -143,7 +143,7 @@ async fn a_connection_that_breaks_half_way_is_reported_with_its_side_and_reason(
         "a pod behind a server that restarts",
         "on the registry's side",
         "the API server is gone",
-        "try again",
+        "must retry",
     ] {
         assert!(said.contains(part), "{said}");
     }
