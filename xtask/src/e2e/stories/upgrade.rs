@@ -188,10 +188,20 @@ fn apply(world: &World, object: &Value) -> Result<Value> {
         .json()
 }
 
-/// A script that puts the files in place, except for those that every node has of its own.
+/// A script that puts the files in place, except for those that every node has of its own. A directory that is there
+/// already was not made by kreg here, so the journal does not say so.
 fn laid_out(files: &Value) -> Result<String> {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let mut script = String::new();
+    let mut script = "there=''\n".to_owned();
+    for (path, kept) in files.as_object().into_iter().flatten() {
+        let made = kept["text"]
+            .as_str()
+            .and_then(|text| text.strip_prefix("dir\nabsent\n"));
+        if let (Some(made), Some(entry)) = (made, path.strip_suffix("/entry")) {
+            let made = quoted(made.trim_end());
+            script += &format!("[ ! -d {made} ] || there=\"$there {entry}\"\n");
+        }
+    }
     for (path, kept) in files.as_object().into_iter().flatten() {
         let mode = kept["mode"].as_str().unwrap_or("644");
         let at = quoted(path);
@@ -203,9 +213,10 @@ fn laid_out(files: &Value) -> Result<String> {
             None => script += &format!("mkdir -p -m {mode} {at}\n"),
         }
     }
-    match script.is_empty() {
-        true => Err(Failure::new("find recorded files", "there are none")),
-        false => Ok(script),
+    script += "rm -rf $there\n";
+    match script.contains("/var/lib/kreg") {
+        false => Err(Failure::new("find recorded files", "there are none")),
+        true => Ok(script),
     }
 }
 
