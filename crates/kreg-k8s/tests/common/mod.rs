@@ -121,7 +121,8 @@ pub async fn contents(cluster: &dyn Cluster, namespace: &str) -> Vec<String> {
             .await
             .unwrap()
         {
-            if made_by_controllers(object.reference()) {
+            let is_owned = object.value()["metadata"].get("ownerReferences").is_some();
+            if is_owned || made_by_controllers(object.reference()) {
                 continue;
             }
             let mut value = object.value().clone();
@@ -161,7 +162,6 @@ fn made_by_controllers(reference: &ObjectRef) -> bool {
     match reference.kind() {
         Kind::ServiceAccount => reference.name() == "default",
         Kind::ConfigMap => reference.name() == "kube-root-ca.crt",
-        Kind::ReplicaSet => true,
         // Before Kubernetes 1.24.
         Kind::Secret => reference.name().starts_with("default-token-"),
         _ => false,
