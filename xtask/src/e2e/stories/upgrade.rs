@@ -133,6 +133,11 @@ fn is_taken_over(scene: &mut Scene<'_>, kind: &'static str) -> Result<()> {
 /// Objects and files as they were when the earlier kreg had done its work, its Pods running.
 fn as_recorded(world: &World, kind: &str) -> Result<()> {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Before its agents run, which would make these directories themselves.
+    let node = read(&assets.join(format!("../crates/kreg-nodes/tests/recorded/{kind}.json")))?;
+    for one in &world.cluster.nodes {
+        world.on(one, &laid_out(&node["after"])?).good()?;
+    }
     let list = read(&assets.join(format!("assets/recorded/{kind}.json")))?;
     let (inventory, objects): (Vec<Value>, Vec<Value>) = list["items"]
         .as_array()
@@ -154,10 +159,6 @@ fn as_recorded(world: &World, kind: &str) -> Result<()> {
     let inventory: Value =
         serde_json::from_str(&text).tried(|| "read the recorded inventory".to_owned())?;
     apply(world, &inventory)?;
-    let node = read(&assets.join(format!("../crates/kreg-nodes/tests/recorded/{kind}.json")))?;
-    for one in &world.cluster.nodes {
-        world.on(one, &laid_out(&node["after"])?).good()?;
-    }
     let words = [
         "rollout",
         "status",
