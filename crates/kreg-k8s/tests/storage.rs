@@ -253,9 +253,6 @@ async fn a_claim_that_is_there_is_judged_by_itself_and_not_by_todays_classes() {
 async fn remove(cluster: &LiveCluster, object: &ObjectRef) {
     let live = cluster.get(object).await.unwrap().unwrap();
     cluster.delete(object, live.uid().unwrap()).await.unwrap();
-    while cluster.get(object).await.unwrap().is_some() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 #[tokio::test]
@@ -362,7 +359,11 @@ async fn a_volume_that_its_class_keeps_is_told_of() {
         assert_eq!(kept.object, volume);
         assert!(kept.reason.contains("Retain"), "{}", kept.reason);
     }
+    let uid = cluster.get(&volume).await.unwrap().unwrap();
+    let uid = uid.uid().unwrap();
     remove(&cluster, &volume).await;
+    let waiting = wait::Wait::new(Duration::from_secs(60), &quiet);
+    wait::gone(&cluster, &volume, uid, &waiting).await.unwrap();
     let removal = down_with_data(&cluster, &spec).await;
     assert!(removal.keep.is_empty(), "{removal:?}");
 }
