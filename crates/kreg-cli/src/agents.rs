@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use kreg_k8s::{
     ApplyMode, Cluster as _, ClusterFacts, Declared, Kind, LiveCluster, Object, ObjectRef,
-    RegistrySpec,
+    RegistrySpec, names, rights,
 };
 use kreg_nodes::daemonset::{
     AgentPod, AgentWatch, NAMESPACE, NodeAgent, Progress, Rollout, Seen, StandingAgents,
@@ -96,8 +96,8 @@ pub(crate) struct Agents {
     skip: Vec<String>,
     /// Whether the API server knows mounts that are read-only with all below them.
     recursive: bool,
-    /// Whether the record says that there were agents before.
-    noted: bool,
+    /// Whether the namespace may be used though nothing but its label says that it is kreg's.
+    is_expected: bool,
     timeout: Duration,
 }
 
@@ -120,7 +120,6 @@ struct Special<'a> {
 /// Nodes whose agents are not the ones that were to come, and why.
 pub(crate) type Behind = BTreeMap<String, String>;
 
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The Pod Security level of a namespace.
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
@@ -151,14 +150,15 @@ impl Agents {
             hosts: facts.nodes.iter().map(host).collect(),
             skip: skip.to_vec(),
             recursive: knows_recursive(facts.version.as_deref()),
-            noted: false,
+            is_expected: false,
             timeout,
         }
     }
 
-    /// Agents that the record may have noted before.
-    pub(crate) fn noted(mut self, noted: bool) -> Self {
-        self.noted = noted;
+    /// With `expected`, a namespace that only its label shows to be kreg's is used: some record has agents, or the operator
+    /// says so.
+    pub(crate) fn expected(mut self, expected: bool) -> Self {
+        self.is_expected = expected;
         self
     }
 
@@ -289,7 +289,7 @@ impl Agents {
                 continue;
             }
             if object.reference().kind() == Kind::Namespace {
-                guard::put(&self.cluster, object, self.noted).await?;
+                guard::put(&self.cluster, object, self.is_expected).await?;
                 continue;
             }
             self.cluster
@@ -298,7 +298,7 @@ impl Agents {
                 .tried("cannot put the node agents into the cluster")?;
         }
         let revision = agent.revision();
-        // A node whose Pod does not come is reported by whoever speaks to it next.
+        // A node whose Pod does not come is reported by the next step on that node.
         let progress = Progress {
             revision: &revision,
             keeping: agent.is_keeping(),
@@ -328,7 +328,8 @@ impl Agents {
         let name = object.reference();
         let live = self.cluster.get(name).await;
         let live = live.tried(format!("cannot see whether {name} is there already"))?;
-        let Some(theirs) = live.filter(|live| live.label(MANAGED_BY) != Some("kreg")) else {
+        let Some(theirs) = live.filter(|live| live.label(names::LABEL_MANAGED_BY) != Some("kreg"))
+        else {
             return Ok(false);
         };
         let advice = match (name.kind(), theirs.label(ENFORCE)) {
@@ -354,15 +355,9 @@ impl Agents {
 /// Whether an API server of this version knows `recursiveReadOnly` of a mount: it is on by default since Kubernetes 1.31
 /// (KEP-3857). An older one refuses a field that it does not know.
 fn knows_recursive(version: Option<&str>) -> bool {
-    let numbers = version.and_then(|version| {
-        let mut parts = version.trim_start_matches('v').split('.');
-        let minor = parts.nth(1)?;
-        minor
-            .trim_end_matches(|end: char| !end.is_ascii_digit())
-            .parse::<u32>()
-            .ok()
-    });
-    numbers.is_some_and(|minor| minor >= 31)
+    version
+        .and_then(rights::release)
+        .is_some_and(|release| release >= (1, 31))
 }
 
 fn daemon_set(name: &str) -> ObjectRef {

@@ -1,11 +1,11 @@
 //! The admission policy that protects the node agents, in the cluster: put there, looked at, and taken away.
 
-use kreg_k8s::{ApplyMode, Cluster as _, Kind, LiveCluster, Object, ObjectRef, declared, rights};
+use kreg_k8s::{
+    ApplyMode, Cluster as _, Kind, LiveCluster, Object, ObjectRef, declared, names, rights,
+};
 use kreg_nodes::daemonset::{GUARD, NAMESPACE, guard};
 
 use crate::error::{Error, Tried as _};
-
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// Whether the policy protects the agents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,13 +85,13 @@ impl Guard {
 }
 
 /// Writes the policy and then the namespace of the agents, each only if it is not yet as it should be. A server without
-/// such policies gets the namespace only. `noted` says whether a record has agents in it.
+/// such policies gets the namespace only. Unless it is `expected`, a namespace that is there needs a witness besides its label.
 pub(crate) async fn put(
     cluster: &LiveCluster,
     namespace: Object,
-    noted: bool,
+    expected: bool,
 ) -> Result<(), Error> {
-    if !noted {
+    if !expected {
         check_origin(cluster, namespace.reference()).await?;
     }
     let mode = ApplyMode {
@@ -198,5 +198,5 @@ fn is_guard(object: &ObjectRef) -> bool {
 }
 
 fn is_ours(live: &Object) -> bool {
-    live.label(MANAGED_BY) == Some("kreg")
+    live.label(names::LABEL_MANAGED_BY) == Some("kreg")
 }

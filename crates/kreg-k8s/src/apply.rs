@@ -14,7 +14,7 @@ use crate::{
     names::Names,
     object::{Object, ObjectRef},
     plan::{Action, ApplyOptions, Change, Expected, Plan, Step, plan, same_data},
-    pull::{rewrite_inventory, uid_of},
+    record::{rewrite, uid_of},
     reset,
     spec::RegistrySpec,
     wait::{Wait, gone, volume_noted},
@@ -116,7 +116,7 @@ async fn write_inventory(
     inventory: &mut Inventory,
 ) -> Result<(), Error> {
     let spec = manifests.spec();
-    rewrite_inventory(cluster, spec, |known| {
+    rewrite(cluster, spec, |known| {
         if let Some(known) = known {
             inventory.shared.clone_from(&known.shared);
             // Of several who make the same registry at once the first one's id counts.

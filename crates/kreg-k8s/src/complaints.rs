@@ -4,7 +4,7 @@ use crate::{
     cluster::{Cluster, Query},
     error::Error,
     kind::Kind,
-    names::{LABEL_COMPONENT, LABEL_INSTANCE},
+    names::pod_selector,
     spec::RegistrySpec,
 };
 
@@ -18,10 +18,7 @@ const LINES: u32 = 40;
 pub async fn complaints(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<String>, Error> {
     let query = Query::all(Kind::Pod)
         .within(spec.namespace())
-        .labelled(format!(
-            "{LABEL_INSTANCE}={},{LABEL_COMPONENT}=registry",
-            spec.instance()
-        ));
+        .labelled(pod_selector(spec.instance()));
     let mut found = Vec::new();
     for pod in cluster.list(&query).await? {
         // A Pod on its way out has no log to give.

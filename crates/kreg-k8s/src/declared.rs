@@ -1,7 +1,7 @@
 //! What applying an object would make of the live one, worked out here instead of by a dry run of the server.
 //!
 //! A dry run needs the right to write. For objects of the whole cluster that right is far more than a second run
-//! needs: whoever may patch a namespace can take Pod Security off it. Such objects hold only fields that the server
+//! needs: an account that may patch a namespace can take Pod Security off it. Such objects hold only fields that the server
 //! stores as they are sent, so what server-side apply does to them can be said here: a declared field gets its value,
 //! and a field that kreg declared before, no longer does, and nobody else owns goes.
 //! Source: `kubernetes.io/docs/reference/using-api/server-side-apply`.

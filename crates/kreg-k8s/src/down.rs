@@ -239,7 +239,7 @@ pub async fn down(
     // What only carries the labels from now on is not the registry's.
     let stays = |object: &ObjectRef| removal.keep.iter().any(|kept| kept.object == *object);
     if !deleted.contains(&names.inventory) {
-        pull::rewrite_inventory(cluster, spec, |known| {
+        crate::record::rewrite(cluster, spec, |known| {
             let mut left = known?.clone();
             left.entries.retain(|entry| stays(&entry.object));
             left.shared.clear();

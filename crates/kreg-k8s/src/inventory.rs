@@ -9,12 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    cluster::{Cluster, Query},
     error::Error,
     kind::Kind,
-    names::{ANNOTATION_INVENTORY, Names, earlier_inventory, is_labelled, labels},
+    names::{ANNOTATION_INVENTORY, Names, is_labelled, labels},
     object::{Object, ObjectRef},
-    pull,
     spec::{Profile, RegistrySpec, Resources},
     storage::Storage,
 };
@@ -178,17 +176,6 @@ impl Inventory {
         Ok(hex::encode(id))
     }
 
-    /// Reads the record of this registry; `None` if there is none of that name in this namespace.
-    ///
-    /// Where there is no record, the ConfigMap of an earlier kreg counts if the spec says that the namespace may be
-    /// believed ([`RegistrySpec::with_earlier`]).
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] if somebody edited it out of shape or a newer kreg wrote it; otherwise what the server says.
-    pub async fn read(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Option<Self>, Error> {
-        Ok(found(cluster, spec).await?.map(|(known, _)| known))
-    }
-
     /// Whether a live object is this registry's: it carries the labels, and it is in the registry's own namespace or
     /// listed.
     #[must_use]
@@ -340,63 +327,6 @@ impl Inventory {
             uid: object.uid().map(str::to_owned),
             created: true,
         });
-    }
-}
-
-/// The record and the object that it was read from.
-pub(crate) async fn found(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-) -> Result<Option<(Inventory, Object)>, Error> {
-    let is_here = |live: &Object| is_labelled(live, spec.instance());
-    if let Some(live) = cluster
-        .get(&Names::of(spec).inventory)
-        .await?
-        .filter(is_here)
-    {
-        let known = Inventory::from_object(&live)?;
-        if known.namespace != spec.namespace() {
-            return Ok(None);
-        }
-        if !spec.earlier() {
-            in_the_same_namespace(cluster, &known).await?;
-        }
-        return Ok(Some((known, live)));
-    }
-    if !spec.earlier() {
-        return Ok(None);
-    }
-    let Some(live) = cluster.get(&earlier_inventory(spec)).await?.filter(is_here) else {
-        return Ok(None);
-    };
-    let mut known = Inventory::from_object(&live)?;
-    // Of service accounts it kept only a label on each.
-    let mut places: BTreeSet<String> = known.shared.keys().cloned().collect();
-    places.insert(known.namespace.clone());
-    let labelled = Query::all(Kind::ServiceAccount).labelled(pull::label(spec.instance()));
-    for place in places {
-        for account in cluster.list(&labelled.clone().within(&place)).await? {
-            let accounts = known.shared.entry(place.clone()).or_default();
-            let name = account.reference().name().to_owned();
-            accounts.service_accounts.insert(name);
-        }
-    }
-    Ok(Some((known, live)))
-}
-
-/// Where tenants make namespaces, one of them may make the registry's again after it was deleted, with everything in it.
-async fn in_the_same_namespace(cluster: &dyn Cluster, known: &Inventory) -> Result<(), Error> {
-    let Some(uid) = &known.namespace_uid else {
-        return Ok(());
-    };
-    let namespace = ObjectRef::new(Kind::Namespace, "", &known.namespace);
-    match cluster.get(&namespace).await {
-        Ok(Some(live)) if live.uid() != Some(uid) => Err(Error::Replaced {
-            namespace,
-            instance: known.instance.clone(),
-        }),
-        Ok(_) | Err(Error::Denied { .. }) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -67,6 +67,7 @@ mod object;
 pub mod occupants;
 mod plan;
 pub mod pull;
+mod record;
 mod reset;
 mod retry;
 pub mod rights;

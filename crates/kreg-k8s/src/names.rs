@@ -145,6 +145,18 @@ pub fn selector(instance: &str) -> String {
     format!("{LABEL_MANAGED_BY}=kreg,{LABEL_INSTANCE}={instance}")
 }
 
+/// The label that marks service accounts kreg added its entry to: `pull.kreg.dev/<instance>`.
+#[must_use]
+pub fn pull_label(instance: &str) -> String {
+    format!("pull.kreg.dev/{instance}")
+}
+
+/// Label selector that finds a registry's own Pods, and the ReplicaSets that make them.
+#[must_use]
+pub fn pod_selector(instance: &str) -> String {
+    format!("{LABEL_INSTANCE}={instance},{LABEL_COMPONENT}=registry")
+}
+
 /// The ConfigMap in which a kreg before 0.2 kept the inventory.
 #[must_use]
 pub fn earlier_inventory(spec: &RegistrySpec) -> ObjectRef {

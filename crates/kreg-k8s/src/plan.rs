@@ -12,7 +12,7 @@ use crate::{
     diff::{FieldDiff, diff},
     drift::blame,
     error::{Error, FieldConflict, ForeignObject},
-    inventory::{Inventory, found},
+    inventory::Inventory,
     kind::{Kind, Scope},
     manifests::{Manifests, Stage},
     names::{
@@ -140,7 +140,7 @@ pub async fn plan(
 ) -> Result<Plan, Error> {
     let spec = manifests.spec();
     let names = Names::of(spec);
-    let inventory = found(cluster, spec).await?.map(|(known, _)| known);
+    let inventory = Inventory::read(cluster, spec).await?;
     let owns = |live: &Object| inventory.as_ref().is_some_and(|known| known.owns(live));
     // The record says what may be deleted: another's of this name is never taken over.
     if inventory.is_none()

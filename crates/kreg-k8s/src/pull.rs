@@ -14,17 +14,18 @@ use serde_json::{Value, json};
 use crate::{
     cluster::{ApplyMode, Cluster, Query},
     error::{Error, ForeignObject},
-    inventory::{Inventory, found},
+    inventory::Inventory,
     kind::Kind,
     names::{LABEL_COMPONENT, Names, is_labelled, labels, selector},
     object::{Object, ObjectRef},
+    record::{TRIES, pause, remember, uid_of},
     spec::RegistrySpec,
 };
 
+pub use crate::names::pull_label as label;
+
 /// Value of the label `app.kubernetes.io/component` on copies.
 pub const COMPONENT: &str = "pull-secret";
-/// How often a write that lost a race is tried again.
-pub(crate) const TRIES: u32 = 40;
 /// How long a new namespace may take to get its service account `default`.
 const ACCOUNT_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -58,12 +59,6 @@ pub enum State {
     Unchanged,
     /// It is gone.
     Removed,
-}
-
-/// The label that marks service accounts kreg added its entry to: `pull.kreg.dev/<instance>`.
-#[must_use]
-pub fn label(instance: &str) -> String {
-    format!("pull.kreg.dev/{instance}")
 }
 
 /// The namespaces that are meant, by name.
@@ -321,24 +316,11 @@ pub(crate) async fn copies(
     Ok(found)
 }
 
-/// The object, or `None` where its namespace is gone: whoever has rights in that namespace only lost them with it.
+/// The object, or `None` where its namespace is gone: an account with rights only in that namespace lost them with it.
 async fn get_there(cluster: &dyn Cluster, object: &ObjectRef) -> Result<Option<Object>, Error> {
     match cluster.get(object).await {
         Err(Error::Denied { .. }) if is_gone(cluster, object).await? => Ok(None),
         outcome => outcome,
-    }
-}
-
-/// The uid of a namespace; `None` if it is not there, or may not be looked at.
-pub(crate) async fn uid_of(
-    cluster: &dyn Cluster,
-    namespace: &str,
-) -> Result<Option<String>, Error> {
-    let namespace = ObjectRef::new(Kind::Namespace, "", namespace);
-    match cluster.get(&namespace).await {
-        Ok(live) => Ok(live.and_then(|live| live.uid().map(str::to_owned))),
-        Err(Error::Denied { .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -517,14 +499,6 @@ async fn edit_account(
     }
 }
 
-/// Grows, and differs between writers: the clock's nanoseconds are as good as dice here.
-pub(crate) fn pause(lost: u32) -> Duration {
-    let dice = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |now| now.subsec_nanos());
-    Duration::from_millis(u64::from(dice % (10 * lost.min(20) + 1)))
-}
-
 fn copy_in(spec: &RegistrySpec, namespace: &str) -> ObjectRef {
     ObjectRef::new(Kind::Secret, namespace, Names::of(spec).pull_secret.name())
 }
@@ -563,57 +537,4 @@ async fn write_copy(
     };
     cluster.apply(&desired, mode).await?;
     Ok(State::Changed)
-}
-
-/// Changes the record; where there is none, nothing.
-async fn remember(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-    change: impl Fn(&mut Inventory),
-) -> Result<(), Error> {
-    rewrite_inventory(cluster, spec, |known| {
-        let mut changed = known?.clone();
-        change(&mut changed);
-        Some(changed)
-    })
-    .await
-}
-
-/// Writes what `change` makes of the inventory that is there, and only over what it was made of: two who do it at the
-/// same time lose nothing. `None`, or the same again, writes nothing.
-pub(crate) async fn rewrite_inventory(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-    mut change: impl FnMut(Option<&Inventory>) -> Option<Inventory>,
-) -> Result<(), Error> {
-    let mut lost = 0;
-    loop {
-        let (known, live) = found(cluster, spec).await?.unzip();
-        // That of an earlier kreg is not a record yet.
-        let record = Names::of(spec).inventory;
-        let live = live.filter(|live| *live.reference() == record);
-        let changed = match change(known.as_ref()) {
-            Some(changed) if live.is_none() || known.as_ref() != Some(&changed) => changed,
-            _ => return Ok(()),
-        };
-        let mut object = changed.to_object(spec);
-        // The record is kreg's own: a hand edit of it is overwritten.
-        let mode = ApplyMode {
-            dry_run: false,
-            force: true,
-        };
-        let outcome = match live.as_ref().and_then(Object::version) {
-            Some(version) => {
-                object.value_mut()["metadata"]["resourceVersion"] = version.into();
-                cluster.apply(&object, mode).await
-            }
-            None => cluster.create(&object).await,
-        };
-        match outcome {
-            Ok(_) => return Ok(()),
-            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
-            Err(error) => return Err(error),
-        }
-        tokio::time::sleep(pause(lost)).await;
-    }
 }

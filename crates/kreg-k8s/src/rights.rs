@@ -322,12 +322,17 @@ async fn wanted(cluster: &dyn Cluster, mut rights: Vec<Right>) -> Result<Vec<Rig
 /// Whether a server of this version (such as `v1.34.4`) serves [`Kind::ValidatingAdmissionPolicy`]: 1.30 and later.
 #[must_use]
 pub fn serves_policies(version: &str) -> bool {
+    release(version).is_none_or(|release| release >= (1, 30))
+}
+
+/// Major and minor number of a server's version, such as `v1.34.4` or `v1.30+`; `None` if it has another form.
+#[must_use]
+pub fn release(version: &str) -> Option<(u32, u32)> {
     let mut numbers = version.trim_start_matches('v').split('.');
-    let mut number = || numbers.next().and_then(|text| text.parse::<u32>().ok());
-    match (number(), number()) {
-        (Some(major), Some(minor)) => (major, minor) >= (1, 30),
-        _ => true,
-    }
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next()?;
+    let digits = minor.trim_end_matches(|end: char| !end.is_ascii_digit());
+    Some((major, digits.parse().ok()?))
 }
 
 /// Those of these rights that the server says are missing.

@@ -12,7 +12,7 @@ use crate::{
     inventory::Inventory,
     kind::Kind,
     material::S3Keys,
-    names::{ANNOTATION_ADDRESS, LABEL_COMPONENT, LABEL_INSTANCE, Names},
+    names::{ANNOTATION_ADDRESS, Names, pod_selector},
     object::{Object, ObjectRef},
     spec::{Profile, RegistrySpec},
     wait::is_rolled_out,
@@ -238,10 +238,7 @@ impl Reader<'_> {
     async fn pods(&self) -> Result<Vec<Object>, Error> {
         let query = Query::all(Kind::Pod)
             .within(self.spec.namespace())
-            .labelled(format!(
-                "{LABEL_INSTANCE}={},{LABEL_COMPONENT}=registry",
-                self.spec.instance()
-            ));
+            .labelled(pod_selector(self.spec.instance()));
         let mut pods = self.cluster.list(&query).await?;
         pods.retain(|pod| !pod.is_terminating());
         pods.sort_by_key(|pod| {

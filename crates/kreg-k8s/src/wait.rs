@@ -14,7 +14,7 @@ use crate::{
     diagnose::{Cause, PodState, explain, pod_state, warnings},
     error::Error,
     kind::Kind,
-    names::{LABEL_INSTANCE, Names},
+    names::{Names, pod_selector},
     object::{Object, ObjectRef},
     spec::RegistrySpec,
 };
@@ -286,11 +286,7 @@ async fn newest_pod(
 ) -> Result<Option<Object>, Error> {
     const REVISION: &str = "deployment.kubernetes.io/revision";
     const HASH: &str = "pod-template-hash";
-    let selector = format!(
-        "{LABEL_INSTANCE}={},{}=registry",
-        spec.instance(),
-        crate::names::LABEL_COMPONENT
-    );
+    let selector = pod_selector(spec.instance());
     let query = |kind| {
         Query::all(kind)
             .within(spec.namespace())

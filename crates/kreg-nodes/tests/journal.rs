@@ -10,13 +10,11 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use common::{CA, OTHER_CA, SHELLS, Tree, answer, node};
-use kreg_nodes::conformance::{Directory, NodeFiles as _};
+use common::{CA, OTHER_CA, SHELLS, Tree, answer, look, node};
 use kreg_nodes::{
     Answer, FileStatus, Fleet, InstanceId, LocalRoot, NameMode, NodeProgram, State, Trust,
 };
@@ -25,19 +23,6 @@ const CONFIG: &str = "/etc/containerd/config.toml";
 /// A configuration that looks nowhere, with a last line that is not ended.
 const SILENT: &str = "# ours\nversion = 2\n# the end";
 const JOURNALS: &str = "/var/lib/kreg";
-
-/// Everything on a node but times.
-fn look(tree: &Tree) -> BTreeMap<String, String> {
-    let files = Directory::new(tree.path()).tree("/").unwrap();
-    let plain = |(path, seen): (String, kreg_nodes::conformance::Seen)| {
-        let what = format!(
-            "{:?} {:o} {} {} {}",
-            seen.kind, seen.mode, seen.uid, seen.gid, seen.sha256
-        );
-        (path, what)
-    };
-    files.into_iter().map(plain).collect()
-}
 
 fn id(name: &str) -> InstanceId {
     InstanceId::new(name).unwrap()
@@ -323,7 +308,7 @@ fn config_goes_where_nobody_needs_it(shell: &[&str]) {
     assert_eq!(tree.read(CONFIG), SILENT.as_bytes());
 }
 
-/// A runtime that does not come back goes back to its old configuration, whoever else needs the new one.
+/// A runtime that does not come back goes back to its old configuration, even if another registry needs the new one.
 fn a_failed_restart_hands_nothing_over(shell: &[&str]) {
     let shims = well();
     let systemctl = shims.path().join("systemctl");

@@ -92,7 +92,7 @@ fn one_at_a_time(holder: &[&str], other: &[&str]) {
     }
 }
 
-/// Many at once at a lock that was left behind. `mkdir` fails for whoever is not alone.
+/// Many at once at a lock that was left behind. `mkdir` fails for a program that is not the only one.
 fn no_two_take_what_was_left(shells: &[&[&str]], contenders: usize) {
     let program = format!(
         "{NO_FLOCK}KREG_LOCK_WAIT=6000\nsleep() {{ /bin/sleep 0.0\"$1\"; }}\nprogram=apply\ninstance=r\n{}\n{}\n\

@@ -18,8 +18,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use common::{CA, OTHER_CA, SHELLS, Tree, answer, node};
-use kreg_nodes::conformance::{Directory, NodeFiles as _};
+use common::{CA, OTHER_CA, SHELLS, Tree, answer, look, node};
 use kreg_nodes::{
     Answer, Fleet, InstanceId, LocalRoot, NodeProgram, RefusalKind, RegistryId, State, Trust,
 };
@@ -42,18 +41,6 @@ fn trust(instance: InstanceId, ca: &str) -> Trust {
     Trust::new(instance, "docker-registry:5000".parse().unwrap(), ca)
         .unwrap()
         .with_endpoint("10.96.0.50".parse().unwrap())
-}
-
-/// Path, kind, mode and bytes of everything on a node.
-fn look(tree: &Tree) -> BTreeMap<String, String> {
-    let files = Directory::new(tree.path()).tree("/").unwrap();
-    let plain = |(path, seen): (String, kreg_nodes::conformance::Seen)| {
-        (
-            path,
-            format!("{:?} {:o} {}", seen.kind, seen.mode, seen.sha256),
-        )
-    };
-    files.into_iter().map(plain).collect()
 }
 
 /// By the plan, as over SSH; `Err` holds why it is refused.

@@ -30,18 +30,13 @@ impl Source {
         }
     }
 
-    /// What the registry's Pods run. Before there is one, and for whoever may not list them, it is what is declared.
+    /// What the registry's Pods run. Before there is one, and for an account that may not list them, it is what is declared.
     pub(super) async fn find(&self, cluster: &LiveCluster) -> Result<AgentImage, Error> {
         let found = match self.workload.kind() {
             Kind::Pod => cluster.get(&self.workload).await.map(Vec::from_iter),
             _ => {
                 let query = Query::all(Kind::Pod).within(&self.namespace);
-                let labels = format!(
-                    "{}={},{}=registry",
-                    names::LABEL_INSTANCE,
-                    self.instance,
-                    names::LABEL_COMPONENT
-                );
+                let labels = names::pod_selector(&self.instance);
                 cluster.list(&query.labelled(labels)).await
             }
         };

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use kreg_k8s::occupants;
 use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query};
+use kreg_k8s::{names, occupants};
 use kreg_nodes::InstanceId;
 use kreg_nodes::daemonset::{AgentWatch, NAMESPACE, NodeAgent};
 use tokio::runtime::Handle;
 
-use super::MANAGED_BY;
 use crate::error::{Error, Tried as _};
 use crate::guard;
 
@@ -38,7 +37,7 @@ pub(crate) async fn remove(
     let Some(live) = live.tried("cannot read the namespace of the node agents")? else {
         return guard::remove(cluster).await;
     };
-    if live.label(MANAGED_BY) != Some("kreg") || in_use(cluster).await? {
+    if live.label(names::LABEL_MANAGED_BY) != Some("kreg") || in_use(cluster).await? {
         return match of_others(cluster).await? {
             true => Ok(()),
             false => guard::remove(cluster).await,

@@ -1,6 +1,6 @@
 //! `./kreg.toml`, which nobody named: whether kreg may use it, and what it may set.
 //!
-//! Whoever can change this file decides what kreg does, and kreg often runs as root. The rule for its
+//! An account that can change this file decides what kreg does, and kreg often runs as root. The rule for its
 //! place is that of OpenSSH for files that it trusts (`safe_path` in its `misc.c`), with the user's
 //! own group as Debian allows it; git has its `safe.directory` for the same reason. Under sudo the
 //! caller is root: `SUDO_UID` is a variable that anybody can set, so it decides nothing.
@@ -82,7 +82,7 @@ pub(super) fn read() -> Result<Option<String>, Error> {
 /// # Errors
 /// With every such key.
 pub(super) fn only_harmless(text: &str) -> Result<(), Error> {
-    // What is not TOML at all is reported by whoever reads it next.
+    // The parser, which runs first, reports what is not valid TOML.
     let table: toml::Table = toml::from_str(text).unwrap_or_default();
     let set: Vec<&str> = NAMED_ONLY
         .into_iter()

@@ -166,7 +166,7 @@ pub(super) fn way(
                 &settings.nodes.skip,
                 settings.timeout,
             )
-            .noted(session.agents.are_anywhere() || session.adopt),
+            .expected(session.agents.are_anywhere() || session.adopt),
         ),
         pods: Box::new(pods),
         there: session.agents.are_there(),

@@ -148,7 +148,7 @@ impl Turn {
     }
 }
 
-/// Has the registry take pushes again when every collector that may still run has ended, whoever started it. Until then
+/// Has the registry take pushes again when every collector that may still run has ended, whichever run of kreg started it. Until then
 /// it serves read-only. `false` if another turn has begun meanwhile, which is then in charge.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::fmt;
 use super::Right;
 use crate::{kind::Kind, names::NODE_AGENTS};
 
-/// Why whoever has a right can become root on a node of the cluster.
+/// Why an account with a right can become root on a node of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeRoot {
     /// Whatever Pod Security says.

@@ -1,6 +1,6 @@
 //! The admission policy that keeps others out of the agents' namespace, as objects of a cluster.
 //!
-//! The agents write `/etc` of their nodes as root, so whoever may run a program in one, or change one, is root on that
+//! The agents write `/etc` of their nodes as root, so an account that may run a program in one, or change one, is root on that
 //! node. RBAC alone does not prevent it: the roles `edit` and `admin`, bound for the whole cluster, reach into every
 //! namespace. The policy asks one question about the caller: may it `use` the policy itself, or `update` it? An
 //! administrator may, and nobody else without being given that right. The policy names no user and no group.
@@ -20,7 +20,7 @@
 //! Open to everybody who has the right: annotations of Pods (network plugins write them), and the ConfigMaps that a
 //! controller puts into every namespace. No agent reads either.
 //!
-//! The policy does not help against somebody who may act as one of these controllers. Whoever holds `edit` or `admin`
+//! The policy does not help against an account that may act as one of these controllers. An account with `edit` or `admin`
 //! for the whole cluster may create tokens of the service accounts of `kube-system`, or impersonate them.
 //!
 //! Sources: Kubernetes `plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go` and `controller_policy.go`;

@@ -38,7 +38,7 @@ impl AgentImage {
             None => false,
         };
         match (pulled, image.contains('@')) {
-            // Whoever named a digest gets that one.
+            // A digest that was named is the one that runs.
             (_, true) => AgentImage::named(image),
             (true, false) => AgentImage::named(id),
             (false, false) => AgentImage {

@@ -16,7 +16,7 @@
 //! | take back | while nodes are put back as they were | `/etc`, `/var/lib`, the directory above the images | all of that |
 //!
 //! A mount that makes its directory would leave it behind, so only what is there is mounted, except `/var/lib/kreg`, which
-//! taking back removes. Whoever may write `/etc` as a whole, `/var/lib`, or a runtime's configuration in `/etc/containerd` or
+//! taking back removes. A program that may write `/etc` as a whole, `/var/lib`, or a runtime's configuration in `/etc/containerd` or
 //! `/etc/docker` can become root of the node: fewer files to do it by, and no way to change passwords or units at once, is what
 //! the narrower mounts are worth. `/etc` as a whole is writable where a node needs `/etc/hosts`, which is replaced by rename, or
 //! has to get a directory in `/etc` itself.

@@ -117,7 +117,7 @@ impl AgentPods {
         }
     }
 
-    /// The last warning that the cluster has of this Pod: a directory that its node lacks is said nowhere else. Whoever
+    /// The last warning that the cluster has of this Pod: a directory that its node lacks is said nowhere else. An account that
     /// may not list events gets none.
     async fn warning(&self, pod: &str) -> Option<String> {
         let events: Api<Event> = Api::namespaced(self.streams.requests().clone(), NAMESPACE);

@@ -14,7 +14,7 @@ pub struct StandingAgents {
     pub image: String,
     /// The directories of their node that they may write.
     pub writes: Vec<String>,
-    /// Why `/etc` as a whole is among them, in the words of whoever applied them.
+    /// Why `/etc` as a whole is among them, in the words of the program that applied them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_etc: Option<String>,
 }

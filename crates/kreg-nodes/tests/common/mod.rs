@@ -6,9 +6,11 @@ pub mod entered;
 #[cfg(feature = "ssh")]
 pub mod sshd;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kreg_nodes::conformance::{Directory, NodeFiles as _, Seen};
 use kreg_nodes::facts::{Found, FoundFile};
 use kreg_nodes::{
     Answer, Fleet, InstanceId, LocalRoot, NameMode, Node, NodeFacts, NodePlan, NodeProgram,
@@ -69,6 +71,19 @@ impl Tree {
     pub fn local(&self) -> LocalRoot {
         LocalRoot::new(self.path())
     }
+}
+
+/// Kind, mode, owner and bytes of everything on a node, by path.
+pub fn look(tree: &Tree) -> BTreeMap<String, String> {
+    let files = Directory::new(tree.path()).tree("/").unwrap();
+    let plain = |(path, seen): (String, Seen)| {
+        let what = format!(
+            "{:?} {:o} {} {} {}",
+            seen.kind, seen.mode, seen.uid, seen.gid, seen.sha256
+        );
+        (path, what)
+    };
+    files.into_iter().map(plain).collect()
 }
 
 pub fn node() -> Node {

@@ -222,15 +222,13 @@ fn tenants(world: &World) -> Result<BTreeSet<String>> {
             all.remove("status");
         }
         if let Some(metadata) = object["metadata"].as_object_mut() {
-            for noise in [
-                "resourceVersion",
-                "generation",
-                "managedFields",
-                "annotations",
-            ] {
-                if noise != "annotations" || object_is_controlled(&metadata["name"]) {
-                    metadata.remove(noise);
-                }
+            for noise in ["resourceVersion", "generation", "managedFields"] {
+                metadata.remove(noise);
+            }
+            // Annotated by a controller: the Deployment's revision, the claim's binding.
+            let name = &metadata["name"];
+            if name == "docker-registry" || name == "docker-registry-data" {
+                metadata.remove("annotations");
             }
         }
         object.to_string()
@@ -241,11 +239,6 @@ fn tenants(world: &World) -> Result<BTreeSet<String>> {
         .flatten()
         .map(plain)
         .collect())
-}
-
-/// Annotated by a controller: the Deployment's revision, the claim's binding.
-fn object_is_controlled(name: &Value) -> bool {
-    name == "docker-registry" || name == "docker-registry-data"
 }
 
 fn tenant(world: &World) -> Result<()> {

@@ -419,7 +419,7 @@ fn await_policy(world: &World, refuses: bool) -> Result<()> {
     })
 }
 
-/// Whoever may delete the namespace need not know of the policy.
+/// An account that may delete the namespace need not know of the policy.
 fn deleted_namespace(scene: &mut Scene<'_>) -> Result<()> {
     scene.check(
         "kubectl delete namespace ends with all that is in it",

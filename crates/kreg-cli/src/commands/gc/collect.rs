@@ -124,12 +124,7 @@ impl Collector {
 pub(super) async fn pods(session: &Session) -> Result<Vec<Object>, Error> {
     let query = Query::all(Kind::Pod)
         .within(session.spec.namespace())
-        .labelled(format!(
-            "{}={},{}=registry",
-            names::LABEL_INSTANCE,
-            session.spec.instance(),
-            names::LABEL_COMPONENT
-        ));
+        .labelled(names::pod_selector(session.spec.instance()));
     session
         .cluster
         .list(&query)

@@ -134,11 +134,7 @@ impl<'a> Place<'a> {
         let mut query = Query::all(Kind::Pod).within(spec.namespace());
         query = match workload.kind() {
             Kind::Pod => query.with_fields(format!("metadata.name={}", workload.name())),
-            _ => query.labelled(format!(
-                "{},{}=registry",
-                names::selector(spec.instance()),
-                names::LABEL_COMPONENT
-            )),
+            _ => query.labelled(names::pod_selector(spec.instance())),
         };
         let pods = self.session.cluster.list(&query).await;
         let pods = pods.tried("cannot see which nodes the registry's Pods are on")?;

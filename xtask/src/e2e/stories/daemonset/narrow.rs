@@ -117,7 +117,7 @@ fn image_is(world: &World, is_good: fn(&str) -> bool, policy: &str) -> Result<()
     }
 }
 
-/// Tries to write from inside the agent, as whoever gets in there could.
+/// Tries to write from inside the agent, as a person who gets in there could.
 fn writes_only(world: &World, node: &Node) -> Result<()> {
     let pod = agent(world, node)?.unwrap_or_default();
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
