@@ -52,7 +52,7 @@ note_copy() {
       { [ "$kind" = dir ] || cp -p "$target" "$entry/after"; } &&
       sync_files "$entry"/* "$entry" &&
       { read -r _ && read -r was; } <"$origin/entry" &&
-      printf '%s\n%s\n%s\n' "$kind" "$was" "$1" >"$entry/entry"
+      printf '%s\n%s\n%s\n' "$kind" "$was" "$1" | cat >"$entry/entry"
   } 2>&1); then
     rm -rf "$entry"
     fail journal "$1" "cannot be noted in ${journal#"$root"}: $message"

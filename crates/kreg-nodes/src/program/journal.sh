@@ -28,9 +28,9 @@ write_owner() {
     message=$(rm -f "$journal/id" 2>&1)
   else
     message=$({
-      printf '%s\n' "$id" >"$journal/id.new" && sync_files "$journal/id.new" && mv -f "$journal/id.new" "$journal/id"
+      printf '%s\n' "$id" | cat >"$journal/id.new" && sync_files "$journal/id.new" && mv -f "$journal/id.new" "$journal/id"
     } 2>&1)
-  fi || fail journal "${journal#"$root"}" "$message"
+  fi || fail journal "${journal#"$root"}/id" "$message"
 }
 
 make_journal() {
@@ -66,7 +66,7 @@ new_entry() {
   begun="$number $begun"
 }
 
-# By the shell itself, at one stroke. It may not say why it cannot: cat then does.
+# By the shell itself, in one write. Its "I/O error" hides the cause: cat then says it.
 note_entry() {
   { printf '%s\n%s\n%s\n' "$1" "$was" "$2" >"$entry/entry"; } 2>/dev/null
   if read_entry && [ "$entry_kind $entry_was $entry_path" = "$1 $was $2" ]; then

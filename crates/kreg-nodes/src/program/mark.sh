@@ -15,7 +15,7 @@ main() {
     report "$storage/$marker" unchanged ""
   else
     message=$({
-      rm -f "./$marker.new" && printf '%s\n' "$id" >"./$marker.new" && chmod 644 "./$marker.new" &&
+      rm -f "./$marker.new" && printf '%s\n' "$id" | cat >"./$marker.new" && chmod 644 "./$marker.new" &&
         sync && mv -f "./$marker.new" "./$marker" && sync
     } 2>&1) || fail mark "$storage/$marker" "$message"
     read_marker
