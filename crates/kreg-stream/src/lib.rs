@@ -8,11 +8,13 @@
 //! This is a crate of its own because the nodes' agents (`exec`) and the proof (`port-forward`) both need it and do not
 //! know each other.
 
+mod again;
 mod exec;
 mod forward;
 mod socket;
 mod streams;
 
+pub use again::again;
 pub use exec::{Ended, ExecError, Program};
 pub use forward::{ForwardError, Forwarded};
 pub use socket::{Broken, Limits};

@@ -122,7 +122,8 @@ impl AgentPods {
     async fn warning(&self, pod: &str) -> Option<String> {
         let events: Api<Event> = Api::namespaced(self.streams.requests().clone(), NAMESPACE);
         let fields = format!("type=Warning,involvedObject.kind=Pod,involvedObject.name={pod}");
-        let found = events.list(&ListParams::default().fields(&fields)).await;
+        let of_pod = ListParams::default().fields(&fields);
+        let found = kreg_stream::again(|| events.list(&of_pod)).await;
         let when = |event: &Event| {
             let last = event.last_timestamp.as_ref().map(|time| time.0);
             last.or_else(|| {

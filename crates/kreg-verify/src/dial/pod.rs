@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kreg_stream::{ForwardError, PodStreams};
+use kreg_stream::{ForwardError, PodStreams, again};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use tokio::sync::Mutex;
@@ -139,8 +139,7 @@ impl PodDial {
         }
         let services: Api<Service> =
             Api::namespaced(self.streams.requests().clone(), &self.namespace);
-        let service = services
-            .get(&self.service)
+        let service = again(|| services.get(&self.service))
             .await
             .map_err(self.api_error(format!("read service {}", self.service)))?;
         Ok(leads.insert(self.selector_and_port(&service)?).clone())
@@ -150,8 +149,8 @@ impl PodDial {
     async fn look_up(&self) -> Result<Vec<Backend>, PodDialError> {
         let (selector, port) = self.leads().await?;
         let pods: Api<Pod> = Api::namespaced(self.streams.requests().clone(), &self.namespace);
-        let listed = pods
-            .list(&ListParams::default().labels(&selector))
+        let labelled = ListParams::default().labels(&selector);
+        let listed = again(|| pods.list(&labelled))
             .await
             .map_err(self.api_error(format!("list the pods {selector}")))?;
         let ready: Vec<_> = listed.items.iter().filter(|pod| is_ready(pod)).collect();

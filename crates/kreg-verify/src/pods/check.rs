@@ -6,6 +6,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{Stream, TryStreamExt, pin_mut};
 use k8s_openapi::api::core::v1::Pod;
+use kreg_stream::again;
+use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, PostParams};
 use kube::runtime::watcher;
 use tokio::sync::OnceCell;
@@ -240,9 +242,8 @@ pub(crate) async fn try_pull(
         _ => None,
     };
     // Whatever it says: the end of the watch sweeps what is left.
-    let _ = pods
-        .delete(name, &DeleteParams::default().grace_period(0))
-        .await;
+    let how = DeleteParams::default().grace_period(0);
+    let _ = again(|| pods.delete(name, &how)).await;
     match end {
         End::Exited(0) => PullEnd::Ran,
         // It was pulled, and the registry is not to blame for the rest.
@@ -271,8 +272,14 @@ fn hung(events: &[String]) -> Option<&str> {
 /// Creates the Pod; a namespace's service account may come a moment after the namespace.
 async fn create(pods: &Api<Pod>, wanted: &Pod) -> Result<Pod, kube::Error> {
     let end = Instant::now() + Duration::from_secs(15);
+    let how = PostParams::default();
     loop {
-        match pods.create(&PostParams::default(), wanted).await {
+        match again(|| pods.create(&how, wanted)).await {
+            // No two checks use a name: an earlier try made it, and its answer was lost.
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                let name = wanted.name_any();
+                return again(|| pods.get(&name)).await;
+            }
             Err(kube::Error::Api(status))
                 if status.message.contains("serviceaccount") && Instant::now() < end =>
             {

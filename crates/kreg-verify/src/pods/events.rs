@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Event, Pod};
+use kreg_stream::again;
 use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt};
 use tokio::time::{Instant, sleep};
@@ -76,9 +77,9 @@ async fn events_of(client: Client, namespace: &str, pod: &Pod) -> Result<Vec<Str
         "involvedObject.kind=Pod,involvedObject.uid={}",
         pod.metadata.uid.as_deref().unwrap_or_default()
     );
-    let listed = Api::<Event>::namespaced(client, namespace)
-        .list(&ListParams::default().fields(&selector))
-        .await?;
+    let events = Api::<Event>::namespaced(client, namespace);
+    let of_pod = ListParams::default().fields(&selector);
+    let listed = again(|| events.list(&of_pod)).await?;
     let mut events = listed.items;
     events.sort_by_key(|event| (event.metadata.creation_timestamp.clone(), event.name_any()));
     let mut lines = Vec::new();

@@ -1,6 +1,7 @@
 //! The nodes, and what matters of each for a Pod that is to run there.
 
 use k8s_openapi::api::core::v1::Node;
+use kreg_stream::again;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 
@@ -62,9 +63,9 @@ impl NodeFacts {
 /// # Errors
 /// Whatever the API server says; listing nodes needs a cluster-wide right.
 pub async fn list_nodes(client: Client) -> Result<Vec<NodeFacts>, kube::Error> {
-    let nodes = Api::<Node>::all(client)
-        .list(&ListParams::default())
-        .await?;
+    let nodes = Api::<Node>::all(client);
+    let all = ListParams::default();
+    let nodes = again(|| nodes.list(&all)).await?;
     let mut facts: Vec<_> = nodes.items.iter().map(NodeFacts::of).collect();
     facts.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(facts)

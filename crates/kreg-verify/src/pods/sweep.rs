@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use kreg_stream::again;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
 use tokio::time::{Instant, sleep};
@@ -33,7 +34,7 @@ pub(crate) async fn remove_pods(
     let mut empty = 0;
     let end = Instant::now() + PATIENCE;
     loop {
-        let found = pods.list(&of_this_run).await?.items;
+        let found = again(|| pods.list(&of_this_run)).await?.items;
         if found.is_empty() {
             empty += 1;
             if empty == wanted {
@@ -64,7 +65,8 @@ async fn delete(pods: &Api<Pod>, pod: &Pod) -> Result<(), kube::Error> {
         Some("Succeeded" | "Failed") => DeleteParams::default().grace_period(0),
         _ => DeleteParams::default(),
     };
-    match pods.delete(&pod.name_any(), &how).await {
+    let name = pod.name_any();
+    match again(|| pods.delete(&name, &how)).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(drop),
     }
