@@ -272,13 +272,13 @@ impl Ran {
             .map_err(|why| self.wrong("read its output as one JSON document", why))
     }
 
-    /// A failure that shows the command, how it ended, and all it said.
+    /// A failure that shows the command, how it ended, and all it said: what people read first.
     pub(crate) fn wrong(&self, tried: impl Into<String>, why: impl std::fmt::Display) -> Failure {
         let code = self
             .code
             .map_or("none (signal)".to_owned(), |c| c.to_string());
         let mut all = format!("{why}\n    $ {}\n    exit code {code}", self.line);
-        for (name, text) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+        for (name, text) in [("stderr", &self.stderr), ("stdout", &self.stdout)] {
             for line in text.lines() {
                 let _ = write!(all, "\n    {name}: {line}");
             }
