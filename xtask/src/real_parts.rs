@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ use crate::e2e;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::parts::Generation;
 use crate::passed::{Passed, Subject};
+use crate::process::wait_at_most;
 use crate::progress::say;
 
 /// Crates whose tests make objects in the cluster: these see each other's.
@@ -23,6 +24,9 @@ const ON_THE_CLUSTER: [&str; 2] = ["kreg-k8s", "kreg-verify"];
 
 /// An older Kubernetes is built for its own tests alone: `cargo xtask test --kubernetes 1.20`.
 const BUT_OLD: [&str; 2] = ["--skip", "1_20"];
+
+/// A program of tests that runs longer hangs: the longest takes a third of this on a busy machine.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// A program of tests, as cargo built it.
 #[derive(Debug, PartialEq, Eq)]
@@ -168,7 +172,7 @@ fn ignored_tests(program: &TestProgram, chosen: &[&str], cluster: &ClusterHandle
     let why = || format!("run the tests of {name}");
     let kept = tempfile::NamedTempFile::new().tried(why)?;
     // One file for both, so that a panic stands where it happened.
-    let status = Command::new(&program.file)
+    let mut running = Command::new(&program.file)
         .arg("--ignored")
         .args(chosen)
         .current_dir(&program.folder)
@@ -178,18 +182,21 @@ fn ignored_tests(program: &TestProgram, chosen: &[&str], cluster: &ClusterHandle
         .stdin(Stdio::null())
         .stdout(kept.as_file().try_clone().tried(why)?)
         .stderr(kept.as_file().try_clone().tried(why)?)
-        .status()
+        .spawn()
         .tried(why)?;
+    let status = wait_at_most(&mut running, LONGEST).tried(why)?;
     let told = std::fs::read_to_string(kept.path()).tried(why)?;
     if !told.contains("\nrunning 0 tests\n") {
         let seconds = start.elapsed().as_secs_f64();
         e2e::print(&format!("{name}, {seconds:.1} s:\n{}", told.trim()));
     }
-    match status.success() {
-        true => Ok(()),
-        false => Err(Failure::new(why(), format!("{status}{}", panics(&told)))
-            .next(format!("look for `failures:` above, below `{name}`"))),
-    }
+    let ended = match status {
+        Some(status) if status.success() => return Ok(()),
+        Some(status) => status.to_string(),
+        None => format!("it did not end within {} s", LONGEST.as_secs()),
+    };
+    Err(Failure::new(why(), format!("{ended}{}", panics(&told)))
+        .next(format!("look for `failures:` above, below `{name}`")))
 }
 
 /// Where a program of tests panicked, with the first of its words, a line each.

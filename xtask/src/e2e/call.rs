@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::failure::{Failure, Result, Tried as _};
+use crate::process::wait_at_most;
 
 /// No call in a story may take longer, unless it says so.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -190,27 +191,18 @@ impl Running {
     }
 
     pub(crate) fn wait(mut self) -> Result<Ran> {
-        let status = loop {
-            let ended = self
-                .child
-                .try_wait()
-                .tried(|| format!("wait for {}", self.line))?;
-            if let Some(status) = ended {
-                break status;
-            }
-            if self.started.elapsed() > self.limit {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                let told = self.stderr.join().unwrap_or_default();
-                return Err(Failure::new(
-                    format!("run {}", self.line),
-                    format!(
-                        "it did not end within {} s\n{told}",
-                        self.limit.as_secs_f64()
-                    ),
-                ));
-            }
-            thread::sleep(Duration::from_millis(10));
+        let left = self.limit.saturating_sub(self.started.elapsed());
+        let Some(status) =
+            wait_at_most(&mut self.child, left).tried(|| format!("wait for {}", self.line))?
+        else {
+            let told = self.stderr.join().unwrap_or_default();
+            return Err(Failure::new(
+                format!("run {}", self.line),
+                format!(
+                    "it did not end within {} s\n{told}",
+                    self.limit.as_secs_f64()
+                ),
+            ));
         };
         Ok(Ran {
             took: self.started.elapsed(),

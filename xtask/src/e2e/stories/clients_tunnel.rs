@@ -85,10 +85,13 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     })?;
 
     for signal in ["QUIT", "HUP", "TERM"] {
-        scene.check(&format!("SIG{signal} takes everything back as well"), |world| {
-            open(world)?.signalled(signal)?;
-            before.same()
-        })?;
+        scene.check(
+            &format!("SIG{signal} takes everything back as well"),
+            |world| {
+                open(world)?.signalled(signal)?;
+                before.same()
+            },
+        )?;
     }
     scene.check(
         "a tunnel that was killed is taken back by --trust remove",
