@@ -3,6 +3,7 @@
 
 // Helpers of tests are not recognised as tests by clippy.toml.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "what others than kreg write")]
 
 mod common;
 

@@ -7,6 +7,7 @@
     clippy::panic,
     reason = "helpers of tests may panic"
 )]
+#![allow(clippy::disallowed_methods, reason = "what others than kreg write")]
 
 mod common;
 

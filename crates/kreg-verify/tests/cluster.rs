@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::print_stderr
 )] // a test may fail by them
+#![allow(clippy::disallowed_methods, reason = "what others than kreg write")]
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

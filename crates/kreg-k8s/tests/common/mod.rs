@@ -2,6 +2,7 @@
 
 // Each test binary uses its own part of this, and none exports anything.
 #![allow(dead_code, unreachable_pub)]
+#![allow(clippy::disallowed_methods, reason = "what others than kreg write")]
 
 pub mod unruly;
 

@@ -1,5 +1,10 @@
 //! The proof on the nodes: a Pod on each, whose image the kubelet must pull from the registry.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this crate knows no kreg_k8s::Cluster; its writes are tried again by kreg_stream::again"
+)]
+
 mod check;
 mod events;
 mod failure;
