@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{CA, HOST, NAME, NAMESPACE, USER, kreg, through};
 use crate::e2e::call::Call;
 use crate::e2e::story::Scene;
-use crate::e2e::world::{PASSWORD, World};
+use crate::e2e::world::{PASSWORD, World, await_that};
 use crate::failure::Result;
 
 /// At 100 KiB in a second it takes 90 seconds.
@@ -98,8 +98,12 @@ fn replaced(world: &World) -> Result<()> {
             .args([format!("docker://{HOST}/skopeo:1")])
             .good()
     };
+    // The old Pod may take its whole grace to finish the upload; clients made with Go give up after 10 s.
     let went_on = rollout(&["restart", &deployment])
-        .and_then(|_| inspect())
+        .and_then(|_| {
+            let answered = || Ok(inspect().map_err(|refused| refused.to_string()));
+            await_that("a call is answered", Duration::from_secs(110), answered)
+        })
         .and_then(|_| rollout(&["status", "--timeout", "110s", &deployment]))
         .and_then(|_| inspect());
     // Whether the upload itself survives is up to the old Pod's grace.
