@@ -98,7 +98,12 @@ pub(crate) async fn put(
         dry_run: false,
         force: true,
     };
-    let wanted = objects()?.into_iter().chain(std::iter::once(namespace));
+    // A server that knows no such kind may refuse to write it before it says so.
+    let guards = match is_served(cluster).await? {
+        true => objects()?,
+        false => Vec::new(),
+    };
+    let wanted = guards.into_iter().chain(std::iter::once(namespace));
     for desired in wanted {
         let object = desired.reference();
         let live = cluster.get(object).await;
