@@ -125,18 +125,15 @@ impl Denials {
 /// Whether the same request may well succeed a moment later. Every request of this crate is safe to repeat.
 fn is_passing(error: &kube::Error) -> bool {
     match error {
-        kube::Error::Api(status) => match status.code {
-            429 | 501..=599 => true,
-            // Server-side apply answers 500 to a field outside the schema; that is our mistake, not its bad moment.
-            500 => !status
-                .message
-                .contains("failed to create typed patch object"),
-            // Not a field conflict but a lost race: the object changed or came to be while the server merged.
-            409 => field_conflicts(status).is_empty() && !is_precondition(status),
-            _ => false,
-        },
-        kube::Error::Service(_) | kube::Error::HyperError(_) | kube::Error::ReadEvents(_) => true,
-        _ => false,
+        // Server-side apply answers 500 to a field outside the schema; that is our mistake, not its bad moment.
+        kube::Error::Api(status) if status.code == 500 => !status
+            .message
+            .contains("failed to create typed patch object"),
+        // Not a field conflict but a lost race: the object changed or came to be while the server merged.
+        kube::Error::Api(status) if status.code == 409 => {
+            field_conflicts(status).is_empty() && !is_precondition(status)
+        }
+        _ => kreg_stream::is_passing(error),
     }
 }
 

@@ -30,10 +30,13 @@ where
     request().await
 }
 
-fn is_passing(error: &kube::Error) -> bool {
+/// Whether the same request may well succeed a moment later: the server is busy or restarts (429 and 5xx), or the
+/// connection broke.
+#[must_use]
+pub fn is_passing(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => status.code == 429 || (500..=599).contains(&status.code),
-        kube::Error::Service(_) | kube::Error::HyperError(_) => true,
+        kube::Error::Service(_) | kube::Error::HyperError(_) | kube::Error::ReadEvents(_) => true,
         _ => false,
     }
 }

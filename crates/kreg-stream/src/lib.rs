@@ -14,7 +14,7 @@ mod forward;
 mod socket;
 mod streams;
 
-pub use again::again;
+pub use again::{again, is_passing};
 pub use exec::{Ended, ExecError, Program};
 pub use forward::{ForwardError, Forwarded};
 pub use socket::{Broken, Limits};
