@@ -9,6 +9,7 @@
 //! | read `ca.crt` as people write it, merge, compare | [`TrustBundle`] |
 //! | look into a certificate | [`Certificate`] |
 //! | find out what is wrong, and which clients refuse it | [`lint`] |
+//! | find out what Go, OpenSSL and rustls each read of a PEM file | [`readers`] |
 //! | replace the CA without cutting off a node | [`rotation`] |
 //! | write a key file | [`write_secret_file`] |
 //!
@@ -39,6 +40,7 @@ mod issuer;
 mod key;
 mod leaf;
 pub mod lint;
+pub mod readers;
 mod request;
 pub mod rotation;
 mod san;

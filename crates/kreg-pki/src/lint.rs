@@ -22,6 +22,7 @@
 
 mod facts;
 mod finding;
+mod form_rules;
 mod leaf_rules;
 mod limits;
 mod path;
@@ -34,11 +35,12 @@ use time::OffsetDateTime;
 
 pub use finding::{Client, Code, Finding, Severity};
 
-use crate::{Certificate, Error, PrivateKey, San, blocks};
+use crate::{Certificate, Error, PrivateKey, San, blocks, readers};
 use facts::Facts;
 
 const CHAIN: &str = "the server's certificate file";
 const TRUST: &str = "the trust file";
+const KEY: &str = "the server's key file";
 
 /// The files to look at. Pure: reads no clock, no disk, no system trust store.
 #[derive(Clone, Debug)]
@@ -83,12 +85,14 @@ impl<'a> Lint<'a> {
     }
 
     /// Everything that is wrong, errors first. Empty means that Go, OpenSSL
-    /// and rustls all accept the registry under every endpoint.
+    /// and rustls all read the files, and accept the registry under every endpoint.
     #[must_use]
     pub fn run(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let chain = read(self.chain, CHAIN, &mut findings);
+        findings.extend(form_rules::certificates(self.chain, CHAIN, readers::chain));
         let anchors = read(self.trust, TRUST, &mut findings);
+        findings.extend(form_rules::certificates(self.trust, TRUST, readers::bundle));
         if let Some((leaf, links)) = chain.split_first() {
             self.check_key(leaf, links, &mut findings);
             findings.extend(leaf_rules::check(leaf, &self.endpoints));
@@ -102,7 +106,11 @@ impl<'a> Lint<'a> {
     fn check_key(&self, leaf: &Facts, links: &[Facts], findings: &mut Vec<Finding>) {
         let Some(key) = self.key else { return };
         let own = &leaf.certificate;
-        match PrivateKey::from_pem(key.expose_secret(), "the server's key file") {
+        let read = PrivateKey::from_pem(key.expose_secret(), KEY);
+        if read.is_ok() {
+            findings.extend(form_rules::key(key.expose_secret().as_bytes(), KEY));
+        }
+        match read {
             Err(error) => findings.push(unusable_key(own, &error)),
             Ok(key) if own.belongs_to(&key) => {}
             Ok(key) => {
@@ -259,10 +267,11 @@ fn read(pem: &[u8], what: &str, findings: &mut Vec<Finding>) -> Vec<Facts> {
         }
     }
     if certificates.is_empty() {
+        let odd = form_rules::odd(pem).map_or_else(String::new, |odd| format!(" ({odd})"));
         findings.push(Finding::new(
             Code::Unreadable,
             what,
-            "it holds no readable certificate",
+            format!("it holds no readable certificate{odd}"),
             [],
         ));
     }

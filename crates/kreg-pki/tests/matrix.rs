@@ -59,6 +59,7 @@ fn every_code_has_a_row_or_a_test_of_its_own() {
     // Rows that only openssl can make, and files that are no certificates.
     let elsewhere = [
         Code::Unreadable,
+        Code::ReadUnevenly,
         Code::KeyUnusable,
         Code::WeakKey,
         Code::WeakSignature,

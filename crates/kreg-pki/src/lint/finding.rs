@@ -19,7 +19,7 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub remedy: &'static str,
-    /// The TLS clients that refuse the registry because of it.
+    /// The TLS clients that refuse the registry, or the file, because of it.
     pub refused_by: BTreeSet<Client>,
 }
 
@@ -90,6 +90,10 @@ macro_rules! codes {
 codes! {
     /// A file holds no certificate, or one that cannot be read.
     Unreadable = "unreadable", "export the certificate again as PEM";
+    /// Some clients read less of a file than stands in it.
+    ReadUnevenly = "read-unevenly",
+        "write it again: BEGIN line, base64 in lines of 64 characters and END line, each from the first \
+         column, without headers, byte order mark or anything else on these lines";
     /// A private key in a file that is handed out.
     PrivateKeyInBundle = "private-key-in-bundle",
         "remove the key block; if the file was ever copied, replace the key";
