@@ -1,7 +1,8 @@
 //! The chain as served, beside what is kept of it: in the cluster, on the nodes, and in time.
 
 use futures::future::BoxFuture;
-use kreg_pki::{Certificate, TrustBundle};
+use kreg_pki::lint::Client;
+use kreg_pki::{Certificate, Error, TrustBundle, readers};
 use time::OffsetDateTime;
 
 use crate::check::{Check, Context, Outcome};
@@ -30,7 +31,7 @@ pub struct NodeTrust {
     /// The node's name.
     pub node: String,
     /// Path and content of each CA file, or why they could not be read.
-    pub files: Result<Vec<(String, String)>, String>,
+    pub files: Result<Vec<(String, Vec<u8>)>, String>,
 }
 
 /// A certificate with fewer days than this fails the check.
@@ -196,18 +197,19 @@ impl Check for NodeCa {
     }
 }
 
-/// Shakes hands as a client does that trusts this file and nothing else.
-async fn by_file(context: &Context, path: &str, pem: &str) -> Outcome {
-    let held = match TrustBundle::from_pem(pem, path) {
+/// Shakes hands as a client does that trusts what the node's runtime reads of this file, and nothing
+/// else.
+async fn by_file(context: &Context, path: &str, pem: &[u8]) -> Outcome {
+    let held = match as_read(path, pem) {
         Ok(held) => held,
-        Err(error) => return Outcome::failed_by(&error),
+        Err(outcome) => return outcome,
     };
     let wanted = match TrustBundle::from_pem(&context.target.ca_pem, "the CA bundle") {
         Ok(wanted) => wanted,
         Err(error) => return Outcome::failed_by(&error),
     };
     let listed = format!("{path}: {}", names(&held));
-    let (_, served) = match served(context, pem).await {
+    let (_, served) = match served(context, &held.to_pem()).await {
         Ok(served) => served,
         Err(outcome) => return outcome,
     };
@@ -222,14 +224,44 @@ async fn by_file(context: &Context, path: &str, pem: &str) -> Outcome {
     let missing = wanted.difference(&held);
     if !missing.is_empty() {
         return Outcome::fail(format!(
-            "{path} vouches for what is served today, but lacks {}, which is about to be used; run `kreg nodes trust`",
-            names(&missing)
+            "{path} vouches for what is served today, but lacks {}, which is about to be used{}; run `kreg nodes trust`",
+            names(&missing),
+            in_brackets(pem)
         ))
         .with("trusted on the node", listed);
     }
     let soon = held.certificates().iter().map(Certificate::not_after).min();
     let ends = soon.map_or(String::new(), |end| format!(", until {}", end.date()));
     Outcome::pass(format!("verified with {path}{ends}")).with("trusted on the node", listed)
+}
+
+/// What the node's runtime trusts of the file. Every runtime is written in Go, and reads less than
+/// kreg does.
+fn as_read(path: &str, pem: &[u8]) -> Result<TrustBundle, Outcome> {
+    if let Err(error @ Error::PrivateKeyInBundle { .. }) = TrustBundle::from_pem(pem, path) {
+        return Err(Outcome::failed_by(&error));
+    }
+    readers::bundle(pem, Client::Go)
+        .map(TrustBundle::new)
+        .map_err(|_| {
+            Outcome::fail(format!(
+                "the node's container runtime finds no certificate in {path}{}: containerd fails every pull \
+                 of the registry for it, others take it for no file at all; run `kreg nodes trust`",
+                in_brackets(pem)
+            ))
+        })
+}
+
+/// What is odd about a file's form, if anything.
+fn in_brackets(pem: &[u8]) -> String {
+    let odd: Vec<_> = readers::oddities(pem)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    match odd.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", odd.join(", ")),
+    }
 }
 
 fn names(bundle: &TrustBundle) -> String {
@@ -261,7 +293,7 @@ async fn served(context: &Context, pem: &str) -> Result<(Vec<Certificate>, Serve
 
 #[cfg(test)]
 mod tests {
-    use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
+    use kreg_pki::{Authority, AuthorityRequest, ExposeSecret as _, Issuer, LeafRequest};
 
     use super::*;
     use crate::check::Status;
@@ -286,6 +318,50 @@ mod tests {
         assert!(outcome.message.contains("sent with it"), "{outcome:?}");
         assert_eq!(same(&[], &old).status, Status::Fail);
         assert_eq!(same(&old, &[]).status, Status::Fail);
+    }
+
+    /// kreg reads each of them, containerd none: it says "unable to load CA cert".
+    #[test]
+    fn a_file_on_a_node_is_read_as_its_runtime_reads_it() {
+        let authority = Authority::generate(&AuthorityRequest::new("a")).unwrap();
+        let pem = authority.certificate_pem();
+        let indented: String = pem.lines().map(|line| format!("  {line}\n")).collect();
+        for (text, words) in [
+            (
+                format!("\u{feff}{pem}"),
+                "ca.crt (line 1: a byte order mark",
+            ),
+            (
+                format!("ca.crt: |\n{indented}"),
+                "ca.crt (line 2: the BEGIN line is indented",
+            ),
+            (
+                pem.replace('\n', "\r"),
+                "ca.crt (line 1: it ends with a carriage return",
+            ),
+            (
+                pem.replacen('\n', "\nX: y\n\n", 1),
+                "ca.crt (line 2: a header",
+            ),
+            (
+                pem.replace("CERT", "TRUSTED CERT"),
+                "ca.crt (line 1: a TRUSTED CERTIFICATE",
+            ),
+            (String::new(), "no certificate in ca.crt:"),
+        ] {
+            let outcome = as_read("ca.crt", text.as_bytes()).unwrap_err();
+            assert_eq!(outcome.status, Status::Fail);
+            for part in [words, "containerd fails every pull", "`kreg nodes trust`"] {
+                assert!(outcome.message.contains(part), "{outcome:?}");
+            }
+        }
+        let other = Authority::generate(&AuthorityRequest::new("b")).unwrap();
+        let half = format!("{pem}  {}", other.certificate_pem());
+        let held = as_read("ca.crt", half.as_bytes()).unwrap();
+        assert_eq!(held.certificates(), [authority.certificate().clone()]);
+        let key = format!("{pem}{}", authority.key_pem().expose_secret());
+        let outcome = as_read("ca.crt", key.as_bytes()).unwrap_err();
+        assert!(outcome.message.contains("private key"), "{outcome:?}");
     }
 
     #[test]
