@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kreg_auth::RegistryHost;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -63,7 +65,10 @@ pub enum TrustError {
     )]
     PrivateKey,
     /// A block that begins and does not end, or holds what PEM cannot.
-    #[error("the certificates for the nodes are no PEM text at line {line}: {reason}")]
+    #[error(
+        "the certificates for the nodes are not valid PEM at line {line}: {reason}; write each block \
+         again on lines of its own"
+    )]
     Malformed {
         /// Line number, from 1.
         line: usize,
@@ -75,7 +80,9 @@ pub enum TrustError {
 impl Trust {
     /// Trust in `host`, whose certificates are signed by those in `ca_pem` (PEM, one or more).
     ///
-    /// Text between the PEM blocks is left out; line ends become `\n`.
+    /// Text between the PEM blocks is left out, and each block is written again as RFC 7468
+    /// section 3 has it, so that every client reads it: from the first column, 64 characters of
+    /// base64 in a line, lines ended by `\n`.
     ///
     /// # Errors
     /// [`TrustError`] if `ca_pem` holds no certificate, a private key, or a broken block.
@@ -222,49 +229,86 @@ struct CaPem(String);
 
 impl CaPem {
     fn new(given: &str) -> Result<CaPem, TrustError> {
-        const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-        const END: &str = "-----END CERTIFICATE-----";
-        let bad = |line: usize, reason| TrustError::Malformed {
-            line: line + 1,
-            reason,
-        };
         if given.contains("PRIVATE KEY-----") {
             return Err(TrustError::PrivateKey);
         }
         let mut text = String::with_capacity(given.len());
-        let mut open = None;
-        for (number, line) in given.trim_start_matches('\u{feff}').lines().enumerate() {
-            let line = line.trim();
-            match (line, open) {
-                (BEGIN, None) => open = Some(number),
-                (BEGIN, Some(_)) => return Err(bad(number, "a block begins within a block")),
-                (END, Some(begin)) if begin + 1 == number => {
-                    return Err(bad(number, "the block is empty"));
+        let mut open: Option<(usize, String)> = None;
+        for (number, line) in lines(given).enumerate() {
+            let bad = |reason| TrustError::Malformed {
+                line: number + 1,
+                reason,
+            };
+            open = match (line, open) {
+                (BEGIN, None) => Some((number, String::new())),
+                (BEGIN, Some(_)) => return Err(bad("a block begins within a block")),
+                (END, Some((_, packed))) => {
+                    let reason = "the block that ends here is not base64";
+                    write(&packed, &mut text).ok_or(bad(reason))?;
+                    None
                 }
-                (END, Some(_)) => open = None,
-                (END, None) => return Err(bad(number, "a block ends that did not begin")),
-                (_, None) => continue,
-                (_, Some(_)) if !is_base64(line) => {
-                    return Err(bad(number, "not base64 within a certificate"));
+                (END, None) => return Err(bad("a block ends that did not begin")),
+                _ if line.contains("CERTIFICATE-----") => {
+                    return Err(bad(
+                        "only BEGIN CERTIFICATE or END CERTIFICATE may stand on this line",
+                    ));
                 }
-                (_, Some(_)) => {}
-            }
-            text.push_str(line);
-            text.push('\n');
+                (_, Some((begin, packed))) if is_base64(line) => {
+                    Some((begin, packed + &bare(line)))
+                }
+                (_, Some(_)) => return Err(bad("not base64 within a certificate")),
+                (_, None) if line.contains("CERTIFICATE-----") => {
+                    return Err(bad(
+                        "something else than BEGIN CERTIFICATE, which no runtime reads",
+                    ));
+                }
+                (_, None) => None,
+            };
         }
         match open {
-            Some(begin) => Err(bad(begin, "the block has no end")),
+            Some((begin, _)) => Err(TrustError::Malformed {
+                line: begin + 1,
+                reason: "the block has no end",
+            }),
             None if text.is_empty() => Err(TrustError::NoCertificate),
             None => Ok(CaPem(text)),
         }
     }
 }
 
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+/// Characters of base64 in a line (RFC 7468 section 2).
+const LINE: usize = 64;
+
+/// Lines as every editor ends them, without what stands around their words.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n')
+        .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+        .map(|line| line.trim_matches(['\u{feff}', ' ', '\t']))
+}
+
+/// Puts the block behind `text`, if `packed` is base64 of something.
+fn write(packed: &str, text: &mut String) -> Option<()> {
+    let der = STANDARD.decode(packed).ok().filter(|der| !der.is_empty())?;
+    let mut rest = &*STANDARD.encode(der);
+    *text += &format!("{BEGIN}\n");
+    while !rest.is_empty() {
+        let (line, tail) = rest.split_at(rest.len().min(LINE));
+        *text += &format!("{line}\n");
+        rest = tail;
+    }
+    *text += &format!("{END}\n");
+    Some(())
+}
+
+fn bare(line: &str) -> String {
+    line.split([' ', '\t']).collect()
+}
+
 fn is_base64(line: &str) -> bool {
-    !line.is_empty()
-        && line
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+    line.bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b' ' | b'\t'))
 }
 
 impl TryFrom<String> for CaPem {
@@ -283,6 +327,9 @@ impl From<CaPem> for String {
 
 #[cfg(test)]
 mod tests {
+    use kreg_pki::lint::Client;
+    use kreg_pki::{Authority, AuthorityRequest, readers};
+
     use super::*;
 
     const CERT: &str = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
@@ -312,6 +359,50 @@ mod tests {
             assert!(
                 matches!(trust(broken), Err(TrustError::Malformed { .. })),
                 "{broken}"
+            );
+        }
+    }
+
+    /// Each certificate is written, and as every client reads it; or none, with the line.
+    #[test]
+    fn what_is_written_is_read_by_every_client() {
+        let make = |name| Authority::generate(&AuthorityRequest::new(name)).unwrap();
+        let (a, b) = (make("a"), make("b"));
+        let (one, two) = (a.certificate_pem(), b.certificate_pem());
+        let both = [a.certificate().clone(), b.certificate().clone()];
+        let indented: String = two.lines().map(|line| format!("\t {line}  \r\n")).collect();
+        let wide = two
+            .replace('\n', "")
+            .replace("E-----", "E-----\n")
+            .replace("-----END", "\n-----END");
+        for given in [
+            format!("\u{feff}{one}\u{feff}{two}"),
+            format!("{one}ca.crt: |\n{indented}"),
+            format!("{one}{two}").replace('\n', "\r"),
+            format!("{one}{wide}"),
+            format!("{one}{}", two.replacen('\n', "\n\n", 1)),
+        ] {
+            let trust = trust(&given).unwrap();
+            for client in Client::ALL {
+                let read = readers::bundle(trust.ca_pem().as_bytes(), client);
+                assert_eq!(read.as_deref(), Ok(&both[..]), "{client}: {given}");
+            }
+            assert!(readers::oddities(trust.ca_pem().as_bytes()).is_empty());
+        }
+        for (given, wanted) in [
+            (format!("{}{two}", one.trim_end()), "may stand on this line"),
+            (format!("text{one}"), "may stand on this line"),
+            (
+                format!("{one}{}", two.replace("CERT", "TRUSTED CERT")),
+                "may stand on this line",
+            ),
+            (one.replacen('\n', "\nX: y\n\n", 1), "not base64"),
+            (one.replacen("\nM", "\n=M", 1), "not base64"),
+        ] {
+            let error = trust(&given).unwrap_err().to_string();
+            assert!(
+                error.contains(wanted) && error.contains(" at line "),
+                "{error}"
             );
         }
     }

@@ -231,14 +231,16 @@ fn daemons() -> impl Strategy<Value = Case> {
     let outer =
         prop_oneof![4 => Just("\"features\""), 1 => Just("\"log-opts\""), 1 => Just("'features'")];
     let members = prop::collection::vec((outer, inner), 0..3);
-    let ends = prop_oneof![8 => Just(("{", "}\n")), 1 => Just(("{", "")), 1 => Just(("[", "]")), 1 => Just(("", "")), 1 => Just(("{", "}}"))];
-    (members, ends, any::<bool>()).prop_map(|(members, (begin, end), hidden)| {
+    let ends = prop_oneof![8 => Just(("{", "}\n")), 2 => Just(("\u{feff}{", "}")), 1 => Just(("\u{feff} {", "\u{feff}}")), 1 => Just(("{", "")), 1 => Just(("[", "]")), 1 => Just(("", "")), 1 => Just(("{", "}}"))];
+    let old = prop::bool::weighted(0.2);
+    (members, ends, any::<bool>(), old).prop_map(|(members, (begin, end), hidden, old)| {
         let members: Vec<_> = members
             .iter()
             .map(|(key, inner)| format!("{key} :\t{inner}"))
             .collect();
         let text = format!("{begin}{}{end}", members.join(",\n"));
-        let case = Case::config("").runtime("dockerd 24.0").file(DAEMON, text);
+        let release = if old { "dockerd 20.10" } else { "dockerd 24.0" };
+        let case = Case::config("").runtime(release).file(DAEMON, text);
         match hidden {
             true => case.file("/etc/docker/certs.d/docker-registry_5000_/x", ""),
             false => case,

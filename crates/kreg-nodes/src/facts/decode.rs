@@ -88,7 +88,7 @@ impl NodeFacts {
             "endpoint" => {
                 self.runtime_endpoint.get_or_insert_with(|| value_of(value));
             }
-            "cloud" => drop(self.cloud_hosts.insert(name.to_owned(), value_of(rest))),
+            "cloud" => drop(self.cloud_hosts.insert(name.to_owned(), rest.to_owned())),
             "home" => self.home = Some(value.to_owned()),
             "login" => drop(self.logins.insert(value.to_owned())),
             "nowrite" => drop(self.not_writable.insert(value.to_owned())),
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(facts.content("/etc/a b"), Some(&b"\xff\x00"[..]));
         assert!(facts.runs("containerd") && facts.is_dir("/etc/containerd"));
         assert_eq!(facts.free_kib["/"], 1000);
-        assert_eq!(facts.cloud_hosts["/etc/cloud/cloud.cfg"], "true");
+        assert_eq!(facts.cloud_hosts["/etc/cloud/cloud.cfg"], " 'true' # why");
         let options = &facts.programs["crio"].options;
         assert_eq!(
             (

@@ -52,7 +52,8 @@ pub struct NodeFacts {
     /// Files that hold credentials for the registry, of those in which programs of a node look for
     /// such. Nothing else of them is read.
     pub logins: BTreeSet<String>,
-    /// What cloud-init's files say as `manage_etc_hosts`, by file; a later one overrules.
+    /// What cloud-init's files say as `manage_etc_hosts`, by file: the text after the key, as the file
+    /// has it. Nothing else of them is read.
     pub cloud_hosts: BTreeMap<String, String>,
     /// Directories that cannot be written to.
     pub not_writable: BTreeSet<String>,
@@ -155,9 +156,9 @@ impl NodeFacts {
     }
 
     /// As if `path` held `text`: to see what would be read then.
-    pub(crate) fn put(&mut self, path: &str, text: &str) {
+    pub(crate) fn put(&mut self, path: &str, text: impl AsRef<[u8]>) {
         let file = FoundFile {
-            content: text.as_bytes().to_vec(),
+            content: text.as_ref().to_vec(),
             mode: 0o644,
             uid: 0,
             gid: 0,

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Os {
     /// `ID`, such as `debian`, `talos`, `bottlerocket`.
     pub id: String,
+    /// `ID_LIKE`: the distributions that it is like, the nearest first, such as `rhel fedora`.
+    pub id_like: String,
     /// `VERSION_ID`, such as `12`.
     pub version_id: String,
     /// `VARIANT_ID`, if any.
@@ -29,6 +31,7 @@ impl Os {
             let value = value.trim_matches(['"', '\'']).to_owned();
             match key {
                 "ID" => os.id = value,
+                "ID_LIKE" => os.id_like = value,
                 "VERSION_ID" => os.version_id = value,
                 "VARIANT_ID" => os.variant_id = value,
                 "PRETTY_NAME" => os.pretty_name = value,

@@ -7,13 +7,13 @@ use crate::containerd::candidates;
 use crate::docker::{CERTS_D, CONFIG_FILE, DaemonConfig};
 
 pub(super) fn want(wanted: &mut Wanted<'_>) {
-    let host = wanted.trust.host().to_string();
+    let (host, address) = (wanted.trust.host(), wanted.trust.endpoint());
     match DaemonConfig::of(wanted.facts) {
         Ok(config) => {
-            if config.insecure.contains(&host) {
+            if let Some(entry) = config.insecure_for(host, address) {
                 wanted.warn(format!(
-                    "{CONFIG_FILE} lists {host} under insecure-registries, so dockerd checks no \
-                     certificate of it; take it out and restart Docker"
+                    "{CONFIG_FILE} lists {entry} under insecure-registries, so dockerd checks no \
+                     certificate of {host}; take it out, or make the range smaller, and restart Docker"
                 ));
             }
             if config.image_store != Some(false) {
@@ -23,7 +23,7 @@ pub(super) fn want(wanted: &mut Wanted<'_>) {
         Err(e) => wanted.refuse(Refusal::new(
             RefusalKind::BrokenConfig,
             e.to_string(),
-            "mend it: dockerd itself will not start again with it",
+            "fix it: dockerd itself will not start again with it",
         )),
     }
     want_ca(wanted);

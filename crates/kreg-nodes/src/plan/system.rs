@@ -4,10 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::runtime::Wanted;
-use super::{Refusal, RefusalKind};
+use super::{Refusal, RefusalKind, rewritten};
 use crate::containerd::Version;
 use crate::docker::CERTS_D;
-use crate::hosts_file::HOSTS;
 use crate::{NodeFacts, Trust};
 
 /// A system whose files are made from its own settings: nothing is written, and what to set is
@@ -137,31 +136,10 @@ pub(super) fn warn(wanted: &mut Wanted<'_>) {
         );
     }
     if wanted.edits_hosts()
-        && let Some((file, template)) = rewritten_hosts(facts)
+        && let Some(warning) = rewritten::hosts(facts)
     {
-        wanted.warn(format!(
-            "cloud-init makes {HOSTS} anew at each boot (manage_etc_hosts in {file}), and kreg's \
-             lines are lost then; add them to {template} too, or set manage_etc_hosts to false or \
-             localhost"
-        ));
+        wanted.warn(warning);
     }
-}
-
-/// The file that makes cloud-init write the hosts file, and the template that it uses. With
-/// `localhost` it only sees to one line.
-fn rewritten_hosts(facts: &NodeFacts) -> Option<(&str, String)> {
-    let (file, value) = facts.cloud_hosts.iter().next_back()?;
-    let all = ["true", "yes", "on", "template"];
-    if !all.contains(&value.to_ascii_lowercase().as_str()) {
-        return None;
-    }
-    let family = match facts.os.id.as_str() {
-        "ubuntu" | "debian" => "debian",
-        "rhel" | "centos" | "fedora" | "rocky" | "almalinux" | "amzn" | "ol" => "redhat",
-        "sles" | "sled" | "opensuse" | "opensuse-leap" | "opensuse-tumbleweed" => "suse",
-        other => other,
-    };
-    Some((file, format!("/etc/cloud/templates/hosts.{family}.tmpl")))
 }
 
 fn is_openshift(facts: &NodeFacts) -> bool {

@@ -1,6 +1,7 @@
 # --- Docker's configuration ---------------------------------------------------------------
 
 daemon=/etc/docker/daemon.json
+byte_order_mark=$(printf '\357\273\277')
 docker_certs=/etc/docker/certs.d
 
 # With containerd's image store Docker reads one directory, and in it hosts.toml first. Where that
@@ -33,6 +34,13 @@ read_daemon() {
   fi
   is_text "$root$daemon" || beyond
   rest=$(cat "$root$daemon")
+  # Docker reads one from 23.0 on.
+  case $rest in
+    "$byte_order_mark"*)
+      if [ -n "$release" ] && ! release_is 23 0; then beyond; fi
+      rest=${rest#"$byte_order_mark"}
+      ;;
+  esac
   case $rest in *[!\ -~"$nl$cr$tab"]* | *\\*) beyond ;; esac
   # What is open, the innermost first; what may come next; the keys of the outer two.
   open='' next=object outer='' inner=''

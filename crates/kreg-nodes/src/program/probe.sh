@@ -6,6 +6,7 @@ export LC_ALL
 
 nl='
 '
+cr=$(printf '\r')
 max=1048576 # bytes; a larger file is named, not shown
 root=${KREG_ROOT-}
 root=${root%/}
@@ -93,8 +94,42 @@ cloud() {
   if [ ! -f "$root$1" ] || [ ! -r "$root$1" ]; then
     return 0
   fi
+  form='' follows=''
   while IFS= read -r line || [ -n "$line" ]; do
-    case $line in manage_etc_hosts:*) printf 'cloud %s %s\n' "$1" "${line#*:}" ;; esac
+    line=${line%"$cr"}
+    bare=${line#"${line%%[! ]*}"}
+    case $bare in '' | '#'* | ---*) continue ;; esac
+    # An object of JSON, or YAML's form of it, has other members on the same line.
+    case $form$bare in '{'*) form=flow ;; esac
+    form=${form:-block}
+    if [ -n "$follows" ]; then
+      follows=''
+      # One word further in is its value, and anything else is not.
+      value=${bare%% #*}
+      value=${value%"${value##*[! ]}"}
+      case $line,$value in
+        [!\ ]* | *:* | *,*\ *) ;;
+        *) printf 'cloud %s %s\n' "$1" "$value" ;;
+      esac
+    fi
+    case $form,$line in
+      block,manage_etc_hosts* | block,[\"\']manage_etc_hosts*) value=${line#*manage_etc_hosts} ;;
+      flow,*manage_etc_hosts*)
+        value=${line#*manage_etc_hosts}
+        value=${value%%[,\}]*}
+        ;;
+      *) continue ;;
+    esac
+    value=${value#[\"\']}
+    value=${value#"${value%%[! ]*}"}
+    case $value in
+      :*) value=${value#:} ;;
+      *) continue ;;
+    esac
+    case ${value#"${value%%[! ]*}"} in
+      '' | '#'*) follows=yes ;;
+      *) printf 'cloud %s %s\n' "$1" "$value" ;;
+    esac
   done <"$root$1"
 }
 
@@ -103,8 +138,10 @@ look_at_cloud() {
   for found in "$root"/etc/cloud/cloud.cfg.d/*.cfg; do
     cloud "${found#"$root"}"
   done
-  # What the machine was given at its birth.
-  cloud /var/lib/cloud/instance/cloud-config.txt
+  # What the machine was given at its birth, by its owner and by its provider.
+  for found in cloud-config vendor-cloud-config vendor2-cloud-config; do
+    cloud "/var/lib/cloud/instance/$found.txt"
+  done
 }
 
 # --- Root's home, and logins ---------------------------------------------------------------

@@ -485,6 +485,16 @@ pub fn corpus() -> Vec<(&'static str, &'static str, Case)> {
             docker("{\"a\": \"b\0\"}"),
         ),
         (
+            "done",
+            "a daemon.json with a byte order mark",
+            docker("\u{feff}{\"debug\": true}"),
+        ),
+        (
+            "refused",
+            "a daemon.json with a byte order mark, Docker 20.10",
+            good().runtime("dockerd 20.10").file(DAEMON, "\u{feff}{}"),
+        ),
+        (
             "by the plan alone",
             "a daemon.json with an escape",
             docker("{\"data-root\": \"\\u002fsrv\"}"),

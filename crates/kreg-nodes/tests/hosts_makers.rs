@@ -1,0 +1,147 @@
+//! Who else writes `/etc/hosts`: what the probe reads of their settings, in every shell, and what
+//! comes of it.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests may panic"
+)]
+
+mod common;
+
+use std::fs;
+
+use common::{CA, SHELLS, Tree, node, trust};
+use kreg_nodes::Fleet;
+
+const USER: &str = "/var/lib/cloud/instance/cloud-config.txt";
+const VENDOR: &str = "/var/lib/cloud/instance/vendor-cloud-config.txt";
+const VENDOR_2: &str = "/var/lib/cloud/instance/vendor2-cloud-config.txt";
+const SYSTEM: &str = "/etc/cloud/cloud.cfg";
+const DROP_IN: &str = "/etc/cloud/cloud.cfg.d/90.cfg";
+
+/// What is said of a node with these files, by each shell.
+fn warnings(files: &[(&str, &str)]) -> Vec<String> {
+    let tree = Tree::new();
+    for (path, text) in files {
+        fs::create_dir_all(tree.at(path).parent().unwrap()).unwrap();
+        fs::write(tree.at(path), text).unwrap();
+    }
+    let by = |shell: &&[&str]| {
+        let local = tree.local().shell(shell.iter().copied());
+        let outcome = Fleet::new(&local).plan(&[node()], &trust(CA)).remove(0);
+        let warnings = outcome.result.unwrap().warnings().join("\n");
+        assert!(!warnings.contains("s3cret"), "{warnings}");
+        warnings
+    };
+    SHELLS.iter().map(by).collect()
+}
+
+/// The file that is named as the cause, if any; all shells must agree.
+#[track_caller]
+fn cause(files: &[(&str, &str)]) -> Option<String> {
+    let said = warnings(files);
+    assert!(
+        said.iter().all(|one| *one == said[0]),
+        "{files:?}: {said:#?}"
+    );
+    let (_, rest) = said[0].split_once("(manage_etc_hosts in ")?;
+    Some(rest.split(')').next().unwrap().to_owned())
+}
+
+#[test]
+fn every_way_to_say_it_is_read() {
+    for text in [
+        "manage_etc_hosts: true",
+        "manage_etc_hosts: true\r\nusers: []\r\n",
+        "a: b\nmanage_etc_hosts : yes\n",
+        "\"manage_etc_hosts\": 1\n",
+        "'manage_etc_hosts'  :  \"On\"   # why\n",
+        "manage_etc_hosts:\n  True\n",
+        "manage_etc_hosts:   # below\n\n  # here\n  'template' # so\n",
+        "manage_etc_hosts: false\nmanage_etc_hosts: true\n",
+        "#cloud-config\n# from 1 files\n---\nmanage_etc_hosts: true\n...\n",
+        "{\"password\": \"s3cret\", \"manage_etc_hosts\": true, \"ssh_pwauth\": \"s3cret\"}\n",
+        "{\n  \"manage_etc_hosts\": true\n}\n",
+        "{manage_etc_hosts: !!bool yes, password: s3cret}",
+    ] {
+        assert_eq!(
+            cause(&[(SYSTEM, text)]).as_deref(),
+            Some(SYSTEM),
+            "{text:?}"
+        );
+    }
+    for text in [
+        "",
+        "manage_etc_hosts: false",
+        "manage_etc_hosts: localhost\n",
+        "'manage_etc_hosts': \"localhost\"\n",
+        "manage_etc_hosts: true\nmanage_etc_hosts: no\n",
+        "# manage_etc_hosts: true\n",
+        "  # manage_etc_hosts: true\n",
+        "manage_etc_hosts_not: true\n",
+        "manage_etc_hosts\n",
+        "write_files:\n- content: |\n    manage_etc_hosts: true\n",
+        "manage_etc_hosts:\n  password: s3cret\n",
+        "manage_etc_hosts:\npassword: s3cret\n",
+        "manage_etc_hosts:\n  s3cret words\n",
+        "manage_etc_hosts: [true\n",
+    ] {
+        assert_eq!(cause(&[(SYSTEM, text)]), None, "{text:?}");
+    }
+}
+
+/// User data overrules vendor data, and that the system's own files.
+#[test]
+fn the_one_that_counts_is_named() {
+    let (on, off) = ("manage_etc_hosts: true\n", "manage_etc_hosts: localhost\n");
+    let empty = "#cloud-config\n";
+    for (files, wanted) in [
+        (vec![(VENDOR, on), (USER, empty)], Some(VENDOR)),
+        (vec![(VENDOR, on), (USER, off)], None),
+        (vec![(VENDOR, off), (USER, on)], Some(USER)),
+        (vec![(VENDOR, off), (VENDOR_2, on)], Some(VENDOR_2)),
+        (
+            vec![(VENDOR, on), (SYSTEM, off), (DROP_IN, off)],
+            Some(VENDOR),
+        ),
+        (vec![(SYSTEM, off), (DROP_IN, on)], Some(DROP_IN)),
+        (vec![(SYSTEM, on), (DROP_IN, off)], None),
+    ] {
+        assert_eq!(cause(&files).as_deref(), wanted, "{files:?}");
+    }
+}
+
+#[test]
+fn the_remedy_lasts() {
+    let micro = "ID=\"opensuse-microos\"\nID_LIKE=\"suse opensuse opensuse-tumbleweed\"\n";
+    let on = "manage_etc_hosts: true\n";
+    let said = warnings(&[("/etc/os-release", micro), (VENDOR, on)]).remove(0);
+    for part in [
+        VENDOR,
+        "/etc/cloud/templates/hosts.suse.tmpl",
+        "user data, which overrules",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let ubuntu = "ID=ubuntu\nID_LIKE=debian\n";
+    let said = warnings(&[("/etc/os-release", ubuntu), (SYSTEM, on)]).remove(0);
+    for part in [
+        "hosts.debian.tmpl",
+        "/etc/cloud/cloud.cfg.d/99-zz-hosts.cfg",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let wsl = "# This file was automatically generated by WSL.\n127.0.0.1 localhost\n";
+    let said = warnings(&[("/etc/hosts", wsl)]).remove(0);
+    assert!(
+        said.contains("WSL") && said.contains("generateHosts = false"),
+        "{said}"
+    );
+    let off = "[network]\ngenerateHosts = false\n";
+    assert_eq!(
+        warnings(&[("/etc/hosts", wsl), ("/etc/wsl.conf", off)]).remove(0),
+        ""
+    );
+}
