@@ -54,7 +54,7 @@ pub enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Nothing => "it sees nothing in it",
+            Self::Nothing => "it sees no such block",
             Self::Damaged => "a block is damaged",
             Self::Headers => "a block has headers or is encrypted",
             Self::Content => "a block does not hold what its first line says",

@@ -154,7 +154,7 @@ async fn what_is_stored_or_trusted_elsewhere_is_compared_with_what_is_served() {
     let other = Authority::generate(&AuthorityRequest::new("other")).unwrap();
     let read = |node: &str, pem: &str| NodeTrust {
         node: node.to_owned(),
-        files: Ok(vec![("/etc/ca.crt".to_owned(), pem.to_owned())]),
+        files: Ok(vec![("/etc/ca.crt".to_owned(), pem.into())]),
     };
     let verification = |target: Target| {
         Verification::new(target, registry.dial()).only(["stored", "user", "node-ca"])
@@ -189,18 +189,20 @@ async fn what_is_stored_or_trusted_elsewhere_is_compared_with_what_is_served() {
         read("n2", &ca),
         read("n3", "nothing"),
         unreadable,
+        read("n5", &format!("\u{feff}{ca}")),
     ])
     .run()
     .await
     .unwrap();
     assert_fails(&bad, "stored", &["another certificate", "restart"]);
     assert_fails(&bad, "user", &["401", "htpasswd"]);
-    assert_eq!(bad.failed_nodes(), ["n1", "n2", "n3", "n4"]);
+    assert_eq!(bad.failed_nodes(), ["n1", "n2", "n3", "n4", "n5"]);
     for (node, words) in [
         ("n1", "does not vouch"),
         ("n2", "lacks"),
         ("n3", "/etc/ca.crt"),
         ("n4", "no route to host"),
+        ("n5", "a byte order mark stands before BEGIN"),
     ] {
         let check = bad.of_node(node).next().unwrap();
         assert!(check.message.contains(words), "{check}");

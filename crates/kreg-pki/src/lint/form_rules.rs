@@ -16,7 +16,7 @@ pub(super) fn certificates<T>(
     finding(pem, what, |client| match read(pem, client) {
         Ok(found) if found.len() >= total => Ok("all".to_owned()),
         Ok(found) => Err(format!("{} of {total}", found.len())),
-        Err(refusal) if total > 0 => Err(format!("0 of {total}: {refusal}")),
+        Err(refusal) if total > 0 => Err(format!("0 of {total} ({refusal})")),
         Err(_) => Ok(String::new()),
     })
 }
@@ -25,7 +25,7 @@ pub(super) fn certificates<T>(
 pub(super) fn key(pem: &[u8], what: &str) -> Option<Finding> {
     finding(pem, what, |client| match readers::key(pem, client) {
         Ok(()) => Ok("it".to_owned()),
-        Err(refusal) => Err(format!("nothing: {refusal}")),
+        Err(refusal) => Err(format!("nothing ({refusal})")),
     })
 }
 
