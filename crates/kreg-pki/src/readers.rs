@@ -3,7 +3,7 @@
 //! [`crate::TrustBundle`] and its like read whatever can be read. The programs that meet the same
 //! file are stricter, and each in its own way: Go passes over a block whose `BEGIN` line is
 //! indented and says nothing, OpenSSL refuses the whole file for one header. The rules are those
-//! of Go 1.26 (`encoding/pem`, `crypto/x509`, `crypto/tls`) and OpenSSL 3 (`crypto/pem/pem_lib.c`,
+//! of Go 1.26, the strictest (`encoding/pem`, `crypto/x509`, `crypto/tls`) and OpenSSL 3 (`crypto/pem/pem_lib.c`,
 //! `pem_info.c`, `ssl/ssl_rsa.c`); for rustls, `rustls-pki-types` itself is asked. The crate's
 //! tests compare them with these programs over a matrix of files, and over random ones.
 //!

@@ -6,7 +6,7 @@ mod spared;
 
 use std::collections::BTreeSet;
 
-use self::healthy::{Edit, healthy, pull};
+use self::healthy::{Edit, authority, healthy, pull};
 use self::shown::SHOWN;
 use self::spared::SPARED;
 use super::*;
@@ -118,6 +118,21 @@ fn an_agent_that_is_refused_is_not_the_cause() {
     assert_eq!(found.len(), 1, "{found:#?}");
     assert_eq!(found[0].id, Signature::DirectoryShadowed);
     assert_eq!(found[0].consequences[0].id, Signature::AgentMissing);
+}
+
+/// What kreg reads, the runtime may not.
+#[test]
+fn a_file_in_an_odd_form_is_named_with_its_line() {
+    let seen = changed(|seen| {
+        seen.nodes[0].files[0].now = Some(format!("\u{feff}{}", authority()));
+    });
+    let found = examine(&seen).remove(0);
+    let text = format!("{found:?}");
+    assert!(text.contains("finds no certificate in /etc/"), "{text}");
+    assert!(
+        text.contains("ca.crt, line 1: a byte order mark stands before BEGIN"),
+        "{text}"
+    );
 }
 
 #[test]

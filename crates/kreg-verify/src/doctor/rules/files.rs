@@ -1,6 +1,7 @@
 //! What nodes hold of the registry's trust.
 
-use kreg_pki::Certificate;
+use kreg_pki::lint::Client;
+use kreg_pki::{Certificate, readers};
 
 use crate::doctor::hosts_toml::HostsToml;
 use crate::doctor::{Diagnosis, NodeFile, NodeSeen, Observations, Signature, masked};
@@ -186,11 +187,10 @@ fn of_content(seen: &Observations, node: &NodeSeen, file: &NodeFile) -> Diagnosi
     if !path.ends_with(".crt") {
         return edited();
     }
-    let read = |text: &str| Certificate::all_from_pem(text, "ca.crt").unwrap_or_default();
-    let (now, wanted) = (
-        read(file.now.as_deref().unwrap_or_default()),
-        read(&file.wanted),
-    );
+    // As the node's runtime reads it: every one is written in Go.
+    let read = |text: &str| readers::bundle(text.as_bytes(), Client::Go).unwrap_or_default();
+    let text = file.now.as_deref().unwrap_or_default();
+    let (now, wanted) = (read(text), read(&file.wanted));
     // More than is needed does no harm to pulls.
     if !wanted.is_empty() && wanted.iter().all(|one| now.contains(one)) {
         return edited().seen("it trusts more certificates than it should");
@@ -203,12 +203,17 @@ fn of_content(seen: &Observations, node: &NodeSeen, file: &NodeFile) -> Diagnosi
             .collect::<Vec<_>>()
             .join(", "),
     };
-    Diagnosis::new(
-        Signature::NodeWrongCa,
-        format!("node {name} trusts another CA than the registry's certificate is signed by"),
-    )
-    .seen(format!("{path} holds {}", told(&now)))
-    .seen(format!("it should hold {}", told(&wanted)))
+    let what = match now.is_empty() {
+        true => format!("the container runtime of node {name} finds no certificate in {path}"),
+        false => {
+            format!("node {name} trusts another CA than the registry's certificate is signed by")
+        }
+    };
+    let odd = readers::oddities(text.as_bytes());
+    Diagnosis::new(Signature::NodeWrongCa, what)
+        .seen(format!("{path} holds {}", told(&now)))
+        .seen(format!("it should hold {}", told(&wanted)))
+        .seen_all(odd.iter().map(|odd| format!("{path}, {odd}")))
 }
 
 /// The first lines that were added and taken out. Those of others may hold what is secret.

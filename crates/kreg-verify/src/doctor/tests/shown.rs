@@ -287,6 +287,14 @@ pub(super) const SHOWN: &[(Signature, Edit)] = &[
         seen.nodes[0].files[0].now = Some(another_authority());
         seen.pulls = vec![pull("x509: certificate signed by unknown authority")];
     }),
+    // The right one, in a form that no runtime reads.
+    (Signature::NodeWrongCa, |seen| {
+        seen.nodes[0].files[0].now = Some(format!("\u{feff}{}", authority()));
+        seen.pulls = vec![pull("x509: certificate signed by unknown authority")];
+    }),
+    (Signature::NodeWrongCa, |seen| {
+        seen.nodes[0].files[0].now = Some(authority().replace('\n', "\n  "));
+    }),
     (Signature::TrustEdited, |seen| {
         toml(seen, &format!("# mine\n{TOML}"))
     }),
