@@ -328,7 +328,7 @@ impl From<CaPem> for String {
 #[cfg(test)]
 mod tests {
     use kreg_pki::lint::Client;
-    use kreg_pki::{Authority, AuthorityRequest, readers};
+    use kreg_pki::{Authority, AuthorityRequest, TrustBundle, readers};
 
     use super::*;
 
@@ -406,6 +406,48 @@ mod tests {
             );
         }
     }
+
+    proptest::proptest! {
+        /// However a file is damaged, what is written is what every client reads, and no
+        /// certificate of it is lost.
+        #[test]
+        fn no_certificate_is_lost(
+            edits in proptest::collection::vec((0..1200_usize, 0..PIECES.len()), 0..4),
+        ) {
+            let make = |name| Authority::generate(&AuthorityRequest::new(name)).unwrap();
+            let mut given = format!("{}{}", make("a").certificate_pem(), make("b").certificate_pem());
+            for (at, piece) in edits {
+                let mut at = at.min(given.len());
+                while !given.is_char_boundary(at) {
+                    at -= 1;
+                }
+                given.insert_str(at, PIECES[piece]);
+            }
+            if let Ok(trust) = trust(&given) {
+                let held = TrustBundle::from_pem(trust.ca_pem(), "it").unwrap();
+                for client in Client::ALL {
+                    let read = readers::bundle(trust.ca_pem().as_bytes(), client).unwrap();
+                    proptest::prop_assert_eq!(&read[..], held.certificates());
+                }
+                proptest::prop_assert!(given.matches("BEGIN CERTIFICATE-----").count() == held.len());
+            }
+        }
+    }
+
+    const PIECES: [&str; 12] = [
+        "\n",
+        "\r",
+        "\r\n",
+        " ",
+        "\t",
+        "\u{feff}",
+        "-",
+        "X: y\n\n",
+        "# text\n",
+        "text!",
+        "-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n",
+    ];
 
     #[test]
     fn brackets_ipv6_and_falls_back_to_the_name() {

@@ -13,7 +13,7 @@ mod common;
 use std::fs;
 
 use common::{CA, SHELLS, Tree, node, trust};
-use kreg_nodes::Fleet;
+use kreg_nodes::{Fleet, NodeProgram, NodeTransport as _, ProbeRequest};
 
 const USER: &str = "/var/lib/cloud/instance/cloud-config.txt";
 const VENDOR: &str = "/var/lib/cloud/instance/vendor-cloud-config.txt";
@@ -139,9 +139,46 @@ fn the_remedy_lasts() {
         said.contains("WSL") && said.contains("generateHosts = false"),
         "{said}"
     );
-    let off = "[network]\ngenerateHosts = false\n";
-    assert_eq!(
-        warnings(&[("/etc/hosts", wsl), ("/etc/wsl.conf", off)]).remove(0),
-        ""
-    );
+    let off = "[boot]\r\ncommand = s3cret\r\n[network]\r\ngenerateHosts = false\r\n";
+    for said in warnings(&[("/etc/hosts", wsl), ("/etc/wsl.conf", off)]) {
+        assert_eq!(said, "");
+    }
+}
+
+/// What a cloud-config or WSL's settings hold beside that stays on the node.
+#[test]
+fn nothing_else_of_these_files_leaves_the_node() {
+    let tree = Tree::new();
+    for (path, text) in [
+        (
+            USER,
+            "password: s3cret\nmanage_etc_hosts: true\nchpasswd: {s3cret: s3cret}\n",
+        ),
+        (
+            SYSTEM,
+            "{\"a\": \"s3cret\", \"manage_etc_hosts\": true, \"b\": \"s3cret\"}",
+        ),
+        (DROP_IN, "manage_etc_hosts:\n  s3cret: s3cret\n"),
+        (VENDOR, "manage_etc_hosts:\n- s3cret s3cret\n"),
+        (
+            "/etc/wsl.conf",
+            "[boot]\ncommand = s3cret\n[network]\ngenerateHosts = false\n",
+        ),
+    ] {
+        fs::create_dir_all(tree.at(path).parent().unwrap()).unwrap();
+        fs::write(tree.at(path), text).unwrap();
+    }
+    let probe = NodeProgram::probe(&ProbeRequest::new(&trust(CA)));
+    for shell in SHELLS {
+        let local = tree.local().shell(shell.iter().copied());
+        let limit = std::time::Duration::from_secs(60);
+        let output = local.run(&node(), probe.script(), limit).unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            told.contains("manage_etc_hosts") || told.contains("cloud "),
+            "{told}"
+        );
+        assert!(told.contains("wsl generateHosts = false"), "{told}");
+        assert!(!told.contains("s3cret"), "{shell:?}: {told}");
+    }
 }

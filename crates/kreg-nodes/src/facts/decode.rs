@@ -89,6 +89,7 @@ impl NodeFacts {
                 self.runtime_endpoint.get_or_insert_with(|| value_of(value));
             }
             "cloud" => drop(self.cloud_hosts.insert(name.to_owned(), rest.to_owned())),
+            "wsl" => self.wsl_conf += &format!("{value}\n"),
             "home" => self.home = Some(value.to_owned()),
             "login" => drop(self.logins.insert(value.to_owned())),
             "nowrite" => drop(self.not_writable.insert(value.to_owned())),

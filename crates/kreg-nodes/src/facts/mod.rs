@@ -55,6 +55,8 @@ pub struct NodeFacts {
     /// What cloud-init's files say as `manage_etc_hosts`, by file: the text after the key, as the file
     /// has it. Nothing else of them is read.
     pub cloud_hosts: BTreeMap<String, String>,
+    /// Of WSL's `/etc/wsl.conf` the sections, and what they say as `generateHosts`, line by line.
+    pub wsl_conf: String,
     /// Directories that cannot be written to.
     pub not_writable: BTreeSet<String>,
     /// Free space in KiB, by mount point.

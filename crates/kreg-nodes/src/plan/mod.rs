@@ -10,7 +10,7 @@ pub(crate) mod keeper;
 mod rancher;
 mod refusal;
 mod restart;
-pub(crate) mod rewritten;
+mod rewritten;
 mod runtime;
 mod serving;
 pub(crate) mod system;

@@ -12,7 +12,7 @@ use crate::containers::Places;
 use crate::facts::KUBEADM_FLAGS;
 use crate::hosts_file::HOSTS;
 use crate::instance::JOURNALS;
-use crate::plan::{keeper, rewritten, system, writes};
+use crate::plan::{keeper, system, writes};
 use crate::rancher::Rancher;
 use crate::{InstanceId, Trust, containers, docker};
 
@@ -65,7 +65,6 @@ impl ProbeRequest {
             "/etc/containerd/conf.d/*.toml",
             "/etc/containerd/config.d/*.toml",
             docker::CONFIG_FILE,
-            rewritten::WSL_CONF,
             KUBEADM_FLAGS,
         ];
         let places = Places::usual();

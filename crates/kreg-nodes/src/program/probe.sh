@@ -144,6 +144,19 @@ look_at_cloud() {
   done
 }
 
+# --- WSL ----------------------------------------------------------------------------------------
+
+# Of its settings the sections, and what they say of /etc/hosts: a command in them may hold secrets.
+look_at_wsl() {
+  if [ ! -f "$root/etc/wsl.conf" ] || [ ! -r "$root/etc/wsl.conf" ]; then
+    return 0
+  fi
+  while read -r line || [ -n "$line" ]; do
+    line=${line%"$cr"}
+    case $line in '['*']' | [Gg]enerate[Hh]osts*) printf 'wsl %s\n' "$line" ;; esac
+  done <"$root/etc/wsl.conf"
+}
+
 # --- Root's home, and logins ---------------------------------------------------------------
 
 look_at_home() {
@@ -227,6 +240,7 @@ probe() {
   find_runtimes
   look_at_paths
   look_at_cloud
+  look_at_wsl
   show_space
   show_files
   printf '\nmounts\n'
