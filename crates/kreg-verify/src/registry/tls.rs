@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kreg_auth::RegistryHost;
+use kreg_pki::TrustBundle;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -93,6 +94,10 @@ impl TlsFault {
 /// # Errors
 /// [`TrustError`] if there is none, or one that cannot be read: a bundle is used whole or not at all.
 pub fn roots_of_pem(bundle: &str) -> Result<RootCertStore, TrustError> {
+    // rustls passes over what is indented or stands behind a byte order mark; kreg reads that, and
+    // lint says who else does not.
+    let whole = TrustBundle::from_pem(bundle, "the CA bundle").map(|read| read.to_pem());
+    let bundle = whole.as_deref().unwrap_or(bundle);
     let mut roots = RootCertStore::empty();
     for (index, certificate) in CertificateDer::pem_slice_iter(bundle.as_bytes()).enumerate() {
         let number = index + 1;
@@ -313,5 +318,13 @@ mod tests {
             roots_of_pem(cut),
             Err(TrustError::Pem { number: 1, .. })
         ));
+        let make = |name| {
+            let request = kreg_pki::AuthorityRequest::new(name);
+            kreg_pki::Authority::generate(&request)
+                .unwrap()
+                .certificate_pem()
+        };
+        let odd = format!("\u{feff}{}  {}", make("a"), make("b"));
+        assert_eq!(roots_of_pem(&odd).unwrap().len(), 2);
     }
 }
