@@ -238,6 +238,32 @@ fn an_insecure_registry_is_told_of() {
     assert_eq!(kind, RefusalKind::BrokenConfig);
 }
 
+#[rstest]
+#[case::url("http://docker-registry:5000")]
+#[case::range("10.96.0.0/12")]
+fn so_is_one_by_its_url_or_by_a_range(#[case] entry: &str) {
+    let json = format!("\u{feff}{{\"insecure-registries\":[\"10.0.0.1:5000\",\"{entry}\"]}}");
+    let node = |version| {
+        Facts::new()
+            .runs("dockerd", version)
+            .file("/etc/docker/daemon.json", &json)
+    };
+    let plan = node("Docker version 28.5.2, build x")
+        .decide(&by_address())
+        .plan();
+    let warning = &plan.warnings()[0];
+    assert!(
+        warning.contains(entry) && warning.contains("insecure-registries"),
+        "{warning}"
+    );
+    // 20.10 does not start with a byte order mark there.
+    let (kind, text, _) = node("Docker version 20.10.24+dfsg1, build x")
+        .decide(&by_address())
+        .refused();
+    assert_eq!(kind, RefusalKind::BrokenConfig);
+    assert!(text.contains("byte order mark"), "{text}");
+}
+
 /// A restart is only for what a restart mends.
 #[rstest]
 #[case::mirrors(
