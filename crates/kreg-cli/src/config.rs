@@ -95,6 +95,8 @@ pub(crate) struct Nodes {
 pub(crate) enum Backend {
     /// From here, one login a node
     Ssh,
+    /// From here, by the `ssh` program: for ProxyCommand, keys of security devices, certificates of hosts
+    OpenSsh,
     /// By an agent on each node, which also keeps its trust, and that of nodes that join later
     DaemonSet,
 }

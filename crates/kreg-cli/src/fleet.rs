@@ -1,5 +1,6 @@
 //! The nodes of the cluster as kreg-nodes knows them, and what they must hold.
 
+mod advice;
 mod by_agents;
 
 use std::io::IsTerminal as _;
@@ -10,13 +11,14 @@ use kreg_auth::PasswordSource;
 use kreg_k8s::{ClusterFacts, NodeFact, RegistrySpec};
 use kreg_nodes::daemonset::AgentPods;
 use kreg_nodes::ssh::openssh::OpensshConfig;
-use kreg_nodes::ssh::{Ssh, SshConfig, has_passphrase};
+use kreg_nodes::ssh::{Ssh, SshConfig, SystemSsh, has_passphrase};
 use kreg_nodes::{
     Fleet, InstanceId, Marking, NameMode, Node, NodeFacts, NodeTransport, PlanOutcome, Receipt,
     RegistryId, State, StorageDir, Trust, Vitals,
 };
 use tokio::runtime::Handle;
 
+use self::advice::{advised, advised_all};
 use self::by_agents::{agentless, without_agent};
 use crate::agents::Agents;
 use crate::args::ProfileArg;
@@ -52,17 +54,8 @@ enum Way {
 }
 
 struct BySsh {
-    transport: Ssh,
+    transport: Box<dyn NodeTransport>,
     config: SshConfig,
-}
-
-impl BySsh {
-    fn new(config: SshConfig) -> Self {
-        Self {
-            transport: Ssh::new(config.clone()),
-            config,
-        }
-    }
 }
 
 impl Nodes {
@@ -104,12 +97,27 @@ impl Nodes {
                 continue;
             }
             nodes.push(match backend {
-                Backend::Ssh => Node::new(&fact.name, address(&settings.nodes, fact)?),
+                Backend::Ssh | Backend::OpenSsh => {
+                    Node::new(&fact.name, address(&settings.nodes, fact)?)
+                }
                 Backend::DaemonSet => Node::new(&fact.name, &fact.name),
             });
         }
         let way = match backend {
-            Backend::Ssh => Way::Ssh(Box::new(BySsh::new(ssh_config(&settings.nodes)?))),
+            Backend::Ssh => {
+                let config = with_passphrase(ssh_config(&settings.nodes)?, &settings.nodes)?;
+                let transport = Box::new(Ssh::new(config.clone()));
+                Way::Ssh(Box::new(BySsh { transport, config }))
+            }
+            Backend::OpenSsh => {
+                let config = ssh_config(&settings.nodes)?;
+                if settings.nodes.passphrase_file.is_some() {
+                    return Err(Error::usage("the `ssh` program takes no passphrase from a file")
+                        .help("add the key to your agent by ssh-add, and leave the passphrase file out"));
+                }
+                let transport = Box::new(SystemSsh::new(config.clone()));
+                Way::Ssh(Box::new(BySsh { transport, config }))
+            }
             Backend::DaemonSet => by_agents::way(session, facts, spec)?,
         };
         Ok(Self {
@@ -163,20 +171,35 @@ impl Nodes {
     }
 
     pub(crate) fn facts(&self, trust: &Trust) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
-        tokio::task::block_in_place(|| self.fleet().facts(&self.nodes, trust))
+        let facts = tokio::task::block_in_place(|| self.fleet().facts(&self.nodes, trust));
+        let facts = facts.into_iter();
+        facts
+            .map(|(node, answer)| (node, answer.map_err(|lost| Box::new(advised(*lost)))))
+            .collect()
     }
 
     pub(crate) fn vitals(&self, trust: &Trust) -> Vec<(Node, Result<Vitals, Box<Receipt>>)> {
-        tokio::task::block_in_place(|| self.fleet().vitals(&self.nodes, trust))
+        let vitals = tokio::task::block_in_place(|| self.fleet().vitals(&self.nodes, trust));
+        let vitals = vitals.into_iter();
+        vitals
+            .map(|(node, answer)| (node, answer.map_err(|lost| Box::new(advised(*lost)))))
+            .collect()
     }
 
     pub(crate) fn plan(&self, trust: &Trust) -> Vec<PlanOutcome> {
-        tokio::task::block_in_place(|| self.fleet().plan(&self.nodes, trust))
+        let mut plans = tokio::task::block_in_place(|| self.fleet().plan(&self.nodes, trust));
+        for lost in plans
+            .iter_mut()
+            .filter_map(|plan| plan.result.as_mut().err())
+        {
+            **lost = advised((**lost).clone());
+        }
+        plans
     }
 
     pub(crate) fn trust(&self, trust: &Trust) -> Vec<Receipt> {
         tokio::task::block_in_place(|| match &self.way {
-            Way::Ssh(_) => self.fleet().trust(&self.nodes, trust, &|_| {}),
+            Way::Ssh(_) => advised_all(self.fleet().trust(&self.nodes, trust, &|_| {})),
             Way::Agents { agents, .. } => self.kept_by(agents, trust),
         })
     }
@@ -188,7 +211,7 @@ impl Nodes {
             {
                 return without_agent(&self.nodes, &error);
             }
-            self.fleet().untrust(&self.nodes, instance, &|_| {})
+            advised_all(self.fleet().untrust(&self.nodes, instance, &|_| {}))
         })
     }
 
@@ -238,14 +261,14 @@ impl Nodes {
                     }
                 }
             };
-            receipts.extend(work(&chosen));
+            receipts.extend(advised_all(work(&chosen)));
             receipts
         })
     }
 
     pub(crate) fn status(&self, trust: &Trust) -> Vec<Receipt> {
         tokio::task::block_in_place(|| {
-            let mut receipts = self.fleet().status(&self.nodes, trust);
+            let mut receipts = advised_all(self.fleet().status(&self.nodes, trust));
             for (receipt, trouble) in self.with_troubles(&mut receipts) {
                 if let Some((why, remedy)) = trouble {
                     agentless(receipt, State::Refused, why, remedy);
@@ -313,7 +336,7 @@ impl Nodes {
 
     fn fleet(&self) -> Fleet<'_, dyn NodeTransport + '_> {
         let transport: &dyn NodeTransport = match &self.way {
-            Way::Ssh(ssh) => &ssh.transport,
+            Way::Ssh(ssh) => ssh.transport.as_ref(),
             Way::Agents { pods, .. } => pods.as_ref(),
         };
         Fleet::new(transport)
@@ -343,7 +366,7 @@ fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
     let openssh = openssh.map_err(|cause| {
         Error::usage("cannot follow OpenSSH's configuration")
             .because(&cause)
-            .help("mend it, or leave it out by --ssh-config none")
+            .help("fix it, or leave it out by --ssh-config none")
     })?;
     let mut config = SshConfig::following(openssh, USER).accept_new(settings.accept_new);
     if let Some(user) = &settings.user {
@@ -364,6 +387,10 @@ fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
     if let Some(known_hosts) = &settings.known_hosts {
         config = config.known_hosts(known_hosts);
     }
+    Ok(config)
+}
+
+fn with_passphrase(config: SshConfig, settings: &NodeSettings) -> Result<SshConfig, Error> {
     Ok(match passphrase(settings)? {
         Some(passphrase) => config.passphrase(passphrase),
         None => config,

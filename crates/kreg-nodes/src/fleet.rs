@@ -82,10 +82,8 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         let program = NodeProgram::vitals(trust.endpoint(), trust.host().port());
         let vitals = self.each(nodes, |node| {
             let output = self.run(node, &program, self.timeout)?;
-            Vitals::decode(&output.stdout).map_err(|e| {
-                let remedy = "run kreg again, with -v";
-                Box::new(Receipt::new(node, State::Failed).because("vitals", e.to_string(), remedy))
-            })
+            Vitals::decode(&output.stdout)
+                .map_err(|e| Box::new(unexpected(node, "vitals", &e.to_string(), &output)))
         });
         nodes.iter().cloned().zip(vitals).collect()
     }
@@ -240,14 +238,8 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         let mut asked = BTreeSet::new();
         for _ in 0..PROBE_ROUNDS {
             let output = self.run(node, &NodeProgram::probe(&request), self.timeout)?;
-            let facts = NodeFacts::decode(&output.stdout).map_err(|e| {
-                let reason = match output.stderr_tail() {
-                    tail if tail.is_empty() => e.to_string(),
-                    tail => format!("{e}; the node says: {tail}"),
-                };
-                let remedy = "see that `stat`, `cat` and `df` are on the node, then run kreg again";
-                Box::new(Receipt::new(node, State::Failed).because("probe", reason, remedy))
-            })?;
+            let facts = NodeFacts::decode(&output.stdout)
+                .map_err(|e| Box::new(unexpected(node, "probe", &e.to_string(), &output)))?;
             let mut more: BTreeSet<String> = ContainerdConfig::unseen(&facts);
             more.extend(Places::unseen(&facts));
             let logins = Places::unseen_logins(&facts);
@@ -325,6 +317,17 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
         done.sort_by_key(|&(number, _)| number);
         done.into_iter().map(|(_, result)| result).collect()
     }
+}
+
+/// The receipt of a node that gave another answer than the program's.
+fn unexpected(node: &Node, step: &str, why: &str, output: &Output) -> Receipt {
+    let reason = match output.said() {
+        said if said.is_empty() => format!("{why}; the node answered nothing"),
+        said => format!("{why}; the node answered: {said}"),
+    };
+    let remedy = "see what the account runs at login on the node (a shell that ends, a forced command), and \
+                  that `stat`, `cat` and `df` are there; then run kreg again";
+    Receipt::new(node, State::Failed).because(step, reason, remedy)
 }
 
 fn decided(node: &Node, facts: &NodeFacts, trust: &Trust) -> Result<NodePlan, Box<Receipt>> {

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | say what nodes must trust, and how they find it | [`Trust`], [`NameMode`] |
 //! | do it on many nodes: look, plan, trust, untrust | [`Fleet`], which gives a [`Receipt`] for each |
-//! | reach nodes | [`ssh::Ssh`] (feature `ssh`), `daemonset::AgentPods` (feature `daemonset`), [`LocalRoot`], or your own [`NodeTransport`] |
+//! | reach nodes | [`ssh::Ssh`] by libssh2 or [`ssh::SystemSsh`] by the system's `ssh` (feature `ssh`), `daemonset::AgentPods` (feature `daemonset`), [`LocalRoot`], or your own [`NodeTransport`] |
 //! | keep nodes that way, those that join later too | `daemonset::NodeAgent` |
 //! | know that your own keeps all promises | [`conformance::check`] |
 //! | read facts, decide, print a diff | [`ProbeRequest`], [`NodeFacts::decode`], [`NodePlan::decide`] |
@@ -78,7 +78,7 @@ pub use program::{
     STORAGE_MARKER, STORAGE_OWNER, StorageDir, StorageDirError, quote,
 };
 pub use receipt::{FileReport, FileStatus, Receipt, State};
-pub use transport::{LocalRoot, NodeTransport, Output, TransportError, TransportErrorKind};
+pub use transport::{Advice, LocalRoot, NodeTransport, Output, TransportError, TransportErrorKind};
 pub use trust::{NameMode, Trust, TrustError};
 
 /// Compiles the README's example.

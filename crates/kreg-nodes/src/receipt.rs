@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Node, TransportError};
+use crate::{Advice, Node, TransportError};
 
 /// What became of one node: printed as one line, kept as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Receipt {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub remedy: Option<String>,
+    /// The setting of the transport that the remedy is about.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub advice: Option<Advice>,
     /// What is to be set by the system's own means, where nothing was written for that reason.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub snippet: Option<String>,
@@ -95,6 +98,7 @@ impl Receipt {
             step: None,
             reason: None,
             remedy: None,
+            advice: None,
             snippet: None,
             files: Vec::new(),
             warnings: Vec::new(),
@@ -109,7 +113,10 @@ impl Receipt {
             true => State::Unreachable,
             false => State::Failed,
         };
-        Receipt::new(node, state).because(error.step(), error.to_string(), error.remedy())
+        Receipt {
+            advice: error.advice(),
+            ..Receipt::new(node, state).because(error.step(), error.to_string(), error.remedy())
+        }
     }
 
     /// Whether the node is as wanted now.

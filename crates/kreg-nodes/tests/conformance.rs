@@ -18,7 +18,7 @@ use common::sshd::Sshd;
 use common::{SHELLS, Tree, node};
 use kreg_nodes::conformance::{self, Directory};
 #[cfg(feature = "ssh")]
-use kreg_nodes::ssh::Ssh;
+use kreg_nodes::ssh::{Ssh, SystemSsh};
 
 #[test]
 fn a_local_root_passes() {
@@ -76,6 +76,26 @@ fn ssh_passes_as_root() {
 fn ssh_passes_by_sudo() {
     let sshd = Sshd::start();
     let ssh = Ssh::new(sshd.config("admin"));
+    let broken = conformance::check(&ssh, &sshd.node(), &sshd.entered);
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[cfg(feature = "ssh")]
+#[test]
+#[ignore = "needs Docker with image kreg.test/sshd:12 and ssh: run by cargo xtask test"]
+fn the_systems_ssh_passes_as_root() {
+    let sshd = Sshd::start();
+    let ssh = SystemSsh::new(sshd.config("root"));
+    let broken = conformance::check(&ssh, &sshd.node(), &sshd.entered);
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[cfg(feature = "ssh")]
+#[test]
+#[ignore = "needs Docker with image kreg.test/sshd:12 and ssh: run by cargo xtask test"]
+fn the_systems_ssh_passes_by_sudo() {
+    let sshd = Sshd::start();
+    let ssh = SystemSsh::new(sshd.config("admin"));
     let broken = conformance::check(&ssh, &sshd.node(), &sshd.entered);
     assert!(broken.is_empty(), "{broken:#?}");
 }

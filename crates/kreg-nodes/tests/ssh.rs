@@ -53,6 +53,7 @@ fn keys_and_users() {
         user,
         tried,
         offered,
+        ..
     } = &*error.kind
     else {
         panic!("{error:?}");

@@ -21,7 +21,7 @@ use kreg_nodes::conformance::NodeFiles as _;
 use kreg_nodes::ssh::openssh::OpensshConfig;
 use kreg_nodes::ssh::{Ssh, SshConfig};
 use kreg_nodes::{
-    Fleet, Node, NodeProgram, NodeTransport, Output, State, TransportError,
+    Advice, Fleet, Node, NodeProgram, NodeTransport, Output, State, TransportError,
     TransportErrorKind as Kind,
 };
 use testcontainers::ImageExt as _;
@@ -259,12 +259,10 @@ fn as_openssh_is_configured() {
     fs::write(&file, with).unwrap();
     let config = SshConfig::following(OpensshConfig::read(&file).unwrap(), "root");
     let error = run(config, &Node::new("worker-2", "192.0.2.1"), "true\n").unwrap_err();
-    assert!(
-        matches!(*error.kind, Kind::OpensshConfig { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(*error.kind, Kind::NotFollowed { .. }), "{error:?}");
     assert_eq!(error.step(), "configuration");
-    assert!(error.to_string().contains("config:2"), "{error}");
+    assert_eq!(error.advice(), Some(Advice::Openssh));
+    assert!(error.to_string().contains("config:1"), "{error}");
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl WorkArgs {
             return Ok((session, nodes));
         };
         let only = match session.settings.nodes.backend {
-            Backend::Ssh => still_there(app, &session, failed)?,
+            Backend::Ssh | Backend::OpenSsh => still_there(app, &session, failed)?,
             // One program is every agent's, and does nothing where all is well.
             Backend::DaemonSet => Vec::new(),
         };

@@ -109,7 +109,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
 /// Nodes that are reached from here now need no agents, and two must not keep one file. They go while the record still
 /// lists them.
 async fn agents_of_before(session: &Session) -> Result<(), Error> {
-    if session.settings.nodes.backend == Backend::Ssh && session.agents.are_there() {
+    if session.settings.nodes.backend != Backend::DaemonSet && session.agents.are_there() {
         let instance = fleet::instance(&session.spec)?;
         agents::remove(&session.cluster, &instance, session.settings.timeout).await?;
     }

@@ -44,8 +44,8 @@ impl Answer {
         let detail = match line.map(serde_json::from_str) {
             Some(Ok(answer)) => return Ok(answer),
             Some(Err(e)) => format!("its line is malformed: {e}"),
-            None => match (output.status, output.stderr_tail()) {
-                (Some(status), tail) => format!("exit status {status}: {tail}"),
+            None => match (output.status, output.said()) {
+                (Some(status), said) => format!("exit status {status}; the node answered: {said}"),
                 (None, _) => "it was killed".to_owned(),
             },
         };

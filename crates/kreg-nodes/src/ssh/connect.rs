@@ -13,7 +13,7 @@ use ssh2::{ErrorCode, MethodType, Session};
 use super::known_hosts::KnownHosts;
 use super::openssh::AddressFamily;
 use super::route::Hop;
-use super::{auth, host_key, lock, tunnel};
+use super::{auth, host_key, lock, offer, tunnel};
 use crate::transport::TransportErrorKind;
 
 /// A session that is logged in, and its socket to wait on.
@@ -66,12 +66,21 @@ impl Connection {
                 .connect_timeout
                 .min(deadline.saturating_duration_since(Instant::now()))
                 .max(Duration::from_millis(1));
+            let direct = via.is_none();
             let stream: OwnedFd = match via.take() {
                 None => dial(hop, limit).map_err(at_jump)?.into(),
                 Some((connection, jump)) => tunnel::open(connection, jump, hop, limit)?.into(),
             };
             let opened = Connection::over(stream, hop, accept_new, shared, limit);
             drop(turn);
+            let opened = opened.map_err(|kind| match kind {
+                // libssh2 does not say what the server offers, so it is asked once more.
+                TransportErrorKind::Handshake { .. } if direct => dial(hop, limit)
+                    .ok()
+                    .and_then(|stream| offer::mismatch(stream, limit))
+                    .unwrap_or(kind),
+                kind => kind,
+            });
             via = Some((opened.map_err(at_jump)?, hop));
         }
         match via {

@@ -10,13 +10,15 @@ use super::connect::Connection;
 use crate::transport::error::RUNNING;
 use crate::transport::{OUTPUT_LIMIT, Output, TransportErrorKind};
 
+/// What the shell says on standard error before it begins: without it, something else answered.
+pub(super) const BEGAN: &str = "kreg: a shell";
+
 /// Whatever the login shell: a POSIX shell as root that reads the script from its standard
 /// input, so that nothing of it stands in argv.
-const COMMAND: &str =
-    r#"sh -c 'if [ "$(id -u)" = 0 ]; then exec sh -s; fi; exec sudo -n -- sh -s'"#;
+const COMMAND: &str = r#"sh -c 'echo "kreg: a shell" >&2; if [ "$(id -u)" = 0 ]; then exec sh -s; fi; exec sudo -n -- sh -s'"#;
 
-/// The same for whoever is root already.
-const COMMAND_OF_ROOT: &str = "exec sh -s";
+/// The same for root.
+const COMMAND_OF_ROOT: &str = r#"sh -c 'echo "kreg: a shell" >&2; exec sh -s'"#;
 
 /// Opens a channel and starts the shell in it.
 pub(super) fn open(
@@ -99,17 +101,50 @@ pub(super) fn run(
     })
 }
 
-/// sudo's refusal, which comes as the script's own end.
-pub(super) fn check_privilege(user: &str, output: Output) -> Result<Output, TransportErrorKind> {
+/// Where a mark begins; the last one, as nothing of the script's can come before the first.
+pub(super) fn find(text: &[u8], mark: &str) -> Option<usize> {
+    text.windows(mark.len())
+        .rposition(|window| window == mark.as_bytes())
+}
+
+/// Of what came back, what is the script's: not that of an account that starts no shell, and not
+/// sudo's refusal.
+pub(super) fn entered(user: &str, mut output: Output) -> Result<Output, TransportErrorKind> {
+    let user = || user.to_owned();
+    let Some(at) = find(&output.stderr, BEGAN) else {
+        let said = output.said();
+        return Err(TransportErrorKind::Answered {
+            user: user(),
+            wants: other_user(&said),
+            said,
+        });
+    };
+    let after = at + BEGAN.len() + 1;
+    output.stderr.drain(at..after.min(output.stderr.len()));
     let tail = output.stderr_tail();
     let refused = matches!(output.status, Some(1 | 126 | 127)) && tail.contains("sudo");
     match output.stdout.is_empty() && refused {
         true => Err(TransportErrorKind::Privilege {
-            user: user.to_owned(),
+            user: user(),
             detail: tail,
         }),
         false => Ok(output),
     }
+}
+
+/// `ubuntu` of `Please login as the user "ubuntu" rather than the user "root".`: cloud-init's
+/// `disable_root_opts` (cloudinit/ssh_util.py), and what images say in its place.
+fn other_user(said: &str) -> Option<String> {
+    let words: Vec<&str> = said.split_ascii_whitespace().collect();
+    let at = words.windows(2).position(|two| two == ["rather", "than"])?;
+    let asked = words[..at]
+        .iter()
+        .any(|word| ["login", "log"].contains(&word.to_ascii_lowercase().as_str()));
+    let name = words.get(at.checked_sub(1)?)?;
+    let name = name.trim_matches(['"', '\'', '`', ',']);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let is_name = !name.is_empty() && !name.starts_with('-') && name.chars().all(plain);
+    (asked && is_name).then(|| name.to_owned())
 }
 
 /// Gives the shell what it will take; the end of the input once all is given.
@@ -176,5 +211,29 @@ fn lost(error: io::Error) -> TransportErrorKind {
     TransportErrorKind::Lost {
         during: RUNNING,
         detail: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_that_a_node_asks_for() {
+        for (said, wanted) in [
+            (
+                "Please login as the user \"ubuntu\" rather than the user \"root\".",
+                Some("ubuntu"),
+            ),
+            ("Please log in as 'core' rather than root.", Some("core")),
+            ("log in as ec2-user rather than root", Some("ec2-user")),
+            ("Please login as the user \"NONE\" rather", None),
+            ("I would rather than not", None),
+            ("rather than", None),
+            ("login as -oProxyCommand=x rather than root", None),
+            ("", None),
+        ] {
+            assert_eq!(other_user(said).as_deref(), wanted, "{said}");
+        }
     }
 }

@@ -60,8 +60,22 @@ pub(super) fn check(
     };
     let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)));
     let file = hop.known_hosts.first().cloned().unwrap_or_default();
-    match known.check(host, port, &algorithm, key) {
+    let verdict = known.check(host, port, &algorithm, key);
+    if matches!(verdict, Verdict::Unknown | Verdict::Changed { .. }) {
+        by_other_means(hop, known)?;
+    }
+    let keyscan = || {
+        let of_type = keyscan_type(&algorithm);
+        format!("ssh-keyscan -t {of_type} -p {port} {}", word(host))
+    };
+    match verdict {
         Verdict::Known => Ok(()),
+        Verdict::Unknown if !keeps(&file) => Err(TransportErrorKind::NoKnownHosts {
+            source_of_keys: hop.known_hosts_by.clone(),
+            add: format!("{} >> ~/.ssh/known_hosts", keyscan()),
+            algorithm,
+            fingerprint,
+        }),
         Verdict::Unknown if accept_new => {
             let line = known_hosts::line(host, port, &algorithm, key);
             append(&file, &line)?;
@@ -70,12 +84,7 @@ pub(super) fn check(
             Ok(())
         }
         Verdict::Unknown => Err(TransportErrorKind::HostKeyUnknown {
-            add: format!(
-                "ssh-keyscan -t {} -p {port} {} >> {}",
-                keyscan_type(&algorithm),
-                word(host),
-                word(&file.display().to_string())
-            ),
+            add: format!("{} >> {}", keyscan(), word(&file.display().to_string())),
             algorithm,
             fingerprint,
         }),
@@ -100,6 +109,29 @@ pub(super) fn check(
             known_at: at,
         }),
     }
+}
+
+/// What would tell ssh whether to trust a key that no plain line holds, and what libssh2 cannot ask.
+fn by_other_means(hop: &Hop, known: &KnownHosts) -> Result<(), TransportErrorKind> {
+    let not_followed = |what: String| TransportErrorKind::NotFollowed {
+        step: "host key",
+        what,
+    };
+    if let Some(at) = known.authority(&hop.known_as.0, hop.known_as.1) {
+        return Err(not_followed(format!(
+            "its host key is to be signed by the @cert-authority of {at}"
+        )));
+    }
+    match &hop.known_hosts_command {
+        Some(command) => Err(not_followed(command.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether a key that is added to that file is found there again: it is not in /dev/null.
+fn keeps(file: &Path) -> bool {
+    let there = fs::metadata(file).ok();
+    !file.as_os_str().is_empty() && there.is_none_or(|there| there.is_file())
 }
 
 /// The name that a key in SSH's binary form begins with. It is to stand in a line of a file,

@@ -18,20 +18,34 @@ pub fn has_passphrase(file: &Path) -> io::Result<bool> {
 }
 
 fn is_encrypted(text: &str) -> bool {
-    let Some((_, rest)) = text.split_once("-----BEGIN OPENSSH PRIVATE KEY-----") else {
+    let Some(bytes) = of_openssh(text) else {
         return text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
             || text.lines().any(|line| {
                 line.starts_with("Proc-Type:") && line.trim_end().ends_with(",ENCRYPTED")
             });
     };
+    // "openssh-key-v1", a zero, then the cipher's name with its length before it.
+    let cipher = bytes.strip_prefix(b"openssh-key-v1\0");
+    cipher.is_some_and(|cipher| !cipher.starts_with(b"\0\0\0\x04none"))
+}
+
+/// Whether `file` only names a key that a security device holds (FIDO): its public half, which is
+/// never encrypted, has a type that begins with `sk-`.
+pub(super) fn is_hardware_key(file: &Path) -> bool {
+    let text = fs::read(file).unwrap_or_default();
+    let bytes = of_openssh(&String::from_utf8_lossy(&text)).unwrap_or_default();
+    let has = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
+    has(b"\x1ask-ssh-ed25519@openssh.com") || has(b"\x22sk-ecdsa-sha2-nistp256@openssh.com")
+}
+
+/// What a private key in OpenSSH's form holds.
+fn of_openssh(text: &str) -> Option<Vec<u8>> {
+    let (_, rest) = text.split_once("-----BEGIN OPENSSH PRIVATE KEY-----")?;
     let body: String = rest
         .lines()
         .take_while(|line| !line.starts_with("-----"))
         .collect();
-    // "openssh-key-v1", a zero, then the cipher's name with its length before it.
-    let bytes = STANDARD.decode(body.trim()).unwrap_or_default();
-    let cipher = bytes.strip_prefix(b"openssh-key-v1\0");
-    cipher.is_some_and(|cipher| !cipher.starts_with(b"\0\0\0\x04none"))
+    Some(STANDARD.decode(body.trim()).unwrap_or_default())
 }
 
 #[cfg(test)]

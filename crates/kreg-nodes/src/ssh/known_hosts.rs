@@ -40,10 +40,18 @@ pub enum Verdict {
 #[derive(Clone, Debug)]
 struct Entry {
     at: String,
-    revoked: bool,
+    mark: Mark,
     hosts: Hosts,
     algorithm: String,
     key: Vec<u8>,
+}
+
+/// What the key of a line is: the host's, one that is taken back, or one that signs hosts' keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    None,
+    Revoked,
+    CertAuthority,
 }
 
 #[derive(Clone, Debug)]
@@ -83,8 +91,7 @@ impl KnownHosts {
         Ok(known)
     }
 
-    /// Adds the lines of `text`, which came from `file`. Lines that are no entries, and
-    /// `@cert-authority` ones, which libssh2 cannot use, are skipped.
+    /// Adds the lines of `text`, which came from `file`. Lines that are no entries are skipped.
     pub fn add(&mut self, file: &str, text: &str) {
         for (number, line) in text.lines().enumerate() {
             self.entries.extend(Entry::parse(file, number + 1, line));
@@ -94,13 +101,8 @@ impl KnownHosts {
     /// The types of the keys known for that host, in the files' order.
     #[must_use]
     pub fn algorithms(&self, host: &str, port: u16) -> Vec<&str> {
-        let name = host_name(host, port);
         let mut found: Vec<&str> = Vec::new();
-        for entry in self
-            .entries
-            .iter()
-            .filter(|e| !e.revoked && e.hosts.fits(&name))
-        {
+        for entry in self.plain(host, port) {
             if !found.contains(&entry.algorithm.as_str()) {
                 found.push(&entry.algorithm);
             }
@@ -108,32 +110,71 @@ impl KnownHosts {
         found
     }
 
-    /// Whether `key`, in SSH's binary form (RFC 4253, section 6.6), is that host's.
+    /// `file:line` of a `@cert-authority` line for that host.
+    #[must_use]
+    pub fn authority(&self, host: &str, port: u16) -> Option<&str> {
+        let names = names(host, port);
+        let mut lines = names
+            .iter()
+            .flat_map(|name| self.of(name, Mark::CertAuthority));
+        lines.next().map(|entry| entry.at.as_str())
+    }
+
+    /// Whether `key`, in SSH's binary form (RFC 4253, section 6.6), is that host's. A host at another
+    /// port than 22 that no line names is known by its bare name too, as to ssh (sshconnect.c,
+    /// "checking without port identifier").
     #[must_use]
     pub fn check(&self, host: &str, port: u16, algorithm: &str, key: &[u8]) -> Verdict {
-        let name = host_name(host, port);
-        let fitting: Vec<&Entry> = self
-            .entries
-            .iter()
-            .filter(|e| e.hosts.fits(&name))
-            .collect();
-        if let Some(entry) = fitting.iter().find(|e| e.revoked && e.key == key) {
+        let names = names(host, port);
+        let mut revoked = names.iter().flat_map(|name| self.of(name, Mark::Revoked));
+        if let Some(entry) = revoked.find(|entry| entry.key == key) {
             return Verdict::Revoked {
                 at: entry.at.clone(),
             };
         }
-        let mut keys = fitting.iter().filter(|e| !e.revoked);
-        if keys.clone().any(|e| e.key == key) {
+        let mut keys = self.of(&names[0], Mark::None).peekable();
+        if keys.peek().is_none() {
+            let mut bare = names.iter().flat_map(|name| self.of(name, Mark::None));
+            return match bare.any(|entry| entry.key == key) {
+                true => Verdict::Known,
+                false => Verdict::Unknown,
+            };
+        }
+        let keys: Vec<&Entry> = keys.collect();
+        if keys.iter().any(|entry| entry.key == key) {
             return Verdict::Known;
         }
-        let same_type = keys.clone().find(|e| e.algorithm == algorithm);
-        match same_type.or_else(|| keys.next()) {
+        let same_type = keys.iter().find(|entry| entry.algorithm == algorithm);
+        match same_type.or_else(|| keys.first()) {
             Some(entry) => Verdict::Changed {
                 at: entry.at.clone(),
             },
             None => Verdict::Unknown,
         }
     }
+
+    /// The lines that [`KnownHosts::check`] compares a key with.
+    fn plain(&self, host: &str, port: u16) -> Vec<&Entry> {
+        let mut of_names = names(host, port).into_iter().map(|name| {
+            let lines = self.of(&name, Mark::None);
+            lines.collect::<Vec<_>>()
+        });
+        of_names.find(|lines| !lines.is_empty()).unwrap_or_default()
+    }
+
+    fn of(&self, name: &str, mark: Mark) -> impl Iterator<Item = &Entry> {
+        let fits = move |entry: &&Entry| entry.mark == mark && entry.hosts.fits(name);
+        self.entries.iter().filter(fits)
+    }
+}
+
+/// The names of a host in known_hosts, the one with its port first.
+fn names(host: &str, port: u16) -> Vec<String> {
+    let mut names = vec![host_name(host, port)];
+    if port != 22 {
+        names.push(host_name(host, 22));
+    }
+    names
 }
 
 /// How known_hosts writes a host: the bare name at port 22, else `[name]:port`.
@@ -165,15 +206,18 @@ impl Entry {
         }
         let mut words = line.split_ascii_whitespace();
         let mut first = words.next()?;
-        let revoked = first == "@revoked";
-        if revoked {
+        let mark = match first {
+            "@revoked" => Mark::Revoked,
+            "@cert-authority" => Mark::CertAuthority,
+            other if other.starts_with('@') => return None,
+            _ => Mark::None,
+        };
+        if mark != Mark::None {
             first = words.next()?;
-        } else if first.starts_with('@') {
-            return None;
         }
         Some(Entry {
             at: format!("{file}:{number}"),
-            revoked,
+            mark,
             hosts: Hosts::parse(first)?,
             algorithm: words.next()?.to_owned(),
             key: STANDARD.decode(words.next()?).ok()?,
@@ -233,7 +277,15 @@ mod tests {
         assert_eq!(check("NODE1", 22, "AAAA"), Verdict::Known);
         assert_eq!(check("10.0.0.1", 22, "AAAA"), Verdict::Known);
         assert_eq!(check("node1", 2222, "BBBB"), Verdict::Known);
-        assert_eq!(check("node1", 2200, "AAAA"), Verdict::Unknown);
+        // By its bare name, where no line names the port; the other key of that name is not a change.
+        assert_eq!(check("node1", 2200, "AAAA"), Verdict::Known);
+        assert_eq!(check("node1", 2200, "BBBB"), Verdict::Unknown);
+        assert_eq!(
+            check("node1", 2222, "AAAA"),
+            Verdict::Changed {
+                at: "kh:3".to_owned()
+            }
+        );
         assert_eq!(
             check("node1", 22, "BBBB"),
             Verdict::Changed {
@@ -249,7 +301,16 @@ mod tests {
         assert_eq!(check("a.example", 22, "CCCC"), Verdict::Unknown);
         assert_eq!(check("a.lan", 22, "EEEE"), Verdict::Known);
         assert_eq!(check("bad.lan", 22, "EEEE"), Verdict::Unknown);
+        assert_eq!(
+            check("node1", 2222, "DDDD"),
+            Verdict::Revoked {
+                at: "kh:5".to_owned()
+            }
+        );
         assert_eq!(known.algorithms("node1", 2222), ["ssh-rsa"]);
+        assert_eq!(known.algorithms("node1", 2200), ["ssh-ed25519"]);
+        assert_eq!(known.authority("a.example", 2222), Some("kh:4"));
+        assert_eq!(known.authority("node1", 22), None);
     }
 
     #[test]

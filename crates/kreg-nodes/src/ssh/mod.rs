@@ -8,8 +8,10 @@ mod exec;
 mod host_key;
 mod key;
 pub mod known_hosts;
+mod offer;
 pub mod openssh;
 mod pattern;
+mod program;
 mod route;
 mod tunnel;
 
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use config::{Identity, SshConfig};
 pub use key::has_passphrase;
+pub use program::SystemSsh;
 
 use self::connect::{Connection, Shared};
 use crate::transport::{NodeTransport, Output, TransportError, TransportErrorKind};
@@ -63,13 +66,20 @@ impl NodeTransport for Ssh {
         let mut kept = lock(&slot);
         let mut channel = None;
         if let Some(connection) = kept.as_ref() {
-            // A connection that died since is made anew: the script has not begun.
+            // A connection that died since is made again: the script has not begun.
             channel = exec::open(connection, deadline).ok();
         }
         let mut channel = match channel {
             Some(channel) => channel,
             None => {
                 let hops = route::route(&self.config, node).map_err(failed)?;
+                for (number, hop) in hops.iter().enumerate() {
+                    let followed = hop.follow().map_err(|kind| match number + 1 == hops.len() {
+                        true => kind,
+                        false => connect::jump_failed(hop, kind),
+                    });
+                    followed.map_err(failed)?;
+                }
                 let accept_new = self.config.accept_new;
                 let fresh =
                     Connection::open(&hops, accept_new, &self.shared, deadline).map_err(failed)?;
@@ -84,10 +94,7 @@ impl NodeTransport for Ssh {
                 detail: "no connection was kept".to_owned(),
             }));
         };
-        let script = match &self.config.root {
-            Some(root) => format!("KREG_ROOT={}\nexport KREG_ROOT\n{script}", quote(root)),
-            None => script.to_owned(),
-        };
+        let script = below(self.config.root.as_deref(), script);
         let result = exec::run(
             connection,
             &mut channel,
@@ -95,7 +102,7 @@ impl NodeTransport for Ssh {
             timeout,
             deadline,
         )
-        .and_then(|output| exec::check_privilege(&connection.user, output));
+        .and_then(|output| exec::entered(&connection.user, output));
         if matches!(
             result,
             Err(TransportErrorKind::Lost { .. } | TransportErrorKind::Timeout { .. })
@@ -105,6 +112,14 @@ impl NodeTransport for Ssh {
             *kept = None;
         }
         result.map_err(failed)
+    }
+}
+
+/// The script with all of its paths below `root`.
+fn below(root: Option<&str>, script: &str) -> String {
+    match root {
+        Some(root) => format!("KREG_ROOT={}\nexport KREG_ROOT\n{script}", quote(root)),
+        None => script.to_owned(),
     }
 }
 

@@ -27,16 +27,3 @@ pub(super) fn wildcard(pattern: &str, name: &str) -> bool {
     }
     pattern[p..].iter().all(|&c| c == b'*')
 }
-
-/// A list of patterns, some negated by `!`: at least one must fit, and none that is negated.
-pub(super) fn fits<'a>(patterns: impl IntoIterator<Item = &'a str>, name: &str) -> bool {
-    let mut found = false;
-    for pattern in patterns {
-        match pattern.strip_prefix('!') {
-            Some(pattern) if wildcard(pattern, name) => return false,
-            Some(_) => {}
-            None => found |= wildcard(pattern, name),
-        }
-    }
-    found
-}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Node;
 
 /// Why a script could not be run on a node.
@@ -73,6 +75,20 @@ pub enum TransportErrorKind {
         /// A command that removes the old entry.
         remove: String,
     },
+    /// No key of that host could be known: where known keys are looked for, none can be kept.
+    #[error(
+        "its host key is not known ({algorithm} {fingerprint}), and no file keeps one: {source_of_keys}"
+    )]
+    NoKnownHosts {
+        /// Such as `ssh-ed25519`.
+        algorithm: String,
+        /// `SHA256:...` as ssh prints it.
+        fingerprint: String,
+        /// What says where to look for keys, such as `UserKnownHostsFile /dev/null (config:3)`.
+        source_of_keys: String,
+        /// A command that writes the key to a file of its own.
+        add: String,
+    },
     /// The key is marked `@revoked`.
     #[error("its host key {fingerprint} is marked @revoked at {known_at}")]
     HostKeyRevoked {
@@ -100,6 +116,32 @@ pub enum TransportErrorKind {
         tried: String,
         /// The methods that the server offers.
         offered: String,
+        /// Whether there was a key that libssh2 cannot use and the `ssh` program can.
+        by_openssh: bool,
+    },
+    /// The node closed the connection before every key was offered, as sshd does after some
+    /// failures (sshd_config(5), MaxAuthTries).
+    #[error(
+        "the node closed the connection while `{user}` logged in, after {tried}{}",
+        never_offered(.untried)
+    )]
+    HungUp {
+        /// User name.
+        user: String,
+        /// Each key that was tried and what came of it.
+        tried: String,
+        /// The keys that were never offered.
+        untried: Vec<String>,
+    },
+    /// Something else than a shell answered: a forced command, or a login shell that ends.
+    #[error("as `{user}` no shell was started; the node answered: {said}")]
+    Answered {
+        /// User name.
+        user: String,
+        /// The node's words.
+        said: String,
+        /// The user that these words ask for.
+        wants: Option<String>,
     },
     /// The user is not root and may not become it.
     #[error("`{user}` cannot become root by `sudo -n` ({detail})")]
@@ -114,6 +156,24 @@ pub enum TransportErrorKind {
     Handshake {
         /// libssh2's words.
         detail: String,
+    },
+    /// The SSH server has no algorithm in common with libssh2.
+    #[error("no common {what} with the SSH server: it offers {offers}, and libssh2 knows {known}")]
+    Algorithms {
+        /// Such as `key exchange method`.
+        what: &'static str,
+        /// What the server offers.
+        offers: String,
+        /// What libssh2 knows.
+        known: String,
+    },
+    /// The `ssh` program did not get there.
+    #[error("ssh says: {said}")]
+    Openssh {
+        /// `host key` or `connect`.
+        step: &'static str,
+        /// Its words.
+        said: String,
     },
     /// The connection broke.
     #[error("the connection broke while {during} ({detail})")]
@@ -141,13 +201,21 @@ pub enum TransportErrorKind {
         /// libssh2's words.
         detail: String,
     },
-    /// OpenSSH's configuration says what kreg cannot follow.
-    #[error("{at} of OpenSSH's configuration cannot be followed: {detail}")]
+    /// `ssh` rejects OpenSSH's configuration.
+    #[error("ssh rejects its configuration for {host} ({detail})")]
     OpensshConfig {
-        /// `file:line`.
-        at: String,
-        /// Why not.
+        /// The host as it was asked for, or `every host`.
+        host: String,
+        /// The words of ssh, with file and line.
         detail: String,
+    },
+    /// Something is wanted that libssh2 cannot do and the `ssh` program can.
+    #[error("{what}, which libssh2 cannot follow")]
+    NotFollowed {
+        /// `configuration` or `host key`.
+        step: &'static str,
+        /// What is wanted, and where that is said.
+        what: String,
     },
     /// The script printed more than [`crate::transport::OUTPUT_LIMIT`].
     #[error("the script printed more than {limit} bytes")]
@@ -219,6 +287,37 @@ impl TransportError {
     pub fn remedy(&self) -> String {
         self.kind.remedy(&self.address)
     }
+
+    /// The setting that the remedy is about.
+    #[must_use]
+    pub fn advice(&self) -> Option<Advice> {
+        self.kind.advice()
+    }
+}
+
+/// The setting of a transport that would help: the program that made the transport knows how to
+/// change it, and what it calls it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Advice {
+    /// Another file of OpenSSH's configuration, or none: [`crate::ssh::openssh::OpensshConfig`].
+    Configuration,
+    /// The one right key: [`crate::ssh::SshConfig::identity`].
+    Identity,
+    /// Another file of known hosts: [`crate::ssh::SshConfig::known_hosts`].
+    KnownHosts,
+    /// The system's `ssh` program: [`crate::ssh::SystemSsh`].
+    Openssh,
+    /// This user: [`crate::ssh::SshConfig::user`].
+    User(String),
+}
+
+fn never_offered(untried: &[String]) -> String {
+    match untried {
+        [] => String::new(),
+        keys => format!("; never offered: {}", keys.join(", ")),
+    }
 }
 
 impl TransportErrorKind {
@@ -228,8 +327,9 @@ impl TransportErrorKind {
             K::HostKeyUnknown { .. }
             | K::HostKeyChanged { .. }
             | K::HostKeyRevoked { .. }
+            | K::NoKnownHosts { .. }
             | K::KnownHosts { .. } => "host key",
-            K::Auth { .. } => "login",
+            K::Auth { .. } | K::HungUp { .. } | K::Answered { .. } => "login",
             K::Privilege { .. } => "sudo",
             K::TooMuchOutput { .. } | K::Start { .. } => "run",
             K::NoAgent { .. } => "agent",
@@ -241,7 +341,26 @@ impl TransportErrorKind {
             } => "run",
             K::Jump { kind, .. } => kind.step(),
             K::OpensshConfig { .. } => "configuration",
+            K::NotFollowed { step, .. } | K::Openssh { step, .. } => step,
             _ => "connect",
+        }
+    }
+
+    fn advice(&self) -> Option<Advice> {
+        use TransportErrorKind as K;
+        match self {
+            K::OpensshConfig { .. } => Some(Advice::Configuration),
+            K::HungUp { .. } => Some(Advice::Identity),
+            K::NoKnownHosts { .. } => Some(Advice::KnownHosts),
+            K::NotFollowed { .. } | K::Algorithms { .. } => Some(Advice::Openssh),
+            K::Auth { by_openssh, .. } => by_openssh.then_some(Advice::Openssh),
+            K::Answered { wants, .. } => wants.clone().map(Advice::User),
+            K::Jump { kind, .. } => match kind.advice() {
+                // Of the nodes, not of a host on the way to them.
+                Some(Advice::User(_)) => None,
+                other => other,
+            },
+            _ => None,
         }
     }
 
@@ -274,6 +393,30 @@ impl TransportErrorKind {
             ),
             K::HostKeyRevoked { .. } => "give the node a new host key".to_owned(),
             K::KnownHosts { path, .. } => format!("check that {path} exists and its permissions"),
+            K::NoKnownHosts { add, .. } => format!(
+                "compare that fingerprint with the node's own (on it: `for f in \
+                 /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done`), then keep the key by \
+                 `{add}`, and name that file as the one of known hosts"
+            ),
+            K::HungUp { .. } => {
+                "name the one key that the node knows: each key that is offered counts \
+                 as a try, and sshd hangs up after its MaxAuthTries (6 by default)"
+                    .to_owned()
+            }
+            K::Answered {
+                wants: Some(wants), ..
+            } => {
+                format!("log in as `{wants}`, who then needs sudo without a password")
+            }
+            K::Answered { user, .. } => format!(
+                "see on the node what `{user}` runs at login (its shell in /etc/passwd, `command=` in its \
+                 ~/.ssh/authorized_keys), or log in as another user"
+            ),
+            K::Auth {
+                by_openssh: true, ..
+            } => {
+                "enter the nodes by the system's own `ssh` program, or give a plain key".to_owned()
+            }
             K::Auth { user, .. } => format!(
                 "give the right key, or let it in on the node: append its public half to \
                  `{user}`'s ~/.ssh/authorized_keys"
@@ -282,10 +425,8 @@ impl TransportErrorKind {
                 "log in as root, or on the node: `echo '{user} ALL=(root) NOPASSWD: ALL' > \
                  /etc/sudoers.d/kreg`"
             ),
-            K::Handshake { .. } => {
-                "see that an SSH server of our times answers at that address".to_owned()
-            }
-            K::Lost { .. } => "run kreg again: it mends what was left half done".to_owned(),
+            K::Handshake { .. } => "see that an SSH server answers at that address".to_owned(),
+            K::Lost { .. } => "run kreg again: it repairs what was left half done".to_owned(),
             K::TooMuchOutput { .. } => {
                 "look for a login script on the node that prints without end".to_owned()
             }
@@ -296,9 +437,23 @@ impl TransportErrorKind {
                  AllowTcpForwarding"
             ),
             K::OpensshConfig { .. } => {
-                "say with kreg's own flags how to get there, and leave OpenSSH's configuration \
-                 out by --ssh-config none; or give kreg a file of its own with --ssh-config FILE"
+                "fix what ssh names there, which `ssh -G` shows too; or leave \
+                 OpenSSH's configuration out"
                     .to_owned()
+            }
+            K::NotFollowed { .. } | K::Algorithms { .. } => {
+                "enter the nodes by the system's own `ssh` program".to_owned()
+            }
+            K::Openssh {
+                step: "host key", ..
+            } => "compare the host key with the node's own (on it: `for f in \
+                 /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done`), then put it into your \
+                 known_hosts file"
+                .to_owned(),
+            K::Openssh { .. } => {
+                format!(
+                    "see that `ssh` gets to {host} without a question, as by `ssh -o BatchMode=yes`"
+                )
             }
             K::NoAgent { state } if state.contains("ErrImageNeverPull") => format!(
                 "the registry's image was loaded into the nodes and is missing on {host}: load it there too, as \

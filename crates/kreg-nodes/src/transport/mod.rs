@@ -2,10 +2,11 @@
 
 pub(crate) mod error;
 mod local;
+pub(crate) mod process;
 
 use std::time::Duration;
 
-pub use error::{TransportError, TransportErrorKind};
+pub use error::{Advice, TransportError, TransportErrorKind};
 pub use local::LocalRoot;
 
 use crate::Node;
@@ -55,15 +56,28 @@ impl Output {
     /// characters.
     #[must_use]
     pub fn stderr_tail(&self) -> String {
-        let text = String::from_utf8_lossy(&self.stderr);
-        let clean: String = text
-            .trim()
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        let skip = clean.chars().count().saturating_sub(400);
-        clean.chars().skip(skip).collect()
+        tail(&self.stderr)
     }
+
+    /// What was answered in place of what was asked for, as `stderr_tail`: standard output, and
+    /// standard error after it.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let both = [tail(&self.stdout), tail(&self.stderr)];
+        tail(both.join(" ").as_bytes())
+    }
+}
+
+/// The end of a text that somebody else wrote, fit to stand in a message.
+pub(crate) fn tail(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let clean: String = text
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let skip = clean.chars().count().saturating_sub(400);
+    clean.chars().skip(skip).collect()
 }
 
 /// The most that a script may print, in bytes, before a backend gives up on it.

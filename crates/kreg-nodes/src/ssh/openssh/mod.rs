@@ -1,40 +1,51 @@
-//! OpenSSH's own configuration: what `~/.ssh/config` says of a host.
+//! OpenSSH's own configuration: what `~/.ssh/config` says about a host, as `ssh -G` answers it.
 //!
-//! Read here and not by a crate, because what kreg cannot follow must be named: a reader that
-//! takes `Match` for an unknown word gives its lines to the `Host` above, and connects elsewhere.
+//! `ssh` itself is asked, so `Match exec`, `Include`, tokens and canonical names mean here what they
+//! mean to it. Where no `ssh` is installed there is no configuration to follow.
 
-mod lines;
-mod lookup;
-mod tokens;
+mod asked;
+mod said;
 
+use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use self::lines::Line;
+use self::said::Said;
+use super::lock;
 use crate::transport::TransportErrorKind;
 
-/// OpenSSH's configuration files (ssh_config(5)), the one that wins first.
+/// OpenSSH's configuration (ssh_config(5)), as the `ssh` on `PATH` reads it. By default, none.
 ///
-/// Followed: `Host`, `Match` by `all`, `host`, `originalhost`, `user` and `localuser`, `Include`,
-/// `HostName`, `HostKeyAlias`, `User`, `Port`, `IdentityFile`, `IdentitiesOnly`, `IdentityAgent`,
-/// `UserKnownHostsFile`, `GlobalKnownHostsFile`, `ProxyJump`, `ConnectTimeout`, `AddressFamily`.
-/// What else would lead a connection elsewhere, or loosen no check, is an error if it applies to
-/// the host: `ProxyCommand`, `Match exec`, `BindAddress`, `RevokedHostKeys` and their like. Host
-/// keys are checked strictly, whatever `StrictHostKeyChecking` says.
+/// Followed: `HostName`, `HostKeyAlias`, `User`, `Port`, `IdentityFile`, `CertificateFile`,
+/// `IdentitiesOnly`, `IdentityAgent`, `UserKnownHostsFile`, `GlobalKnownHostsFile`, `ProxyJump`,
+/// `ConnectTimeout`, `AddressFamily`. What else would lead a connection elsewhere, or check it more
+/// strictly, is in [`HostSettings::not_followed`]. Host keys are checked strictly, whatever
+/// `StrictHostKeyChecking` says.
 #[derive(Clone, Debug, Default)]
 pub struct OpensshConfig {
-    lines: Vec<Vec<Line>>,
     /// Read instead of the usual ones.
     pub(super) file: Option<PathBuf>,
-    home: String,
-    local_user: String,
+    answers: Option<Arc<Answers>>,
 }
 
-/// What the files say of one host.
+/// What was asked already.
+#[derive(Debug)]
+struct Answers {
+    /// What ssh does without any configuration.
+    unconfigured: Said,
+    known: Mutex<HashMap<Question, Arc<Said>>>,
+}
+
+/// A host, and the user if that is settled.
+type Question = (String, Option<String>);
+
+/// What the configuration says about one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostSettings {
-    /// The name or address to connect to.
+    /// The name or address to connect to, if another than was asked for.
     pub host_name: Option<String>,
     /// The name that its key is known by.
     pub host_key_alias: Option<String>,
@@ -42,8 +53,10 @@ pub struct HostSettings {
     pub user: Option<String>,
     /// TCP port.
     pub port: Option<u16>,
-    /// Private keys, in the order to try.
+    /// Private keys, in the order to try; those of ssh's usual ones that exist, if none is named.
     pub identity_files: Vec<PathBuf>,
+    /// Certificates of users' keys, beside those that lie beside the keys.
+    pub certificate_files: Vec<PathBuf>,
     /// Of an agent's keys only those of `identity_files`.
     pub identities_only: bool,
     /// The agent's socket, if another than `SSH_AUTH_SOCK`; or none at all.
@@ -52,12 +65,19 @@ pub struct HostSettings {
     pub user_known_hosts: Option<Vec<PathBuf>>,
     /// Where the system's host keys are.
     pub global_known_hosts: Option<Vec<PathBuf>>,
+    /// A command that prints host keys, if one is named. It is not run.
+    pub known_hosts_command: Option<String>,
     /// Hosts to go through, the first one first: `user@host:port`.
     pub jumps: Vec<String>,
     /// The longest that connecting may take.
     pub connect_timeout: Option<Duration>,
     /// Only addresses of this family.
     pub address_family: Option<AddressFamily>,
+    /// Settings that change where a connection goes or what it is checked by, in ways that
+    /// libssh2 does not have: `proxycommand nc %h %p`.
+    pub not_followed: Vec<String>,
+    /// `file:line` of the `Host` lines that apply.
+    pub applied: Vec<String>,
 }
 
 /// What `IdentityAgent` says.
@@ -80,106 +100,130 @@ pub enum AddressFamily {
     Inet6,
 }
 
-/// Where relative paths of `Include` begin.
-struct Folder {
-    home: PathBuf,
-    includes: PathBuf,
-}
+/// A host that no line names, unless it names all.
+const STRANGER: &str = "0.0.0.0";
 
 impl OpensshConfig {
-    /// `~/.ssh/config`, then `/etc/ssh/ssh_config`; those that are not there say nothing.
+    /// `~/.ssh/config`, then `/etc/ssh/ssh_config`; nothing if no `ssh` is installed.
     ///
     /// # Errors
-    /// [`TransportErrorKind::OpensshConfig`] for a file that cannot be read or taken apart.
+    /// [`TransportErrorKind::OpensshConfig`] if ssh rejects them.
     pub fn usual() -> Result<OpensshConfig, TransportErrorKind> {
-        let mut config = OpensshConfig::empty();
-        let own = Path::new(&config.home).join(".ssh");
-        config.add(&own.join("config"), &own)?;
-        let system = Path::new("/etc/ssh");
-        config.add(&system.join("ssh_config"), system)?;
-        Ok(config)
-    }
-
-    /// This file alone, as `ssh -F` has it.
-    ///
-    /// # Errors
-    /// [`TransportErrorKind::OpensshConfig`] if it cannot be read or taken apart.
-    pub fn read(file: &Path) -> Result<OpensshConfig, TransportErrorKind> {
-        let mut config = OpensshConfig::empty();
-        let own = Path::new(&config.home).join(".ssh");
-        match config.add(file, &own)? {
-            true => {
-                config.file = Some(file.to_owned());
-                Ok(config)
-            }
-            false => Err(unusable(
-                &file.display().to_string(),
-                "there is no such file",
-            )),
+        match OpensshConfig::asking(None) {
+            Err(TransportErrorKind::Start { .. }) => Ok(OpensshConfig::default()),
+            other => other,
         }
     }
 
-    /// What they say of `host`, asked for by that name; as `user`, if that is settled already.
+    /// Only this file, as `ssh -F` has it.
     ///
     /// # Errors
-    /// [`TransportErrorKind::OpensshConfig`] if something applies that kreg cannot follow.
+    /// [`TransportErrorKind::OpensshConfig`] if ssh rejects it, [`TransportErrorKind::Start`] if no
+    /// `ssh` is installed.
+    pub fn read(file: &Path) -> Result<OpensshConfig, TransportErrorKind> {
+        OpensshConfig::asking(Some(file.to_owned()))
+    }
+
+    fn asking(file: Option<PathBuf>) -> Result<OpensshConfig, TransportErrorKind> {
+        let answers = Answers {
+            unconfigured: asked::ask(Some(Path::new("none")), None, STRANGER)?,
+            known: Mutex::default(),
+        };
+        let config = OpensshConfig {
+            file,
+            answers: Some(Arc::new(answers)),
+        };
+        // What ssh rejects, it rejects for every host: known before the first node is asked for.
+        match config.said(STRANGER, None) {
+            Ok(_) => Ok(config),
+            Err(TransportErrorKind::OpensshConfig { detail, .. }) => {
+                let host = "every host".to_owned();
+                Err(TransportErrorKind::OpensshConfig { host, detail })
+            }
+            Err(kind) => Err(kind),
+        }
+    }
+
+    /// What it says about `host`, asked for by that name; as `user`, if that is settled already.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::OpensshConfig`] if ssh rejects it.
     pub fn lookup(
         &self,
         host: &str,
         user: Option<&str>,
     ) -> Result<HostSettings, TransportErrorKind> {
-        lookup::lookup(self, host, user)
-    }
-
-    /// Whether a `Host` line names this host, by more than `*`.
-    #[must_use]
-    pub fn names(&self, host: &str) -> bool {
-        fn any(lines: &[Line], host: &str) -> bool {
-            lines.iter().any(|line| {
-                let named = line.keyword == "host"
-                    && super::pattern::fits(line.words.iter().map(String::as_str), host)
-                    && line
-                        .words
-                        .iter()
-                        .any(|word| word != "*" && super::pattern::wildcard(word, host));
-                named || any(&line.included, host)
-            })
-        }
-        self.lines.iter().any(|lines| any(lines, host))
-    }
-
-    fn empty() -> OpensshConfig {
-        let of = |name| std::env::var(name).ok();
-        OpensshConfig {
-            lines: Vec::new(),
-            file: None,
-            home: of("HOME").unwrap_or_default(),
-            local_user: local_user(),
-        }
-    }
-
-    fn add(&mut self, file: &Path, includes: &Path) -> Result<bool, TransportErrorKind> {
-        let folder = Folder {
-            home: PathBuf::from(&self.home),
-            includes: includes.to_owned(),
+        let (Some(answers), Some(said)) = (&self.answers, self.said(host, user)?) else {
+            return Ok(HostSettings::default());
         };
-        let lines = lines::read(file, &folder, 0)?;
-        let found = lines.is_some();
-        self.lines.extend(lines);
-        Ok(found)
+        let named = match said.get("user") {
+            // This account's name, which stands there as well if nothing names a user.
+            name if user.is_none() && name == answers.unconfigured.get("user") => {
+                name.filter(|name| self.names_user(host, name))
+            }
+            name => name,
+        };
+        said.settings(&answers.unconfigured, named)
+            .map_err(|detail| TransportErrorKind::OpensshConfig {
+                host: host.to_owned(),
+                detail,
+            })
+    }
+
+    /// Whether it says anything about this host that it does not say about all.
+    ///
+    /// # Errors
+    /// As [`OpensshConfig::lookup`].
+    pub fn names(&self, host: &str, user: Option<&str>) -> Result<bool, TransportErrorKind> {
+        match (self.said(host, user)?, self.said(STRANGER, user)?) {
+            (Some(said), Some(of_all)) => Ok(!said.is_like(&of_all)),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether any configuration is followed.
+    pub(super) fn is_followed(&self) -> bool {
+        self.answers.is_some()
+    }
+
+    /// Asks once for each host and user.
+    fn said(
+        &self,
+        host: &str,
+        user: Option<&str>,
+    ) -> Result<Option<Arc<Said>>, TransportErrorKind> {
+        let Some(answers) = &self.answers else {
+            return Ok(None);
+        };
+        let key = (host.to_owned(), user.map(str::to_owned));
+        if let Some(said) = lock(&answers.known).get(&key) {
+            return Ok(Some(said.clone()));
+        }
+        let said = Arc::new(asked::ask(self.file.as_deref(), user, host)?);
+        lock(&answers.known).insert(key, said.clone());
+        Ok(Some(said))
+    }
+
+    /// Whether a `User` line gives this account's own name: with another default after all lines,
+    /// that name stays.
+    fn names_user(&self, host: &str, name: &str) -> bool {
+        let ask = || {
+            let mut file = tempfile::NamedTempFile::new().ok()?;
+            let of_file = |file: &Path| format!("Include \"{}\"\n", file.display());
+            let lines = match &self.file {
+                Some(path) => of_file(&std::path::absolute(path).ok()?),
+                None => "Include config\nInclude /etc/ssh/ssh_config\n".to_owned(),
+            };
+            write!(file, "{lines}Match all\n  User kreg-nobody\n").ok()?;
+            asked::ask(Some(file.path()), None, host).ok()
+        };
+        ask().is_some_and(|said| said.get("user") == Some(name))
     }
 }
 
-/// Who runs this, by the environment.
+/// The account that runs this, by the environment.
 pub(super) fn local_user() -> String {
     std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
         .unwrap_or_else(|_| "root".to_owned())
-}
-
-fn unusable(at: &str, why: impl Into<String>) -> TransportErrorKind {
-    TransportErrorKind::OpensshConfig {
-        at: at.to_owned(),
-        detail: why.into(),
-    }
 }

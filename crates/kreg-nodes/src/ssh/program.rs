@@ -1,0 +1,235 @@
+//! Nodes by the system's `ssh` program, for what libssh2 cannot do: keys of security devices,
+//! certificates of hosts, `ProxyCommand`, and all that comes to OpenSSH.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::config::CONNECT_TIMEOUT;
+use super::exec::BEGAN;
+use super::{SshConfig, below, exec, lock, route};
+use crate::Node;
+use crate::transport::error::RUNNING;
+use crate::transport::process::{self, Ran};
+use crate::transport::{NodeTransport, Output, TransportError, TransportErrorKind, tail};
+
+/// Nodes over SSH, by the `ssh` on `PATH`, which asks nobody anything (`BatchMode`). Host keys are
+/// checked strictly, whatever OpenSSH's configuration says.
+///
+/// Of an [`SshConfig`] all but its passphrases holds: those are for the agent to know. The script goes
+/// to `sh -s` on standard input, as root: by login, else by `sudo -n`. ssh keeps one connection a node
+/// for a minute, behind a socket in a directory that only this account can enter.
+#[derive(Debug)]
+pub struct SystemSsh {
+    config: SshConfig,
+    sockets: OnceLock<TempDir>,
+    numbers: Mutex<HashMap<Node, usize>>,
+}
+
+/// ssh's own end is 255, and so may a script's be: so the shell around the script says on standard
+/// error how it ends, too. A script that a signal ends has a status above 128 there.
+const ENDED: &str = "kreg: the end ";
+
+/// Whatever the login shell; nothing of the script stands in argv.
+fn remote_command() -> String {
+    format!(
+        r#"sh -c 'echo "{BEGAN}" >&2; if [ "$(id -u)" = 0 ]; then sh -s; else sudo -n -- sh -s; fi; echo "{ENDED}$?" >&2'"#
+    )
+}
+
+impl SystemSsh {
+    /// Nodes that are entered as `config` says. Connects to none yet.
+    #[must_use]
+    pub fn new(config: SshConfig) -> SystemSsh {
+        SystemSsh {
+            config,
+            sockets: OnceLock::new(),
+            numbers: Mutex::default(),
+        }
+    }
+
+    /// ssh's words for `node`, up to the command to run there; and who logs in.
+    fn words(&self, node: &Node) -> Result<(Vec<String>, String), TransportErrorKind> {
+        let hops = route::route(&self.config, node)?;
+        let Some(last) = hops.last() else {
+            return Err(TransportErrorKind::BadAddress {
+                address: node.address.clone(),
+            });
+        };
+        let strict = match self.config.accept_new {
+            true => "StrictHostKeyChecking=accept-new",
+            false => "StrictHostKeyChecking=yes",
+        };
+        let limit = self.config.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        let limit = format!("ConnectTimeout={}", limit.as_secs().max(1));
+        let mut strictly = vec![
+            "BatchMode=yes",
+            strict,
+            "NoHostAuthenticationForLocalhost=no",
+            "LogLevel=ERROR",
+            &limit,
+        ];
+        if !self.config.known_hosts.is_empty() {
+            strictly.push("GlobalKnownHostsFile=/dev/null");
+        }
+        let options = |words: &[&str]| -> Vec<String> {
+            let pairs = words.iter().flat_map(|word| ["-o", word]);
+            pairs.map(str::to_owned).collect()
+        };
+        let mut words = self.config.words(&hops, &options(&strictly))?;
+        let socket = format!("ControlPath={}", self.socket(node)?.display());
+        let mut of_last = options(&[
+            &socket,
+            "ControlMaster=auto",
+            "ControlPersist=60",
+            "ClearAllForwardings=yes",
+            "PermitLocalCommand=no",
+            "RemoteCommand=none",
+        ]);
+        of_last.extend(["-T", "-a", "-x"].map(str::to_owned));
+        if !self.config.openssh.is_followed() {
+            of_last.extend(["-F", "none"].map(str::to_owned));
+        }
+        words.splice(1..1, of_last);
+        Ok((words, last.user.clone()))
+    }
+
+    /// Where ssh keeps the connection to `node`. Below `/tmp`, as such a path holds some 100 bytes.
+    fn socket(&self, node: &Node) -> Result<PathBuf, TransportErrorKind> {
+        let folder = match self.sockets.get() {
+            Some(folder) => folder,
+            None => {
+                let made = tempfile::Builder::new().prefix("kreg-").tempdir_in("/tmp");
+                let made = made.map_err(|e| TransportErrorKind::Start {
+                    program: "ssh".to_owned(),
+                    detail: format!("no directory for its sockets: {e}"),
+                })?;
+                self.sockets.get_or_init(|| made)
+            }
+        };
+        let mut numbers = lock(&self.numbers);
+        let next = numbers.len();
+        let number = numbers.entry(node.clone()).or_insert(next);
+        Ok(folder.path().join(number.to_string()))
+    }
+
+    /// Ends the connection to `node`, if ssh keeps one.
+    fn leave(&self, socket: &std::path::Path) {
+        let mut exit = Command::new("ssh");
+        exit.args(["-F", "none", "-O", "exit", "-S"]).arg(socket);
+        // There may be none, and it ends by itself.
+        let _ = process::run(exit.arg("node"), b"", Duration::from_secs(2));
+    }
+}
+
+impl NodeTransport for SystemSsh {
+    fn run(&self, node: &Node, script: &str, timeout: Duration) -> Result<Output, TransportError> {
+        let failed = |kind| TransportError::new(node, kind);
+        let begun = Instant::now();
+        let (words, user) = self.words(node).map_err(failed)?;
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(remote_command());
+        let script = below(self.config.root.as_deref(), script);
+        let left = timeout.saturating_sub(begun.elapsed());
+        let ran = process::run(&mut command, script.as_bytes(), left).map_err(failed)?;
+        let result = judge(&user, ran, timeout).and_then(|output| exec::entered(&user, output));
+        if let (Err(_), Ok(socket)) = (&result, self.socket(node)) {
+            self.leave(&socket);
+        }
+        result.map_err(failed)
+    }
+}
+
+impl Drop for SystemSsh {
+    fn drop(&mut self) {
+        let sockets = self
+            .sockets
+            .get()
+            .map(|folder| std::fs::read_dir(folder.path()));
+        for socket in sockets.into_iter().flatten().flatten().flatten() {
+            self.leave(&socket.path());
+        }
+    }
+}
+
+/// What became of the script, or of the way to it.
+fn judge(user: &str, ran: Ran, timeout: Duration) -> Result<Output, TransportErrorKind> {
+    let began = exec::find(&ran.stderr, BEGAN);
+    let status = match ran.end {
+        Ok(status) => status.code(),
+        Err(TransportErrorKind::Timeout { .. }) if began.is_none() => {
+            return Err(TransportErrorKind::Timeout {
+                during: "logging in by ssh",
+                after: timeout,
+            });
+        }
+        Err(kind) => return Err(kind),
+    };
+    if began.is_none() && status == Some(255) {
+        return Err(refusal(user, &String::from_utf8_lossy(&ran.stderr)));
+    }
+    let mut output = Output {
+        stdout: ran.stdout,
+        stderr: ran.stderr,
+        status,
+    };
+    if began.is_none() {
+        return Ok(output);
+    }
+    let ended = exec::find(&output.stderr, ENDED).and_then(|at| {
+        let line = &output.stderr[at + ENDED.len()..];
+        let line = line.split(|&c| c == b'\n').next()?;
+        let status: i32 = std::str::from_utf8(line).ok()?.parse().ok()?;
+        Some((at..at + ENDED.len() + line.len(), status))
+    });
+    let Some((mark, status)) = ended else {
+        return Err(TransportErrorKind::Lost {
+            during: RUNNING,
+            detail: output.stderr_tail(),
+        });
+    };
+    output
+        .stderr
+        .drain(mark.start..output.stderr.len().min(mark.end + 1));
+    output.status = (status <= 128).then_some(status);
+    Ok(output)
+}
+
+/// ssh's own words (sshconnect.c, sshconnect2.c, auth.c of OpenSSH).
+fn refusal(user: &str, said: &str) -> TransportErrorKind {
+    let user = user.to_owned();
+    let tried = "the keys that ssh has".to_owned();
+    if said.contains("Too many authentication failures") {
+        let untried = Vec::new();
+        return TransportErrorKind::HungUp {
+            user,
+            tried,
+            untried,
+        };
+    }
+    if let Some((_, offered)) = said.split_once("Permission denied (") {
+        return TransportErrorKind::Auth {
+            user,
+            tried,
+            offered: offered.trim_end_matches([')', '.']).to_owned(),
+            by_openssh: false,
+        };
+    }
+    if !said.contains("Host key verification failed") {
+        return TransportErrorKind::Openssh {
+            step: "connect",
+            said: tail(said.as_bytes()),
+        };
+    }
+    // Of a page of warnings the lines that say which key it is.
+    let telling = |line: &&str| line.starts_with("Offending ") || line.contains(" strict checking");
+    let lines: Vec<&str> = said.lines().filter(telling).map(str::trim).collect();
+    TransportErrorKind::Openssh {
+        step: "host key",
+        said: tail(lines.join("; ").as_bytes()),
+    }
+}
