@@ -239,3 +239,41 @@ fn a_host_is_named_by_more_than_what_holds_for_all() {
     let none = OpensshConfig::default().lookup("worker-1", None).unwrap();
     assert_eq!(none, HostSettings::default());
 }
+
+/// A thousand nodes cost no thousand processes where no line tells them apart.
+#[test]
+#[ignore = "needs ssh: run by cargo xtask test"]
+fn what_holds_for_all_hosts_is_asked_once() {
+    let lines = "# Host of a comment\nIdentityFile /k/a\nHost *\n  User core\n  Port 2222\n  ConnectTimeout 7\n";
+    let (once, each) = (
+        File::of(lines),
+        File::of(&format!("{lines}Host none-such\n")),
+    );
+    let same = |host, user| {
+        let mut asked = each.config.lookup(host, user).unwrap();
+        asked.applied.clear();
+        let mut told = once.config.lookup(host, user).unwrap();
+        told.applied.clear();
+        assert_eq!(told, asked, "{host} {user:?}");
+    };
+    fs::remove_file(&once.path).unwrap();
+    for host in ["node1", "10.0.0.7", "fd00::1"] {
+        same(host, None);
+        same(host, Some("root"));
+        assert!(!once.config.names(host, None).unwrap());
+    }
+    for line in [
+        "hOST=node1",
+        "\"Host\" node1",
+        "\tMatch host node1",
+        "Host * node1 !other",
+    ] {
+        let file = File::of(&format!("{line}\n  Port 2222\n"));
+        assert_eq!(file.of_host("node1").port, Some(2222), "{line}");
+        assert_eq!(file.of_host("other").port, Some(22), "{line}");
+    }
+    for line in ["HostName %h.lan", "IdentityFile /k/%n"] {
+        let file = File::of(&format!("Host *\n  {line}\n"));
+        assert_ne!(file.of_host("node1"), file.of_host("node2"), "{line}");
+    }
+}

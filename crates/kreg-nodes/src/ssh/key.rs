@@ -81,6 +81,42 @@ mod tests {
         }
     }
 
+    /// PROTOCOL.key: cipher, kdf, its options, the number of keys, the first public one.
+    #[test]
+    fn knows_keys_of_security_devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("id");
+        let string = |text: &str| {
+            let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+            [&length, text.as_bytes()].concat()
+        };
+        for (kind, held) in [
+            ("sk-ssh-ed25519@openssh.com", true),
+            ("sk-ecdsa-sha2-nistp256@openssh.com", true),
+            ("ssh-ed25519", false),
+        ] {
+            let public = [string(kind), string("point")].concat();
+            let length = u32::try_from(public.len()).unwrap().to_be_bytes();
+            let bytes = [
+                b"openssh-key-v1\0".to_vec(),
+                string("none"),
+                string("none"),
+                string(""),
+                vec![0, 0, 0, 1],
+                length.to_vec(),
+                public,
+            ]
+            .concat();
+            let text = format!(
+                "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+                STANDARD.encode(bytes)
+            );
+            fs::write(&file, text).unwrap();
+            assert_eq!(is_hardware_key(&file), held, "{kind}");
+        }
+        assert!(!is_hardware_key(&folder.path().join("none")));
+    }
+
     #[test]
     fn what_is_no_key_has_none() {
         for text in [

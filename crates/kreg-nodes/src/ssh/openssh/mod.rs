@@ -35,6 +35,8 @@ pub struct OpensshConfig {
 struct Answers {
     /// What ssh does without any configuration.
     unconfigured: Said,
+    /// What it does with every host, if it does the same with all of them.
+    of_all: Option<Said>,
     known: Mutex<HashMap<Question, Arc<Said>>>,
 }
 
@@ -125,23 +127,24 @@ impl OpensshConfig {
     }
 
     fn asking(file: Option<PathBuf>) -> Result<OpensshConfig, TransportErrorKind> {
+        let unconfigured = asked::ask(Some(Path::new("none")), None, STRANGER)?;
+        // What ssh rejects, it rejects for every host: known before the first node is asked for.
+        let stranger = asked::ask(file.as_deref(), None, STRANGER).map_err(|kind| match kind {
+            TransportErrorKind::OpensshConfig { detail, .. } => TransportErrorKind::OpensshConfig {
+                host: "every host".to_owned(),
+                detail,
+            },
+            kind => kind,
+        })?;
         let answers = Answers {
-            unconfigured: asked::ask(Some(Path::new("none")), None, STRANGER)?,
+            unconfigured,
+            of_all: stranger.is_of_all().then_some(stranger),
             known: Mutex::default(),
         };
-        let config = OpensshConfig {
+        Ok(OpensshConfig {
             file,
             answers: Some(Arc::new(answers)),
-        };
-        // What ssh rejects, it rejects for every host: known before the first node is asked for.
-        match config.said(STRANGER, None) {
-            Ok(_) => Ok(config),
-            Err(TransportErrorKind::OpensshConfig { detail, .. }) => {
-                let host = "every host".to_owned();
-                Err(TransportErrorKind::OpensshConfig { host, detail })
-            }
-            Err(kind) => Err(kind),
-        }
+        })
     }
 
     /// What it says about `host`, asked for by that name; as `user`, if that is settled already.
@@ -159,7 +162,7 @@ impl OpensshConfig {
         let named = match said.get("user") {
             // This account's name, which stands there as well if nothing names a user.
             name if user.is_none() && name == answers.unconfigured.get("user") => {
-                name.filter(|name| self.names_user(host, name))
+                name.filter(|name| said.may_name_user() && self.names_user(host, name))
             }
             name => name,
         };
@@ -186,7 +189,7 @@ impl OpensshConfig {
         self.answers.is_some()
     }
 
-    /// Asks once for each host and user.
+    /// Asks once for each host and user, or once for all.
     fn said(
         &self,
         host: &str,
@@ -195,6 +198,9 @@ impl OpensshConfig {
         let Some(answers) = &self.answers else {
             return Ok(None);
         };
+        if let Some(said) = &answers.of_all {
+            return Ok(Some(Arc::new(said.renamed(host, user))));
+        }
         let key = (host.to_owned(), user.map(str::to_owned));
         if let Some(said) = lock(&answers.known).get(&key) {
             return Ok(Some(said.clone()));

@@ -22,10 +22,12 @@ const NOT_FOLLOWED: [&str; 4] = [
 /// Of ssh's usual keys those that libssh2 can read.
 const READABLE: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Said {
     lines: Vec<(String, String)>,
     applied: Vec<String>,
+    /// The files that were read.
+    files: Vec<PathBuf>,
 }
 
 impl Said {
@@ -37,6 +39,11 @@ impl Said {
         Said {
             lines: stdout.lines().filter_map(split).collect(),
             applied: trace.lines().filter_map(applied).collect(),
+            files: trace
+                .lines()
+                .filter_map(|line| line.strip_prefix("debug1: Reading configuration data "))
+                .map(PathBuf::from)
+                .collect(),
         }
     }
 
@@ -49,6 +56,50 @@ impl Said {
             .iter()
             .filter(move |(name, _)| name == keyword)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the files say the same about every host: no line begins with `Host` or `Match` but
+    /// `Host *`, nor with another word that begins so, and there are neither tokens nor canonical names.
+    pub(super) fn is_of_all(&self) -> bool {
+        let of_all = |line: &str| {
+            let line = line.trim().trim_start_matches('"').to_ascii_lowercase();
+            let named = line.starts_with("host") && line != "host *";
+            line.starts_with('#')
+                || !(named
+                    || line.starts_with("match")
+                    || line.contains('%')
+                    || line.contains("canonical"))
+        };
+        self.every_line(of_all)
+    }
+
+    /// Whether a line may name a user. Whether it applies is for ssh to say.
+    pub(super) fn may_name_user(&self) -> bool {
+        !self.every_line(|line| {
+            let line = line.trim().trim_start_matches('"').to_ascii_lowercase();
+            !line.starts_with("user") || line.starts_with("userknownhostsfile")
+        })
+    }
+
+    /// Of all files that were read; one that cannot be read again may hold anything.
+    fn every_line(&self, holds: impl Fn(&str) -> bool) -> bool {
+        self.files.iter().all(|file| {
+            let text = std::fs::read_to_string(file);
+            text.is_ok_and(|text| text.lines().all(&holds))
+        })
+    }
+
+    /// The same about another host and user, where [`Said::is_of_all`].
+    pub(super) fn renamed(&self, host: &str, user: Option<&str>) -> Said {
+        let mut said = self.clone();
+        for (keyword, value) in &mut said.lines {
+            match (keyword.as_str(), user) {
+                ("host" | "hostname", _) => *value = host.to_owned(),
+                ("user", Some(user)) => *value = user.to_owned(),
+                _ => {}
+            }
+        }
+        said
     }
 
     /// Whether nothing is said about this host that is not said about `stranger`, but for their names.
