@@ -277,3 +277,27 @@ fn what_holds_for_all_hosts_is_asked_once() {
         assert_ne!(file.of_host("node1"), file.of_host("node2"), "{line}");
     }
 }
+
+/// In a process of its own, whose PATH leads nowhere.
+#[test]
+fn without_ssh_there_is_no_configuration() {
+    let name = "without_ssh_there_is_no_configuration";
+    let file = Path::new("/nowhere/config");
+    if std::env::var_os("KREG_TEST_NO_SSH").is_some() {
+        let usual = OpensshConfig::usual().unwrap();
+        let node1 = usual.lookup("node1", None).unwrap();
+        assert_eq!(node1, HostSettings::default());
+        // One that is named is wanted.
+        let kind = OpensshConfig::read(file).unwrap_err();
+        assert!(matches!(kind, TransportErrorKind::Start { .. }), "{kind:?}");
+        return;
+    }
+    let ran = Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact"])
+        .env("KREG_TEST_NO_SSH", "1")
+        .env("PATH", "/nowhere")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && told.contains("1 passed"), "{told}");
+}

@@ -171,6 +171,8 @@ const INPUTS: &[(&str, &str)] = &[
     ),
 ];
 
+type Way = fn(SshConfig) -> Box<dyn NodeTransport>;
+
 struct Bench {
     sshd: Sshd,
     ports: Vec<(&'static str, u16)>,
@@ -337,14 +339,18 @@ impl Bench {
         }
     }
 
-    fn by(&self, way: fn(SshConfig) -> Box<dyn NodeTransport>) -> (String, Option<Advice>) {
+    fn by(&self, way: Way) -> (String, Option<Advice>) {
+        self.by_as(way, |config| config)
+    }
+
+    fn by_as(&self, way: Way, change: fn(SshConfig) -> SshConfig) -> (String, Option<Advice>) {
         // Without a configuration this leads nowhere (RFC 5737).
         let node = Node::new("node1", "192.0.2.1");
         let openssh = match OpensshConfig::read(&self.at("config")) {
             Ok(openssh) => openssh,
             Err(kind) => return (self.plain(&kind.to_string()), Some(Advice::Configuration)),
         };
-        let config = SshConfig::following(openssh, "root");
+        let config = change(SshConfig::following(openssh, "root"));
         match way(config).run(&node, "id -un\n", Duration::from_secs(30)) {
             Ok(output) => {
                 assert_eq!(output.stdout, b"root\n", "{output:?}");
@@ -410,4 +416,36 @@ fn every_input_by_ssh_and_by_kreg() {
         ),
     }
     assert!(wrong.is_empty(), "{wrong:?}\n{page}");
+    new_keys_are_accepted_only_where_they_are_kept(&bench);
+}
+
+/// At first sight is at every sight, where the key goes to /dev/null.
+fn new_keys_are_accepted_only_where_they_are_kept(bench: &Bench) {
+    for (file, accepted) in [
+        ("KEYS/new-of-WAY", true),
+        ("/dev/null", false),
+        ("none", false),
+    ] {
+        let ways: [(&str, Way); 2] = [
+            ("own", |config| Box::new(Ssh::new(config))),
+            ("system", |config| Box::new(SystemSsh::new(config))),
+        ];
+        for (name, way) in ways {
+            let lines = format!(
+                "Host node1\nHostName 127.0.0.1\nPort PORT\nIdentityFile KEYS/id\nIdentityAgent none\n\
+                 StrictHostKeyChecking no\nUserKnownHostsFile {}\n",
+                file.replace("WAY", name)
+            );
+            bench.write("config", &lines);
+            let (said, _) = bench.by_as(way, |config| config.accept_new(true));
+            assert_eq!(said == IN, accepted, "{name}, {file}: {said}");
+        }
+    }
+    for name in ["own", "system"] {
+        let kept = fs::read_to_string(bench.at(&format!("new-of-{name}"))).unwrap();
+        assert!(
+            bench.plain(&kept).starts_with("[127.0.0.1]:PORT "),
+            "{kept}"
+        );
+    }
 }

@@ -19,7 +19,7 @@ use common::sshd::Sshd;
 use common::{CA, instance, trust};
 use kreg_nodes::conformance::NodeFiles as _;
 use kreg_nodes::ssh::openssh::OpensshConfig;
-use kreg_nodes::ssh::{Ssh, SshConfig};
+use kreg_nodes::ssh::{Ssh, SshConfig, SystemSsh};
 use kreg_nodes::{
     Advice, Fleet, Node, NodeProgram, NodeTransport, Output, State, TransportError,
     TransportErrorKind as Kind,
@@ -206,6 +206,57 @@ fn a_jump_hosts_key_is_checked_as_strictly() {
     assert_eq!(said(&accepted), "root");
     let known = fs::read_to_string(pair.known()).unwrap();
     assert!(known.contains(&format!("\n{} ", pair.node_ip)), "{known}");
+}
+
+/// The same by the `ssh` program, whose own options would not reach a jump host.
+#[test]
+#[ignore = "needs Docker with image kreg.test/sshd:12 and ssh: run by cargo xtask test"]
+fn the_systems_ssh_goes_through_jump_hosts_as_strictly() {
+    let pair = Pair::start();
+    let target = pair.target();
+    let run = |config: SshConfig| SystemSsh::new(config).run(&target, "id -un\n", LIMIT);
+    let through = || pair.config().jumps([pair.jump()]);
+    assert_eq!(said(&run(through()).unwrap()), "root");
+    let all = fs::read_to_string(pair.known()).unwrap();
+    let lines: Vec<String> = all.lines().map(|line| format!("{line}\n")).collect();
+    // The jump host's key is not known, then the node's.
+    for known in [&lines[2], &lines[0]] {
+        pair.know(&[known]);
+        let error = run(through()).unwrap_err();
+        assert_eq!(error.step(), "host key", "{error:?}");
+        assert!(error.is_unreachable());
+    }
+    let accepted = run(through().accept_new(true)).unwrap();
+    assert_eq!(said(&accepted), "root");
+}
+
+/// ssh keeps a connection for the next script, and none when the work is over.
+#[test]
+#[ignore = "needs Docker with image kreg.test/sshd:12 and ssh: run by cargo xtask test"]
+fn the_systems_ssh_keeps_one_connection_and_leaves_none() {
+    let sshd = Sshd::start();
+    let count = || {
+        let count = sshd.exec("ps ax -o args= | grep -c '^sshd: root' || :");
+        count.trim().parse::<usize>().unwrap()
+    };
+    let ssh = SystemSsh::new(sshd.config("root"));
+    for _ in 0..3 {
+        let output = ssh.run(&sshd.node(), "echo \"$SSH_CONNECTION\"\n", LIMIT);
+        assert!(said(&output.unwrap()).ends_with(" 22"));
+    }
+    assert_eq!(count(), 1);
+    // What died is made again.
+    sshd.exec("pkill -f '^sshd: root'");
+    assert_eq!(
+        ssh.run(&sshd.node(), "true\n", LIMIT).unwrap().status,
+        Some(0)
+    );
+    drop(ssh);
+    let begun = Instant::now();
+    while count() > 0 && begun.elapsed() < LIMIT {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(count(), 0);
 }
 
 /// Everything from the file: where, who, by which key, checked by what, through whom.

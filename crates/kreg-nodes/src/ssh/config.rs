@@ -188,20 +188,21 @@ impl SshConfig {
         default_identities().into_iter().map(named).collect()
     }
 
-    /// The known_hosts files, the one to add to first.
+    /// The known_hosts file to add to, and all of them.
     pub(super) fn known_hosts_files(
         &self,
         user: Option<&[PathBuf]>,
         global: Option<&[PathBuf]>,
-    ) -> Vec<PathBuf> {
+    ) -> (Option<PathBuf>, Vec<PathBuf>) {
         if !self.known_hosts.is_empty() {
-            return self.known_hosts.clone();
+            return (self.known_hosts.first().cloned(), self.known_hosts.clone());
         }
         let own = || home().map(|home| home.join(".ssh/known_hosts"));
         let user = user.map_or_else(|| own().into_iter().collect(), <[_]>::to_vec);
         let system = || vec![Path::new(GLOBAL_KNOWN_HOSTS).to_owned()];
         let global = global.map_or_else(system, <[_]>::to_vec);
-        user.into_iter().chain(global).collect()
+        let first = user.first().cloned();
+        (first, user.into_iter().chain(global).collect())
     }
 }
 

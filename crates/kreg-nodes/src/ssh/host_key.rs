@@ -59,7 +59,7 @@ pub(super) fn check(
         });
     };
     let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(key)));
-    let file = hop.known_hosts.first().cloned().unwrap_or_default();
+    let file = hop.keeps_keys.clone().unwrap_or_default();
     let verdict = known.check(host, port, &algorithm, key);
     if matches!(verdict, Verdict::Unknown | Verdict::Changed { .. }) {
         by_other_means(hop, known)?;
@@ -129,7 +129,7 @@ fn by_other_means(hop: &Hop, known: &KnownHosts) -> Result<(), TransportErrorKin
 }
 
 /// Whether a key that is added to that file is found there again: it is not in /dev/null.
-fn keeps(file: &Path) -> bool {
+pub(super) fn keeps(file: &Path) -> bool {
     let there = fs::metadata(file).ok();
     !file.as_os_str().is_empty() && there.is_none_or(|there| there.is_file())
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::config::CONNECT_TIMEOUT;
 use super::exec::BEGAN;
+use super::host_key::keeps;
 use super::{SshConfig, below, exec, lock, route};
 use crate::Node;
 use crate::transport::error::RUNNING;
@@ -52,15 +53,17 @@ impl SystemSsh {
         }
     }
 
-    /// ssh's words for `node`, up to the command to run there; and who logs in.
-    fn words(&self, node: &Node) -> Result<(Vec<String>, String), TransportErrorKind> {
+    /// ssh's words for `node`, up to the command to run there; who logs in; whether others lead there.
+    fn words(&self, node: &Node) -> Result<(Vec<String>, String, bool), TransportErrorKind> {
         let hops = route::route(&self.config, node)?;
         let Some(last) = hops.last() else {
             return Err(TransportErrorKind::BadAddress {
                 address: node.address.clone(),
             });
         };
-        let strict = match self.config.accept_new {
+        // What no file keeps would be accepted each time.
+        let keep = |hop: &route::Hop| hop.keeps_keys.as_deref().is_some_and(keeps);
+        let strict = match self.config.accept_new && hops.iter().all(keep) {
             true => "StrictHostKeyChecking=accept-new",
             false => "StrictHostKeyChecking=yes",
         };
@@ -95,7 +98,8 @@ impl SystemSsh {
             of_last.extend(["-F", "none"].map(str::to_owned));
         }
         words.splice(1..1, of_last);
-        Ok((words, last.user.clone()))
+        let by_others = hops.len() > 1 || last.not_followed.is_some();
+        Ok((words, last.user.clone(), by_others))
     }
 
     /// Where ssh keeps the connection to `node`. Below `/tmp`, as such a path holds some 100 bytes.
@@ -126,19 +130,46 @@ impl SystemSsh {
     }
 }
 
+/// First, so that they win.
+const ALONE: [&str; 6] = [
+    "-o",
+    "ControlMaster=no",
+    "-o",
+    "ControlPersist=no",
+    "-S",
+    "none",
+];
+
 impl NodeTransport for SystemSsh {
     fn run(&self, node: &Node, script: &str, timeout: Duration) -> Result<Output, TransportError> {
         let failed = |kind| TransportError::new(node, kind);
         let begun = Instant::now();
-        let (words, user) = self.words(node).map_err(failed)?;
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).arg(remote_command());
+        let (mut words, user, by_others) = self.words(node).map_err(failed)?;
         let script = below(self.config.root.as_deref(), script);
-        let left = timeout.saturating_sub(begun.elapsed());
-        let ran = process::run(&mut command, script.as_bytes(), left).map_err(failed)?;
-        let result = judge(&user, ran, timeout).and_then(|output| exec::entered(&user, output));
+        let attempt = |words: &[String]| {
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]).arg(remote_command());
+            let left = timeout.saturating_sub(begun.elapsed());
+            let ran = process::run(&mut command, script.as_bytes(), left)?;
+            judge(&user, ran, timeout).and_then(|output| exec::entered(&user, output))
+        };
+        let mut result = attempt(&words);
         if let (Err(_), Ok(socket)) = (&result, self.socket(node)) {
             self.leave(&socket);
+        }
+        let silent = |result: &Result<_, _>| {
+            matches!(
+                result,
+                Err(TransportErrorKind::Openssh {
+                    step: "connect",
+                    ..
+                })
+            )
+        };
+        if by_others && silent(&result) {
+            // With ControlPersist a jump host's words are lost (sshconnect.c, ssh_proxy_connect).
+            words.splice(1..1, ALONE.map(str::to_owned));
+            result = attempt(&words);
         }
         result.map_err(failed)
     }

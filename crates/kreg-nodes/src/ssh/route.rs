@@ -26,6 +26,8 @@ pub(super) struct Hop {
     pub(super) identities_only: bool,
     pub(super) agent: Agent,
     pub(super) known_hosts: Vec<PathBuf>,
+    /// The one that new keys are added to: the user's own.
+    pub(super) keeps_keys: Option<PathBuf>,
     /// What says that keys are looked for there.
     pub(super) known_hosts_by: String,
     pub(super) known_hosts_command: Option<String>,
@@ -156,7 +158,7 @@ fn hop(
             at.join(", ")
         ),
     };
-    let known_hosts = config.known_hosts_files(
+    let (keeps_keys, known_hosts) = config.known_hosts_files(
         settings.user_known_hosts.as_deref(),
         settings.global_known_hosts.as_deref(),
     );
@@ -191,6 +193,7 @@ fn hop(
         },
         certificates: settings.certificate_files,
         known_hosts,
+        keeps_keys,
         known_hosts_by,
         known_hosts_command,
         not_followed,
