@@ -27,16 +27,21 @@ pub(crate) fn to_build() -> Result<&'static [&'static str]> {
     }
 }
 
-/// To run its tests without Docker: shells that node programs must bear, and other people's
-/// programs that must agree with kreg's files.
+/// To run its tests without Docker: shells that node programs must bear, other people's
+/// programs that must agree with kreg's files, and proxies, which these packages do not start by themselves.
 pub(crate) const TEST: &[Tool] = &[
+    tool("/usr/sbin/apache2", "apache2-bin"),
     tool("bash", "bash"),
     tool("busybox", "busybox"),
     tool("dash", "dash"),
     tool("go", "golang-go"),
     tool("htpasswd", "apache2-utils"),
+    tool("ip", "iproute2"),
+    tool("microsocks", "microsocks"),
     tool("openssl", "openssl"),
     tool("qemu-aarch64-static", "qemu-user-static"),
     tool("shellcheck", "shellcheck"),
+    tool("setpriv", "util-linux"),
     tool("ssh-keygen", "openssh-client"),
+    tool("unshare", "util-linux"),
 ];

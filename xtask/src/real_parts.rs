@@ -179,6 +179,7 @@ fn ignored_tests(program: &TestProgram, chosen: &[&str], cluster: &ClusterHandle
         .env("CARGO_MANIFEST_DIR", &program.folder)
         .env("CARGO", cargo_program())
         .env("KUBECONFIG", &cluster.kubeconfig)
+        .env("KUBECTL", cluster.state.join("kubectl"))
         .stdin(Stdio::null())
         .stdout(kept.as_file().try_clone().tried(why)?)
         .stderr(kept.as_file().try_clone().tried(why)?)

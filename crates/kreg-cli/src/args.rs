@@ -37,6 +37,14 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) context: Option<String>,
 
+    /// User to act as, e.g. jane or system:serviceaccount:NAMESPACE:NAME
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub(crate) as_user: Option<String>,
+
+    /// Group to act as, with --as; may be repeated
+    #[arg(long = "as-group", global = true, value_name = "GROUP")]
+    pub(crate) as_groups: Vec<String>,
+
     /// Namespace of the registry [default: kreg-system; tutorial profile: default]
     #[arg(short, long, global = true)]
     pub(crate) namespace: Option<String>,
@@ -61,7 +69,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true)]
     pub(crate) yes: bool,
 
-    /// How long each wait may take, e.g. 90s or 5m
+    /// How long each wait may take, tries of a request included, e.g. 90s or 5m
     #[arg(long, global = true, value_parser = duration, default_value = "3m")]
     pub(crate) timeout: Duration,
 }

@@ -144,6 +144,9 @@ async fn connect(settings: &Settings) -> Result<LiveCluster, Error> {
     let connection = Connection {
         kubeconfig: settings.kubeconfig.clone(),
         context: settings.context.clone(),
+        as_user: settings.as_user.clone(),
+        as_groups: settings.as_groups.clone(),
+        limit: Some(settings.timeout),
     };
     LiveCluster::connect(&connection)
         .await

@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) cluster_domain: String,
     pub(crate) kubeconfig: Option<PathBuf>,
     pub(crate) context: Option<String>,
+    pub(crate) as_user: Option<String>,
+    pub(crate) as_groups: Vec<String>,
     pub(crate) timeout: Duration,
     pub(crate) nodes: NodeSettings,
 }
@@ -135,6 +137,8 @@ impl Settings {
                 .context
                 .clone()
                 .or_else(|| config.cluster.context.clone()),
+            as_user: global.as_user.clone(),
+            as_groups: global.as_groups.clone(),
             timeout: global.timeout,
             nodes: NodeSettings::new(config, target),
         };

@@ -23,11 +23,29 @@ pub enum Error {
         source: Source,
     },
 
+    /// What the kubeconfig, the environment or the caller asks for is not possible; the text says what to change.
+    #[error("{0}")]
+    Unusable(String),
+
+    /// The program that the kubeconfig names for credentials gave none. Its arguments may be secret and are left out.
+    #[error(
+        "the kubeconfig's user logs in with the program {program:?}, which gave no credentials: {problem}; {}",
+        hint.as_deref().unwrap_or("run that program by hand, or install it, or choose another context")
+    )]
+    CredentialProgram {
+        /// Its name or path.
+        program: String,
+        /// How it failed, with what it said on standard error.
+        problem: String,
+        /// The kubeconfig's `installHint`.
+        hint: Option<String>,
+    },
+
     /// The API server did not answer, or only with 429 and 5xx, until the retries were used up.
     #[error(
-        "could not {action} {object}: the API server gave no usable answer in {tries} tries over {:.0} s; \
-         when it is back, run the same command again: it goes on from here",
-        waited.as_secs_f64()
+        "could not {action} {object}: the API server{} gave no usable answer{}; \
+         when it does, run the same command again: it goes on from here",
+        spaced(server), after(*tries, *waited)
     )]
     Unreachable {
         /// Verb: `get`, `list`, `apply`, `delete`.
@@ -38,6 +56,8 @@ pub enum Error {
         tries: u32,
         /// From the first try to the last.
         waited: Duration,
+        /// The server and the proxy on the way to it; empty if not known.
+        server: String,
         /// The last answer or transport error.
         #[source]
         source: Source,
@@ -185,6 +205,28 @@ impl Error {
             Error::Conflict { .. } => Some(409),
             _ => None,
         }
+    }
+
+    /// The same, naming the server where that may be the fault.
+    pub(crate) fn at(mut self, name: &str) -> Self {
+        if let Error::Unreachable { server, .. } = &mut self {
+            name.clone_into(server);
+        }
+        self
+    }
+}
+
+fn after(tries: u32, waited: Duration) -> String {
+    match tries {
+        1 => String::new(),
+        _ => format!(" in {tries} tries over {:.0} s", waited.as_secs_f64()),
+    }
+}
+
+fn spaced(server: &str) -> String {
+    match server {
+        "" => String::new(),
+        server => format!(" {server}"),
     }
 }
 

@@ -7,23 +7,23 @@
 
 mod strangers;
 
-use std::{path::PathBuf, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReviewSpec};
-use kreg_stream::PodStreams;
+use kreg_stream::{Limits, PodStreams};
 use kube::{
     Api, Client, Config, Resource as _,
     api::{
         DeleteParams, DynamicObject, ListParams, LogParams, Patch, PatchParams, PostParams,
         Preconditions, ValidationDirective,
     },
-    config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
 
 use crate::{
     cluster::{ApplyMode, CREATE_MANAGER, Cluster, Deleted, FIELD_MANAGER, Patcher, Query},
+    connection::{Connection, Prepared},
     error::Error,
     kind::Kind,
     object::{Object, ObjectRef},
@@ -31,66 +31,57 @@ use crate::{
     rights::Right,
 };
 
-/// Which cluster to speak to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Connection {
-    /// A kubeconfig file; `None` takes `$KUBECONFIG`, then `~/.kube/config`, then the Pod kreg itself runs in.
-    pub kubeconfig: Option<PathBuf>,
-    /// A context of that file; `None` takes its current context.
-    pub context: Option<String>,
-}
-
 /// A [`Cluster`] behind a real API server, 1.20 or newer.
 #[derive(Clone)]
 pub struct LiveCluster {
     client: Client,
     streams: PodStreams,
     retry: Retry,
+    /// The server and the way to it, for messages; empty where the client was made elsewhere.
+    server: Arc<str>,
 }
 
 impl LiveCluster {
-    /// Reads the kubeconfig and prepares a client; nothing is sent yet.
+    /// Reads the kubeconfig and prepares a client; nothing is sent yet. A credential program of the kubeconfig is run.
     ///
     /// # Errors
-    /// [`Error::Kubeconfig`] if there is none or it cannot be used.
+    /// [`Error::Kubeconfig`] if there is none or it cannot be used, [`Error::CredentialProgram`] if that program fails.
     pub async fn connect(connection: &Connection) -> Result<Self, Error> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Kubeconfig {
-            tried: tried(connection),
-            source,
-        };
-        let options = KubeConfigOptions {
-            context: connection.context.clone(),
-            ..KubeConfigOptions::default()
-        };
-        let file = match &connection.kubeconfig {
-            Some(path) => Kubeconfig::read_from(path),
-            None => Kubeconfig::read(),
-        };
-        let config = match file {
-            Ok(file) => Config::from_custom_kubeconfig(file, &options)
-                .await
-                .map_err(|error| failed(Box::new(error)))?,
-            // Inside a Pod there is no file, but a service account.
-            Err(error) if connection.kubeconfig.is_none() && connection.context.is_none() => {
-                Config::incluster().map_err(|_| failed(Box::new(error)))?
-            }
-            Err(error) => return Err(failed(Box::new(error))),
-        };
-        Self::from_config(config).map_err(|error| failed(Box::new(error)))
+        let Prepared { config, server } = connection.prepare().await?;
+        let mut retry = Retry::default();
+        if let Some(limit) = connection.limit {
+            retry.limit = limit;
+        }
+        let cluster = Self::limited(config.clone(), retry);
+        let cluster = cluster.map_err(|error| connection.unusable(&config, error))?;
+        Ok(Self {
+            server: server.into(),
+            ..cluster
+        })
     }
 
     /// Prepares clients with this crate's limits, whatever the configuration says of them; nothing is sent yet.
     ///
     /// # Errors
     /// If kube cannot make a client of the configuration.
-    pub fn from_config(mut config: Config) -> Result<Self, kube::Error> {
-        config.connect_timeout = Some(Duration::from_secs(10));
-        config.read_timeout = Some(Duration::from_secs(30));
-        config.write_timeout = Some(Duration::from_secs(30));
+    pub fn from_config(config: Config) -> Result<Self, kube::Error> {
+        Self::limited(config, Retry::default())
+    }
+
+    fn limited(mut config: Config, retry: Retry) -> Result<Self, kube::Error> {
+        let at_most = |seconds| retry.limit.min(Duration::from_secs(seconds));
+        config.connect_timeout = Some(at_most(10));
+        config.read_timeout = Some(at_most(30));
+        config.write_timeout = Some(at_most(30));
         // kube's own layer tries 15 times, and waits as long as the server's `Retry-After` says (kube-client 5.0,
         // client/retry.rs). [`Retry`] is the only one that tries again.
         config.default_retry = false;
-        Ok(Self::over(PodStreams::new(config)?))
+        let limits = Limits {
+            connect: at_most(30),
+            ..Limits::default()
+        };
+        let streams = PodStreams::new(config)?.with_limits(limits);
+        Ok(Self::over(streams).with_retry(retry))
     }
 
     /// Wraps a client made elsewhere, whose timeouts then hold for streams as well ([`PodStreams::of_client`]).
@@ -104,6 +95,7 @@ impl LiveCluster {
             client: streams.requests().clone(),
             streams,
             retry: Retry::default(),
+            server: "".into(),
         }
     }
 
@@ -125,6 +117,20 @@ impl LiveCluster {
     #[must_use]
     pub fn streams(&self) -> &PodStreams {
         &self.streams
+    }
+
+    /// A request with its tries; an error names the server.
+    async fn ask<T, F>(
+        &self,
+        action: &'static str,
+        object: &str,
+        request: impl FnMut() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, kube::Error>>,
+    {
+        let answer = self.retry.run(&self.client, action, object, request).await;
+        answer.map_err(|error| error.at(&self.server))
     }
 
     fn api(&self, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
@@ -151,8 +157,7 @@ impl LiveCluster {
     {
         let name = object.to_string();
         let outcome = self
-            .retry
-            .run(&self.client, action, &name, || {
+            .ask(action, &name, || {
                 let answer = request();
                 async {
                     match answer.await {
@@ -203,10 +208,7 @@ impl Cluster for LiveCluster {
     fn get<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Option<Object>, Error>> {
         async move {
             let api = self.api_of(object);
-            self.retry
-                .run(&self.client, "get", &object.to_string(), || {
-                    api.get_opt(object.name())
-                })
+            self.ask("get", &object.to_string(), || api.get_opt(object.name()))
                 .await?
                 .map(|found| wrap(object.kind(), found))
                 .transpose()
@@ -224,11 +226,7 @@ impl Cluster for LiveCluster {
             let parameters = ListParams::default()
                 .labels(&query.labels)
                 .fields(&query.fields);
-            match self
-                .retry
-                .run(&self.client, "list", &what, || pages(&api, &parameters))
-                .await
-            {
+            match self.ask("list", &what, || pages(&api, &parameters)).await {
                 Ok(found) => found
                     .into_iter()
                     .map(|object| wrap(query.kind, object))
@@ -259,8 +257,7 @@ impl Cluster for LiveCluster {
             let patch = Patch::Apply(object.value());
             let pinned = object.version().is_some();
             let outcome = self
-                .retry
-                .run(&self.client, "apply", &reference.to_string(), || async {
+                .ask("apply", &reference.to_string(), || async {
                     match api.patch(reference.name(), &parameters, &patch).await {
                         Ok(applied) => Ok(Ok(applied)),
                         Err(kube::Error::Api(status)) if !field_conflicts(&status).is_empty() => {
@@ -392,10 +389,7 @@ impl Cluster for LiveCluster {
                 return self.once("patch", object, request).await;
             }
             let name = object.to_string();
-            let patched = self
-                .retry
-                .run(&self.client, "patch", &name, request)
-                .await?;
+            let patched = self.ask("patch", &name, request).await?;
             wrap(object.kind(), patched)
         }
         .boxed()
@@ -415,18 +409,17 @@ impl Cluster for LiveCluster {
                 }),
                 ..DeleteParams::background()
             };
-            self.retry
-                .run(&self.client, "delete", &object.to_string(), || async {
-                    match api.delete(object.name(), &parameters).await {
-                        Ok(_) => Ok(Deleted::Yes),
-                        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Deleted::Absent),
-                        Err(kube::Error::Api(status)) if is_precondition(&status) => {
-                            Ok(Deleted::OtherUid)
-                        }
-                        Err(error) => Err(error),
+            self.ask("delete", &object.to_string(), || async {
+                match api.delete(object.name(), &parameters).await {
+                    Ok(_) => Ok(Deleted::Yes),
+                    Err(kube::Error::Api(status)) if status.code == 404 => Ok(Deleted::Absent),
+                    Err(kube::Error::Api(status)) if is_precondition(&status) => {
+                        Ok(Deleted::OtherUid)
                     }
-                })
-                .await
+                    Err(error) => Err(error),
+                }
+            })
+            .await
         }
         .boxed()
     }
@@ -452,11 +445,10 @@ impl Cluster for LiveCluster {
                 limit_bytes: Some(LOG_MAX),
                 ..LogParams::default()
             };
-            self.retry
-                .run(&self.client, "read the log of", &pod.to_string(), || {
-                    api.logs(pod.name(), &parameters)
-                })
-                .await
+            self.ask("read the log of", &pod.to_string(), || {
+                api.logs(pod.name(), &parameters)
+            })
+            .await
         }
         .boxed()
     }
@@ -486,10 +478,7 @@ impl Cluster for LiveCluster {
             let mut denials = Denials::default();
             for tries in 1.. {
                 let answer = self
-                    .retry
-                    .run(&self.client, "ask about", &what, || {
-                        api.create(&parameters, &review)
-                    })
+                    .ask("ask about", &what, || api.create(&parameters, &review))
                     .await?;
                 if answer.status.is_some_and(|status| status.allowed) {
                     return Ok(true);
@@ -509,8 +498,7 @@ impl Cluster for LiveCluster {
     fn server_version(&self) -> BoxFuture<'_, Result<Option<String>, Error>> {
         async move {
             let info = self
-                .retry
-                .run(&self.client, "get", "the server's version", || {
+                .ask("get", "the server's version", || {
                     self.client.apiserver_version()
                 })
                 .await?;
@@ -522,8 +510,7 @@ impl Cluster for LiveCluster {
     fn date(&self) -> BoxFuture<'_, Result<Option<String>, Error>> {
         async move {
             let answer = self
-                .retry
-                .run(&self.client, "get", "the server's date", || async {
+                .ask("get", "the server's date", || async {
                     let request = http::Request::get("/version")
                         .body(kube::client::Body::empty())
                         .map_err(kube::Error::HttpError)?;
@@ -559,13 +546,4 @@ fn wrap(kind: Kind, object: DynamicObject) -> Result<Object, Error> {
         map.insert("kind".to_owned(), kind.name().into());
     }
     Object::from_value(value)
-}
-
-fn tried(connection: &Connection) -> String {
-    match (&connection.kubeconfig, &connection.context) {
-        (Some(path), Some(context)) => format!("context {context:?} of {}", path.display()),
-        (Some(path), None) => path.display().to_string(),
-        (None, Some(context)) => format!("context {context:?} of $KUBECONFIG or ~/.kube/config"),
-        (None, None) => "$KUBECONFIG, ~/.kube/config, and the service account of a Pod".to_owned(),
-    }
 }

@@ -15,15 +15,19 @@ pub struct Retry {
     pub first_pause: Duration,
     /// The longest pause; a `Retry-After` of the server is cut to it.
     pub longest_pause: Duration,
+    /// The longest time for all tries and pauses together.
+    pub limit: Duration,
 }
 
 impl Default for Retry {
-    /// Eight tries over about 18 seconds: longer than an API server takes to restart.
+    /// Eight tries over about 18 seconds: longer than an API server takes to restart. Where nothing answers at all, each
+    /// try waits as well; three minutes bear that.
     fn default() -> Self {
         Retry {
             tries: 8,
             first_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(5),
+            limit: Duration::from_secs(180),
         }
     }
 }
@@ -44,13 +48,16 @@ impl Retry {
         let mut denials = Denials::default();
         let mut tries = 0;
         loop {
-            let error = match request().await {
-                Ok(done) => return Ok(done),
-                Err(error) => error,
-            };
             tries += 1;
+            let left = self.limit.saturating_sub(begun.elapsed());
+            let error = match tokio::time::timeout(left, request()).await {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(error)) => error,
+                Err(late) => kube::Error::Service(Box::new(late)),
+            };
+            let pause = self.pause(tries, &error);
             let denied = is_denial(&error);
-            let last = tries >= self.tries;
+            let last = tries >= self.tries || begun.elapsed() + pause >= self.limit;
             let is_final = match denied {
                 true => last || denials.count(client).await,
                 false => !is_passing(&error),
@@ -64,13 +71,13 @@ impl Retry {
                     object: object.to_owned(),
                     tries,
                     waited: begun.elapsed(),
+                    server: String::new(),
                     source: Box::new(error),
                 });
             }
             if denied && denials.over() {
                 continue;
             }
-            let pause = self.pause(tries, &error);
             tracing::debug!(action, object, tries, ?pause, %error, "the API server did not answer usably; trying again");
             tokio::time::sleep(pause).await;
         }
@@ -193,6 +200,7 @@ pub(crate) fn classify(action: &'static str, object: &str, error: kube::Error) -
             object: object.to_owned(),
             tries: 1,
             waited: Duration::ZERO,
+            server: String::new(),
             source: Box::new(other),
         },
     }

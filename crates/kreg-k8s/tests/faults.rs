@@ -33,6 +33,7 @@ fn mocked(answers: Vec<(u16, Value)>) -> (LiveCluster, JoinHandle<Vec<String>>) 
         tries: 3,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(5),
+        ..Retry::default()
     };
     (
         LiveCluster::from_client(Client::new(service, "default")).with_retry(retry),
@@ -327,6 +328,7 @@ async fn a_server_that_is_gone_is_named_by_what_was_asked_of_it() {
         tries: 2,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(1),
+        ..Retry::default()
     };
     let cluster = LiveCluster::from_client(Client::try_from(config).unwrap()).with_retry(retry);
     let error = cluster
@@ -349,7 +351,7 @@ async fn a_server_that_is_gone_is_named_by_what_was_asked_of_it() {
 async fn without_a_kubeconfig_the_error_says_where_it_looked() {
     let connection = Connection {
         kubeconfig: Some(PathBuf::from("/nonexistent/kubeconfig")),
-        context: None,
+        ..Connection::default()
     };
     let error = LiveCluster::connect(&connection).await.err().unwrap();
     assert!(matches!(error, Error::Kubeconfig { .. }), "{error}");

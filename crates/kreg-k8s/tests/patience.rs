@@ -49,6 +49,7 @@ async fn refusing(status: &'static str, headers: &'static str) -> (LiveCluster, 
         tries: 3,
         first_pause: Duration::from_millis(10),
         longest_pause: Duration::from_millis(50),
+        ..Retry::default()
     };
     let cluster = LiveCluster::from_config(config).unwrap();
     (cluster.with_retry(retry), count)
@@ -94,4 +95,41 @@ fn the_default_tries_take_about_18_seconds_at_most() {
         (Duration::from_secs(17)..Duration::from_secs(19)).contains(&sum),
         "{sum:?}"
     );
+}
+
+#[tokio::test]
+async fn a_limit_ends_the_tries_of_a_server_that_refuses() {
+    let (cluster, requests) = refusing("503 Service Unavailable", "").await;
+    let cluster = cluster.with_retry(Retry {
+        tries: 1000,
+        first_pause: Duration::from_millis(100),
+        longest_pause: Duration::from_millis(100),
+        limit: Duration::from_millis(550),
+    });
+    let error = get(&cluster).await;
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    // The first, and one after each whole pause.
+    let tried = requests.load(Ordering::Relaxed);
+    assert!((1..=6).contains(&tried), "{tried}");
+}
+
+#[tokio::test]
+async fn a_limit_ends_the_wait_for_a_server_that_says_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let cluster = LiveCluster::from_config(kube::Config::new(url.parse().unwrap())).unwrap();
+    let cluster = cluster.with_retry(Retry {
+        limit: Duration::from_secs(1),
+        ..Retry::default()
+    });
+    let begun = Instant::now();
+    let error = get(&cluster).await;
+    assert!(matches!(error, Error::Unreachable { tries: 1, .. }), "{error}");
+    // Without the limit, the read timeout of 30 s ends the first of eight tries.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+async fn get(cluster: &LiveCluster) -> Error {
+    let object = ObjectRef::new(Kind::ConfigMap, "images", "settings");
+    cluster.get(&object).await.unwrap_err()
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::proxied::ProxyError;
+
 /// How often a request is tried in all. With the pauses between, that takes about 4 s.
 const TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -31,14 +33,27 @@ where
 }
 
 /// Whether the same request may well succeed a moment later: the server is busy or restarts (429 and 5xx), or the
-/// connection broke.
+/// connection broke. What a proxy refuses for good does not pass.
 #[must_use]
 pub fn is_passing(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => status.code == 429 || (500..=599).contains(&status.code),
-        kube::Error::Service(_) | kube::Error::HyperError(_) | kube::Error::ReadEvents(_) => true,
+        kube::Error::Service(_) | kube::Error::HyperError(_) | kube::Error::ReadEvents(_) => {
+            !is_refused_by_a_proxy(error)
+        }
         _ => false,
     }
+}
+
+fn is_refused_by_a_proxy(error: &kube::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(refused) = error.downcast_ref::<ProxyError>() {
+            return refused.is_final();
+        }
+        next = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@
 mod again;
 mod exec;
 mod forward;
+mod proxied;
 mod socket;
 mod streams;
 
 pub use again::{again, is_passing};
 pub use exec::{Ended, ExecError, Program};
 pub use forward::{ForwardError, Forwarded};
+pub use proxied::ProxyError;
 pub use socket::{Broken, Limits};
 pub use streams::PodStreams;

@@ -23,13 +23,15 @@ pub struct PodStreams {
 }
 
 impl PodStreams {
-    /// Both clients of `config`. Requests have the timeouts that it says. Streams have only its time to connect.
+    /// Both clients of `config`. Requests have the timeouts that it says. Streams have only its time to connect. Both go
+    /// through its `proxy_url`, `http`, `https` or `socks5` with a port; what fails there is a
+    /// [`ProxyError`](crate::ProxyError) among the error's sources.
     ///
     /// # Errors
     /// If kube cannot make a client of the configuration.
     pub fn new(config: Config) -> Result<PodStreams, kube::Error> {
         Ok(PodStreams {
-            requests: Client::try_from(config.clone())?,
+            requests: client(config.clone())?,
             config: Some(Arc::new(config)),
             streams: Arc::default(),
             limits: Limits::default(),
@@ -78,7 +80,7 @@ impl PodStreams {
                     // A registry that is slow to read stops the writer for a while, and that is no fault.
                     config.write_timeout = None;
                     config.default_retry = false;
-                    Client::try_from(config)
+                    client(config)
                 })
                 .await?;
             client.connect(request).await
@@ -87,6 +89,13 @@ impl PodStreams {
             Ok(connected) => connected.map_err(|error| Connect::Refused(Box::new(error))),
             Err(_) => Err(Connect::Slow),
         }
+    }
+}
+
+fn client(config: Config) -> Result<Client, kube::Error> {
+    match config.proxy_url.clone() {
+        Some(proxy) => crate::proxied::client(&config, &proxy),
+        None => Client::try_from(config),
     }
 }
 

@@ -1,0 +1,446 @@
+//! A client whose connections go through a proxy: HTTP `CONNECT` (RFC 9110, section 9.3.6), also over TLS, or SOCKS5
+//! (RFC 1928).
+//!
+//! kube's own connectors (kube-client 5.0.0, `client/builder.rs`) forget the status with which a proxy refuses, and give
+//! no password to a SOCKS5 proxy.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
+use http::uri::Scheme;
+use http::{Request, StatusCode, Uri};
+use http_body_util::Empty;
+use hyper::rt::{Read, Write};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::connect::proxy::SocksV5;
+use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use kube::client::{ClientBuilder, ConfigExt as _};
+use kube::{Client, Config};
+use percent_encoding::percent_decode_str;
+use tower::{Service, ServiceExt as _};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Why there is no connection through a proxy. It names the proxy without the password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// Nothing answers at its address.
+    #[error("the proxy {proxy} cannot be reached")]
+    Unreachable {
+        /// Its URL.
+        proxy: Arc<str>,
+        /// What the system said.
+        source: BoxError,
+    },
+    /// It answered `CONNECT` with something else than 200.
+    #[error("the proxy {proxy} refuses to connect to {target}: {status}{}", advice(*status))]
+    Refused {
+        /// Its URL.
+        proxy: Arc<str>,
+        /// Host and port that were asked for.
+        target: String,
+        /// Its answer.
+        status: StatusCode,
+    },
+    /// It is not a proxy of that kind, or broke off.
+    #[error("the proxy {proxy} did not connect to {target}")]
+    Failed {
+        /// Its URL.
+        proxy: Arc<str>,
+        /// Host and port that were asked for.
+        target: String,
+        /// What went wrong.
+        source: BoxError,
+    },
+}
+
+impl ProxyError {
+    /// Whether it says no for good, so that asking again is useless.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, ProxyError::Refused { status, .. } if status.is_client_error())
+    }
+}
+
+fn advice(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            "; give user and password in its URL: http://USER:PASSWORD@HOST:PORT"
+        }
+        StatusCode::FORBIDDEN => "; have this host and port allowed there",
+        _ => "",
+    }
+}
+
+/// A client for `config` through `proxy`: `http`, `https` or `socks5`, with host and port. As kubectl does it, an `https`
+/// proxy is verified like the API server, and names are resolved by the proxy.
+pub(crate) fn client(config: &Config, proxy: &Uri) -> Result<Client, kube::Error> {
+    if proxy.scheme() == Some(&Scheme::HTTPS) {
+        return build(
+            config,
+            Through::new(proxy, config.rustls_https_connector()?),
+        );
+    }
+    let mut plain = HttpConnector::new();
+    plain.enforce_http(false);
+    build(config, Through::new(proxy, plain))
+}
+
+/// What kube builds (`client/builder.rs`, `make_generic_builder`), over another connector.
+fn build<D: Dial>(config: &Config, through: Through<D>) -> Result<Client, kube::Error> {
+    // First of all: it tells why a credential program of the kubeconfig failed, the connector does not.
+    let auth = config.auth_layer()?;
+    let connector = config.rustls_https_connector_with_connector(through)?;
+    let mut connector = TimeoutConnector::new(connector);
+    connector.set_connect_timeout(config.connect_timeout);
+    connector.set_read_timeout(config.read_timeout);
+    connector.set_write_timeout(config.write_timeout);
+    connector.set_reset_reader_on_write(config.reset_reader_on_write);
+    let service = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .build::<_, kube::client::Body>(connector)
+        .map_err(BoxError::from);
+    let builder = ClientBuilder::new(service, &config.default_namespace)
+        .with_layer(&config.extra_headers_layer()?);
+    let base = config.base_uri_layer();
+    Ok(match auth {
+        Some(auth) => builder.with_layer(&auth).with_layer(&base).build(),
+        None => builder.with_layer(&base).build(),
+    })
+}
+
+/// What connects to the proxy itself.
+trait Dial:
+    Service<Uri, Response: Stream, Error: Into<BoxError>, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<D> Dial for D where
+    D: Service<Uri, Response: Stream, Error: Into<BoxError>, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+trait Stream: Read + Write + Connection + Unpin + Send + 'static {}
+
+impl<S: Read + Write + Connection + Unpin + Send + 'static> Stream for S {}
+
+/// Connects to anything by way of the proxy.
+#[derive(Clone)]
+struct Through<D> {
+    dial: D,
+    way: Arc<Way>,
+}
+
+struct Way {
+    /// For messages.
+    name: Arc<str>,
+    /// `http` or `https`, whatever is spoken then.
+    address: Uri,
+    socks: bool,
+    user: Option<(String, String)>,
+}
+
+impl<D> Through<D> {
+    fn new(proxy: &Uri, dial: D) -> Self {
+        let scheme = proxy.scheme_str().unwrap_or("http");
+        let (user, host) = match proxy
+            .authority()
+            .map_or("", |all| all.as_str())
+            .rsplit_once('@')
+        {
+            Some((user, host)) => (Some(user), host),
+            None => (None, proxy.authority().map_or("", |all| all.as_str())),
+        };
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let user = user.map(|user| match user.split_once(':') {
+            Some((user, password)) => (decoded(user), decoded(password)),
+            None => (decoded(user), String::new()),
+        });
+        let socks = scheme == "socks5";
+        let spoken = if socks { "http" } else { scheme };
+        Through {
+            dial,
+            way: Arc::new(Way {
+                name: format!("{scheme}://{host}").into(),
+                address: format!("{spoken}://{host}/").parse().unwrap_or_default(),
+                socks,
+                user,
+            }),
+        }
+    }
+}
+
+impl<D: Dial> Service<Uri> for Through<D> {
+    type Response = D::Response;
+    type Error = ProxyError;
+    type Future = Later<Result<D::Response, ProxyError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ProxyError>> {
+        let ready = self.dial.poll_ready(context);
+        ready.map_err(|error| self.way.unreachable(error))
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let dialled = self.dial.call(self.way.address.clone());
+        let way = Arc::clone(&self.way);
+        Box::pin(async move {
+            let stream = dialled.await.map_err(|error| way.unreachable(error))?;
+            match way.socks {
+                true => way.socks(stream, target).await,
+                false => way.connect(stream, &target).await,
+            }
+        })
+    }
+}
+
+impl Way {
+    fn unreachable(&self, error: impl Into<BoxError>) -> ProxyError {
+        ProxyError::Unreachable {
+            proxy: Arc::clone(&self.name),
+            source: error.into(),
+        }
+    }
+
+    fn failed(&self, target: &str, error: impl Into<BoxError>) -> ProxyError {
+        ProxyError::Failed {
+            proxy: Arc::clone(&self.name),
+            target: target.to_owned(),
+            source: error.into(),
+        }
+    }
+
+    async fn connect<S: Stream>(&self, stream: S, target: &Uri) -> Result<S, ProxyError> {
+        let target = host_and_port(target);
+        let failed = |error: BoxError| self.failed(&target, error);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        tokio::spawn(connection.with_upgrades());
+        let mut request = Request::connect(&target).header(HOST, &target);
+        if let Some((user, password)) = &self.user {
+            let both = base64::prelude::BASE64_STANDARD.encode(format!("{user}:{password}"));
+            let mut value = HeaderValue::try_from(format!("Basic {both}"))
+                .map_err(|error| failed(error.into()))?;
+            value.set_sensitive(true);
+            request = request.header(PROXY_AUTHORIZATION, value);
+        }
+        let request = request
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| failed(error.into()))?;
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        if answer.status() != StatusCode::OK {
+            return Err(ProxyError::Refused {
+                proxy: Arc::clone(&self.name),
+                target: target.clone(),
+                status: answer.status(),
+            });
+        }
+        let upgraded = hyper::upgrade::on(answer)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        match upgraded.downcast::<S>() {
+            // The client of TLS and of HTTP speaks first.
+            Ok(parts) if parts.read_buf.is_empty() => Ok(parts.io),
+            _ => Err(failed("it spoke before it was spoken to".into())),
+        }
+    }
+
+    async fn socks<S: Stream>(&self, stream: S, target: Uri) -> Result<S, ProxyError> {
+        let name = host_and_port(&target);
+        let mut handshake = SocksV5::new(self.address.clone(), Given(Some(stream)));
+        if let Some((user, password)) = self.user.clone() {
+            handshake = handshake.with_auth(user, password);
+        }
+        let connected = handshake.call(with_port(target)).await;
+        connected.map_err(|error| self.failed(&name, error))
+    }
+}
+
+/// The port that is meant where none is said; hyper-util's handshakes take 443 always.
+fn port(target: &Uri) -> u16 {
+    let default = if target.scheme() == Some(&Scheme::HTTP) {
+        80
+    } else {
+        443
+    };
+    target.port_u16().unwrap_or(default)
+}
+
+fn host_and_port(target: &Uri) -> String {
+    format!("{}:{}", target.host().unwrap_or_default(), port(target))
+}
+
+fn with_port(target: Uri) -> Uri {
+    let authority = host_and_port(&target);
+    let mut parts = target.clone().into_parts();
+    parts.authority = authority.parse().ok();
+    Uri::from_parts(parts).unwrap_or(target)
+}
+
+/// A connection that is there already.
+struct Given<S>(Option<S>);
+
+impl<S: Send + 'static> Service<Uri> for Given<S> {
+    type Response = S;
+    type Error = std::io::Error;
+    type Future = std::future::Ready<Result<S, std::io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), std::io::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let used = || std::io::Error::other("one connection serves once");
+        std::future::ready(self.0.take().ok_or_else(used))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::client::legacy::connect::Connected;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+    use super::*;
+
+    /// One end of a pipe, as a connection.
+    struct Pipe(TokioIo<DuplexStream>);
+
+    impl Connection for Pipe {
+        fn connected(&self) -> Connected {
+            Connected::new()
+        }
+    }
+
+    impl Read for Pipe {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: hyper::rt::ReadBufCursor<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(context, buffer)
+        }
+    }
+
+    impl Write for Pipe {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &[u8],
+        ) -> Poll<std::io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(context, buffer)
+        }
+
+        fn poll_flush(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(context)
+        }
+
+        fn poll_shutdown(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<std::io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(context)
+        }
+    }
+
+    /// What a proxy with this answer hears, and what comes of it.
+    async fn asked(proxy: &str, target: &str, answer: &'static str) -> (String, String) {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let heard = tokio::spawn(async move {
+            let mut heard = vec![0; 4096];
+            let length = far.read(&mut heard).await.unwrap();
+            far.write_all(answer.as_bytes()).await.unwrap();
+            heard.truncate(length);
+            String::from_utf8(heard).unwrap()
+        });
+        let through = Through::new(&proxy.parse().unwrap(), ());
+        let stream = Pipe(TokioIo::new(near));
+        let outcome = match through.way.connect(stream, &target.parse().unwrap()).await {
+            Ok(_) => "connected".to_owned(),
+            Err(error) => format!("{error} (final: {})", error.is_final()),
+        };
+        (heard.await.unwrap(), outcome)
+    }
+
+    #[tokio::test]
+    async fn connect_names_host_and_port_and_sends_the_password_decoded() {
+        let proxy = "http://jane:p%40ss@proxy:3128";
+        let (heard, outcome) = asked(proxy, "https://[fd00::1]/", "HTTP/1.1 200 OK\r\n\r\n").await;
+        assert!(
+            heard.starts_with("CONNECT [fd00::1]:443 HTTP/1.1\r\n"),
+            "{heard}"
+        );
+        assert!(heard.contains("host: [fd00::1]:443\r\n"), "{heard}");
+        // echo -n 'jane:p@ss' | base64
+        assert!(
+            heard.contains("proxy-authorization: Basic amFuZTpwQHNz\r\n"),
+            "{heard}"
+        );
+        assert_eq!(outcome, "connected");
+        let (heard, _) = asked(
+            "http://proxy:3128",
+            "http://api/",
+            "HTTP/1.1 200 OK\r\n\r\n",
+        )
+        .await;
+        assert!(
+            heard.starts_with("CONNECT api:80 ") && !heard.contains("authorization"),
+            "{heard}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_with_its_status_and_without_the_password() {
+        let (_, said) = asked(
+            "http://jane:secret@proxy:3128",
+            "https://api:6443/",
+            "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n",
+        )
+        .await;
+        let head = "the proxy http://proxy:3128 refuses to connect to api:6443: 407 ";
+        assert!(
+            said.starts_with(head) && said.ends_with("(final: true)"),
+            "{said}"
+        );
+        assert!(!said.contains("secret"), "{said}");
+        let busy = "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n";
+        let (_, said) = asked("https://proxy:3128", "https://api:6443/", busy).await;
+        assert!(
+            said.contains("https://proxy:3128") && said.ends_with("(final: false)"),
+            "{said}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_no_proxy_is_no_tunnel() {
+        for answer in [
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "HTTP/1.1 200 OK\r\n\r\nhello",
+            "",
+        ] {
+            let (_, said) = asked("http://proxy:3128", "https://api:6443/", answer).await;
+            let head = "the proxy http://proxy:3128 did not connect to api:6443";
+            assert!(said.starts_with(head), "{answer:?}: {said}");
+        }
+    }
+}
