@@ -114,14 +114,24 @@ impl Connection {
             .and_then(|named| named.cluster.as_mut());
         // kube 5.0 holds NO_PROXY against the proxy's own URL (config/file_loader.rs). With a `proxy-url` it reads no
         // environment, and what it makes of that is replaced.
-        let proxy =
-            cluster.and_then(|cluster| cluster.proxy_url.replace("http://unused".to_owned()));
+        let proxy = cluster
+            .and_then(|cluster| cluster.proxy_url.replace("http://unused".to_owned()))
+            .filter(|proxy| !proxy.is_empty());
         let options = KubeConfigOptions {
             context: self.context.clone(),
             ..KubeConfigOptions::default()
         };
-        let config = Config::from_custom_kubeconfig(file, &options).await?;
-        Ok((config, proxy.filter(|proxy| !proxy.is_empty())))
+        let mut config = Config::from_custom_kubeconfig(file, &options).await?;
+        // What a program for credentials is told of the cluster.
+        if let Some(told) = config
+            .auth_info
+            .exec
+            .as_mut()
+            .and_then(|exec| exec.cluster.as_mut())
+        {
+            told.proxy_url.clone_from(&proxy);
+        }
+        Ok((config, proxy))
     }
 
     /// As kubectl: each of the two replaces the kubeconfig's, and groups without a user are refused.
@@ -267,6 +277,26 @@ mod tests {
         assert!(why.contains(absent.to_str().unwrap()), "{why}");
         let error = merged(&[absent, broken.clone()]).err().unwrap().to_string();
         assert!(error.contains(broken.to_str().unwrap()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_program_for_credentials_is_told_of_the_kubeconfigs_own_proxy() {
+        let told = async |proxy: &str| {
+            let file = format!(
+                "clusters: [{{name: c, cluster: {{server: 'https://c'{proxy}}}}}]\n\
+                 users: [{{name: u, user: {{exec: {{command: aws, provideClusterInfo: true}}}}}}]\n\
+                 contexts: [{{name: x, context: {{cluster: c, user: u}}}}]\ncurrent-context: x\n"
+            );
+            let file = Kubeconfig::from_yaml(&file).unwrap();
+            let (config, own) = Connection::default().of_file(file).await.unwrap();
+            let told = config.auth_info.exec.unwrap().cluster.unwrap().proxy_url;
+            assert_eq!(told, own);
+            told
+        };
+        assert_eq!(told("").await, None);
+        assert_eq!(told(", proxy-url: ''").await, None);
+        let proxy = told(", proxy-url: 'http://p:1'").await;
+        assert_eq!(proxy.as_deref(), Some("http://p:1"));
     }
 
     #[test]

@@ -73,9 +73,6 @@ impl LiveCluster {
         config.connect_timeout = Some(at_most(10));
         config.read_timeout = Some(at_most(30));
         config.write_timeout = Some(at_most(30));
-        // kube's own layer tries 15 times, and waits as long as the server's `Retry-After` says (kube-client 5.0,
-        // client/retry.rs). [`Retry`] is the only one that tries again.
-        config.default_retry = false;
         let limits = Limits {
             connect: at_most(30),
             ..Limits::default()

@@ -47,13 +47,15 @@ impl Retry {
         let begun = Instant::now();
         let mut denials = Denials::default();
         let mut tries = 0;
+        let mut earlier = None;
         loop {
             tries += 1;
             let left = self.limit.saturating_sub(begun.elapsed());
             let error = match tokio::time::timeout(left, request()).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => error,
-                Err(late) => kube::Error::Service(Box::new(late)),
+                // What the try before said tells more.
+                Err(_) => earlier.take().unwrap_or_else(|| self.silence()),
             };
             let pause = self.pause(tries, &error);
             let denied = is_denial(&error);
@@ -80,7 +82,13 @@ impl Retry {
             }
             tracing::debug!(action, object, tries, ?pause, %error, "the API server did not answer usably; trying again");
             tokio::time::sleep(pause).await;
+            earlier = Some(error);
         }
+    }
+
+    fn silence(&self) -> kube::Error {
+        let text = format!("no answer within {} s", self.limit.as_secs_f64());
+        kube::Error::Service(std::io::Error::new(std::io::ErrorKind::TimedOut, text).into())
     }
 
     fn pause(&self, tries: u32, error: &kube::Error) -> Duration {

@@ -124,9 +124,16 @@ async fn a_limit_ends_the_wait_for_a_server_that_says_nothing() {
     });
     let begun = Instant::now();
     let error = get(&cluster).await;
-    assert!(matches!(error, Error::Unreachable { tries: 1, .. }), "{error}");
+    assert!(
+        matches!(error, Error::Unreachable { tries: 1, .. }),
+        "{error}"
+    );
     // Without the limit, the read timeout of 30 s ends the first of eight tries.
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 async fn get(cluster: &LiveCluster) -> Error {

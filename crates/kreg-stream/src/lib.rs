@@ -9,6 +9,7 @@
 //! know each other.
 
 mod again;
+mod client;
 mod exec;
 mod forward;
 mod proxied;

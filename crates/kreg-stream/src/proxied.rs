@@ -1,4 +1,4 @@
-//! A client whose connections go through a proxy: HTTP `CONNECT` (RFC 9110, section 9.3.6), also over TLS, or SOCKS5
+//! Connections through a proxy: HTTP `CONNECT` (RFC 9110, section 9.3.6), also over TLS, or SOCKS5
 //! (RFC 1928).
 //!
 //! kube's own connectors (kube-client 5.0.0, `client/builder.rs`) forget the status with which a proxy refuses, and give
@@ -15,16 +15,12 @@ use http::uri::Scheme;
 use http::{Request, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper::rt::{Read, Write};
-use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::connect::Connection;
 use hyper_util::client::legacy::connect::proxy::SocksV5;
-use hyper_util::client::legacy::connect::{Connection, HttpConnector};
-use hyper_util::rt::TokioExecutor;
-use kube::client::{ClientBuilder, ConfigExt as _};
-use kube::{Client, Config};
 use percent_encoding::percent_decode_str;
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Why there is no connection through a proxy. It names the proxy without the password.
@@ -79,44 +75,8 @@ fn advice(status: StatusCode) -> &'static str {
     }
 }
 
-/// A client for `config` through `proxy`: `http`, `https` or `socks5`, with host and port. As kubectl does it, an `https`
-/// proxy is verified like the API server, and names are resolved by the proxy.
-pub(crate) fn client(config: &Config, proxy: &Uri) -> Result<Client, kube::Error> {
-    if proxy.scheme() == Some(&Scheme::HTTPS) {
-        return build(
-            config,
-            Through::new(proxy, config.rustls_https_connector()?),
-        );
-    }
-    let mut plain = HttpConnector::new();
-    plain.enforce_http(false);
-    build(config, Through::new(proxy, plain))
-}
-
-/// What kube builds (`client/builder.rs`, `make_generic_builder`), over another connector.
-fn build<D: Dial>(config: &Config, through: Through<D>) -> Result<Client, kube::Error> {
-    // First of all: it tells why a credential program of the kubeconfig failed, the connector does not.
-    let auth = config.auth_layer()?;
-    let connector = config.rustls_https_connector_with_connector(through)?;
-    let mut connector = TimeoutConnector::new(connector);
-    connector.set_connect_timeout(config.connect_timeout);
-    connector.set_read_timeout(config.read_timeout);
-    connector.set_write_timeout(config.write_timeout);
-    connector.set_reset_reader_on_write(config.reset_reader_on_write);
-    let service = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-        .build::<_, kube::client::Body>(connector)
-        .map_err(BoxError::from);
-    let builder = ClientBuilder::new(service, &config.default_namespace)
-        .with_layer(&config.extra_headers_layer()?);
-    let base = config.base_uri_layer();
-    Ok(match auth {
-        Some(auth) => builder.with_layer(&auth).with_layer(&base).build(),
-        None => builder.with_layer(&base).build(),
-    })
-}
-
-/// What connects to the proxy itself.
-trait Dial:
+/// What connects to one host itself.
+pub(crate) trait Dial:
     Service<Uri, Response: Stream, Error: Into<BoxError>, Future: Send + 'static>
     + Clone
     + Send
@@ -134,13 +94,13 @@ impl<D> Dial for D where
 {
 }
 
-trait Stream: Read + Write + Connection + Unpin + Send + 'static {}
+pub(crate) trait Stream: Read + Write + Connection + Unpin + Send + 'static {}
 
 impl<S: Read + Write + Connection + Unpin + Send + 'static> Stream for S {}
 
-/// Connects to anything by way of the proxy.
+/// Connects to anything by way of the proxy. Names are resolved there, as kubectl has it.
 #[derive(Clone)]
-struct Through<D> {
+pub(crate) struct Through<D> {
     dial: D,
     way: Arc<Way>,
 }
@@ -155,7 +115,8 @@ struct Way {
 }
 
 impl<D> Through<D> {
-    fn new(proxy: &Uri, dial: D) -> Self {
+    /// `proxy` is `http`, `https` or `socks5`, with host and port; `dial` connects to it, and for `https` speaks TLS.
+    pub(crate) fn new(proxy: &Uri, dial: D) -> Self {
         let scheme = proxy.scheme_str().unwrap_or("http");
         let (user, host) = match proxy
             .authority()

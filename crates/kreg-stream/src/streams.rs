@@ -7,6 +7,7 @@ use kube::client::Connection;
 use kube::{Client, Config};
 use tokio::sync::OnceCell;
 
+use crate::client::Clients;
 use crate::socket::Limits;
 
 /// A client for requests, and a way to open streams to Pods, which a client for requests would cut off.
@@ -16,8 +17,8 @@ use crate::socket::Limits;
 pub struct PodStreams {
     requests: Client,
     /// `None` where the client was made elsewhere; it serves streams as well then.
-    config: Option<Arc<Config>>,
-    // Made for the first stream: a client may run a login program of the kubeconfig, and most commands need no stream.
+    clients: Option<Arc<Clients>>,
+    // Made for the first stream: most commands need none.
     streams: Arc<OnceCell<Client>>,
     pub(crate) limits: Limits,
 }
@@ -25,14 +26,16 @@ pub struct PodStreams {
 impl PodStreams {
     /// Both clients of `config`. Requests have the timeouts that it says. Streams have only its time to connect. Both go
     /// through its `proxy_url`, `http`, `https` or `socks5` with a port; what fails there is a
-    /// [`ProxyError`](crate::ProxyError) among the error's sources.
+    /// [`ProxyError`](crate::ProxyError) among the error's sources. A program for credentials is run once for both. Its
+    /// `default_retry` counts as off.
     ///
     /// # Errors
     /// If kube cannot make a client of the configuration.
     pub fn new(config: Config) -> Result<PodStreams, kube::Error> {
+        let clients = Clients::new(config)?;
         Ok(PodStreams {
-            requests: client(config.clone())?,
-            config: Some(Arc::new(config)),
+            requests: clients.for_requests()?,
+            clients: Some(Arc::new(clients)),
             streams: Arc::default(),
             limits: Limits::default(),
         })
@@ -44,7 +47,7 @@ impl PodStreams {
     pub fn of_client(client: Client) -> PodStreams {
         PodStreams {
             requests: client,
-            config: None,
+            clients: None,
             streams: Arc::default(),
             limits: Limits::default(),
         }
@@ -72,15 +75,10 @@ impl PodStreams {
             let client = self
                 .streams
                 .get_or_try_init(|| async {
-                    let Some(config) = &self.config else {
-                        return Ok(self.requests.clone());
-                    };
-                    let mut config = Config::clone(config);
-                    config.read_timeout = None;
-                    // A registry that is slow to read stops the writer for a while, and that is no fault.
-                    config.write_timeout = None;
-                    config.default_retry = false;
-                    client(config)
+                    match &self.clients {
+                        Some(clients) => clients.for_streams(),
+                        None => Ok(self.requests.clone()),
+                    }
                 })
                 .await?;
             client.connect(request).await
@@ -89,13 +87,6 @@ impl PodStreams {
             Ok(connected) => connected.map_err(|error| Connect::Refused(Box::new(error))),
             Err(_) => Err(Connect::Slow),
         }
-    }
-}
-
-fn client(config: Config) -> Result<Client, kube::Error> {
-    match config.proxy_url.clone() {
-        Some(proxy) => crate::proxied::client(&config, &proxy),
-        None => Client::try_from(config),
     }
 }
 

@@ -66,7 +66,8 @@ const FILES: &[(&str, &str)] = &[
 const PROGRAMS: &[(&str, &str)] = &[
     (
         "good.sh",
-        "v=$(printf %s \"$KUBERNETES_EXEC_INFO\" | sed 's/.*\"apiVersion\":\"\\([^\"]*\\)\".*/\\1/')\n\
+        "echo >>$DIR/runs\n\
+         v=$(printf %s \"$KUBERNETES_EXEC_INFO\" | sed 's/.*\"apiVersion\":\"\\([^\"]*\\)\".*/\\1/')\n\
          echo \"{\\\"apiVersion\\\":\\\"$v\\\",\\\"kind\\\":\\\"ExecCredential\\\",\\\"status\\\":{\\\"token\\\":\\\"of-a-program\\\"}}\"",
     ),
     (
@@ -158,8 +159,12 @@ fn row(world: &World, case: &'static str) -> Row {
     }
     let judged = |run: &dyn Fn() -> std::process::Output| {
         world.api.take();
+        let runs = world.folder().join("runs");
+        let _ = std::fs::remove_file(&runs);
         let output = run();
+        let runs = std::fs::read(&runs).map_or(0, |lines| lines.len());
         match world.api.take().iter().find(|seen| seen.path == "/version") {
+            Some(seen) if runs > 0 => Answer::Reached(format!("{}, run {runs} time", seen.user)),
             Some(seen) => Answer::Reached(seen.user.clone()),
             None => Answer::failed(&output, world.folder()),
         }

@@ -45,7 +45,9 @@ fn without_times(said: &str) -> String {
     let Some((before, rest)) = said.split_once(" tries over ") else {
         return said.to_owned();
     };
-    let before = before.rsplit_once(" in ").map_or(before, |(before, _)| before);
+    let before = before
+        .rsplit_once(" in ")
+        .map_or(before, |(before, _)| before);
     let after = rest.split_once(" s;").map_or(rest, |(_, after)| after);
     format!("{before};{after}")
 }
@@ -121,7 +123,17 @@ pub(crate) fn holds(version: &str, ways: &[Row], identities: &[Row]) {
     if std::env::var_os("KREG_WRITE_DOCS").is_some() {
         fs::write(&path, page).unwrap();
     } else {
-        assert_eq!(fs::read_to_string(&path).unwrap(), page, "docs/kubectl.md");
+        let written = fs::read_to_string(&path).unwrap();
+        let lost = written
+            .lines()
+            .filter(|line| !page.lines().any(|seen| seen == *line));
+        let lost = lost.map(|line| format!("- {line}\n"));
+        let new = page
+            .lines()
+            .filter(|line| !written.lines().any(|known| known == *line));
+        let new = new.map(|line| format!("+ {line}\n"));
+        let differing: String = lost.chain(new).collect();
+        assert!(written == page, "docs/kubectl.md:\n{differing}");
     }
     let rows = ways.iter().chain(identities);
     let wrong: Vec<_> = rows.filter_map(|row| row.judge().err()).collect();

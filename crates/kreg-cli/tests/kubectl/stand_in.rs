@@ -215,7 +215,10 @@ fn uid(peer: SocketAddr, local: SocketAddr) -> u32 {
         let fields: Vec<_> = line.split_whitespace().collect();
         let port = |field: &str| u16::from_str_radix(field.rsplit(':').next()?, 16).ok();
         let both = (port(fields.get(1)?)?, port(fields.get(2)?)?);
-        (both == (peer.port(), local.port())).then(|| fields.get(7)?.parse::<u32>().ok())?
+        // A connection of the same ports that has ended is kept for a while, as nobody's.
+        let is_open = *fields.get(3)? == "01";
+        (is_open && both == (peer.port(), local.port()))
+            .then(|| fields.get(7)?.parse::<u32>().ok())?
     };
     // The kernel shows it at once; a process that ended already has none any more.
     let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];

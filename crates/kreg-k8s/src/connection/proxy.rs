@@ -14,7 +14,7 @@ pub(crate) struct Environment {
     https_proxy: Option<(&'static str, String)>,
     http_proxy: Option<(&'static str, String)>,
     no_proxy: String,
-    /// A CGI program gets HTTP_PROXY from whoever asks (httpoxy).
+    /// A CGI program gets HTTP_PROXY from its client (httpoxy.org).
     is_cgi: bool,
 }
 
