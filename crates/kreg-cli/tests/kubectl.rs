@@ -10,7 +10,6 @@
     clippy::panic,
     reason = "a test may"
 )]
-#![allow(clippy::print_stdout, reason = "one part of the test tells another")]
 
 #[path = "kubectl/identities.rs"]
 mod identities;

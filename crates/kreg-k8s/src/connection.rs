@@ -1,6 +1,6 @@
 //! Which cluster, as whom, and which way: what kubectl makes of the same kubeconfig and environment.
 //!
-//! `docs/kubectl.md` shows kreg's answers beside kubectl's.
+//! `docs/kubectl.md` compares kreg's answers with kubectl's.
 
 mod plugin;
 pub(crate) mod proxy;
@@ -122,14 +122,14 @@ impl Connection {
             ..KubeConfigOptions::default()
         };
         let mut config = Config::from_custom_kubeconfig(file, &options).await?;
-        // What a program for credentials is told of the cluster.
-        if let Some(told) = config
+        // What a program for credentials reads about the cluster.
+        if let Some(about) = config
             .auth_info
             .exec
             .as_mut()
             .and_then(|exec| exec.cluster.as_mut())
         {
-            told.proxy_url.clone_from(&proxy);
+            about.proxy_url.clone_from(&proxy);
         }
         Ok((config, proxy))
     }
@@ -280,8 +280,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_for_credentials_is_told_of_the_kubeconfigs_own_proxy() {
-        let told = async |proxy: &str| {
+    async fn a_program_for_credentials_reads_the_kubeconfigs_own_proxy() {
+        let read = async |proxy: &str| {
             let file = format!(
                 "clusters: [{{name: c, cluster: {{server: 'https://c'{proxy}}}}}]\n\
                  users: [{{name: u, user: {{exec: {{command: aws, provideClusterInfo: true}}}}}}]\n\
@@ -289,13 +289,13 @@ mod tests {
             );
             let file = Kubeconfig::from_yaml(&file).unwrap();
             let (config, own) = Connection::default().of_file(file).await.unwrap();
-            let told = config.auth_info.exec.unwrap().cluster.unwrap().proxy_url;
-            assert_eq!(told, own);
-            told
+            let read = config.auth_info.exec.unwrap().cluster.unwrap().proxy_url;
+            assert_eq!(read, own);
+            read
         };
-        assert_eq!(told("").await, None);
-        assert_eq!(told(", proxy-url: ''").await, None);
-        let proxy = told(", proxy-url: 'http://p:1'").await;
+        assert_eq!(read("").await, None);
+        assert_eq!(read(", proxy-url: ''").await, None);
+        let proxy = read(", proxy-url: 'http://p:1'").await;
         assert_eq!(proxy.as_deref(), Some("http://p:1"));
     }
 

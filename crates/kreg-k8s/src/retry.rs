@@ -54,7 +54,7 @@ impl Retry {
             let error = match tokio::time::timeout(left, request()).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => error,
-                // What the try before said tells more.
+                // The error of the try before says more.
                 Err(_) => earlier.take().unwrap_or_else(|| self.silence()),
             };
             let pause = self.pause(tries, &error);

@@ -102,7 +102,7 @@ impl Row {
 const HEAD: &str = "# The same cluster as kubectl, the same way\n\n\
     Written by the test `kubectl` of kreg-cli (`KREG_WRITE_DOCS=1`), which fails if the page and the programs differ. Both\n\
     programs got the same kubeconfig, variables and options, in a network with real proxies (Apache and microsocks) before a\n\
-    stand-in for an API server, which told by the account of each proxy which way a connection came. `$P` is the proxies'\n\
+    stand-in for an API server, which recognised the proxy of a connection by its account. `$P` is the proxies'\n\
     address, `$DIR` a folder with the files.\n\n";
 
 pub(crate) fn holds(version: &str, ways: &[Row], identities: &[Row]) {

@@ -32,7 +32,7 @@ pub(super) fn check(exec: &mut ExecConfig, is_terminal: bool) -> Result<(), Stri
     let mode = match exec.interactive_mode.take() {
         None if is_v1 => {
             return Err(format!(
-                "interactiveMode is missing beside the program {program:?}; with {GROUP}/v1 it must be Never, \
+                "interactiveMode is missing for the program {program:?}; with {GROUP}/v1 it must be Never, \
                  IfAvailable or Always"
             ));
         }
@@ -51,7 +51,7 @@ pub(super) fn check(exec: &mut ExecConfig, is_terminal: bool) -> Result<(), Stri
     Ok(())
 }
 
-/// What is told of its failure: the command, and what it said on standard error. Neither its arguments nor what it
+/// Reports its failure: the command, and what it said on standard error. Neither its arguments nor what it
 /// printed are repeated, because both may be secret.
 pub(super) fn failed(exec: &ExecConfig, error: &kube::Error) -> Error {
     let problem = match error {
