@@ -1,6 +1,7 @@
 //! What is told, and in which order: the longest first, then what works, then what must fail well.
 
 mod api_gone;
+mod by_ssh_program;
 mod cert;
 mod cert_forms;
 mod clients;
@@ -251,6 +252,11 @@ pub(crate) const ALL: &[Story] = &[
         name: "sshd-gone",
         proves: "a node without sshd is named, the others are done, and `up` completes later",
         run: sshd_gone::run,
+    },
+    Story {
+        name: "by-ssh-program",
+        proves: "nodes that only the ssh program reaches are trusted by it, as strictly, and it leaves nothing",
+        run: by_ssh_program::run,
     },
     Story {
         name: "unknown-host-key",
