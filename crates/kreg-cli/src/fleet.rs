@@ -111,9 +111,11 @@ impl Nodes {
             }
             Backend::OpenSsh => {
                 let config = ssh_config(&settings.nodes)?;
-                if settings.nodes.passphrase_file.is_some() {
-                    return Err(Error::usage("the `ssh` program takes no passphrase from a file")
-                        .help("add the key to your agent by ssh-add, and leave the passphrase file out"));
+                if let Some(source) = passphrase_source(&settings.nodes) {
+                    return Err(Error::usage(format!(
+                        "the `ssh` program cannot be given the passphrase from {source}"
+                    ))
+                    .help("add the key to your agent by ssh-add, and leave the passphrase out"));
                 }
                 let transport = Box::new(SystemSsh::new(config.clone()));
                 Way::Ssh(Box::new(BySsh { transport, config }))
@@ -397,17 +399,19 @@ fn with_passphrase(config: SshConfig, settings: &NodeSettings) -> Result<SshConf
     })
 }
 
+fn passphrase_source(settings: &NodeSettings) -> Option<PasswordSource> {
+    let variable = || {
+        std::env::var_os(PASSPHRASE_VARIABLE)
+            .map(|_| PasswordSource::Env(PASSPHRASE_VARIABLE.to_owned()))
+    };
+    let file = settings.passphrase_file.clone();
+    file.map(PasswordSource::File).or_else(variable)
+}
+
 /// From a file or the environment; asked for only if the key that was named has one, and no agent
 /// can hold it.
 fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>, Error> {
-    let source = match &settings.passphrase_file {
-        Some(file) => Some(PasswordSource::File(file.clone())),
-        None if std::env::var_os(PASSPHRASE_VARIABLE).is_some() => {
-            Some(PasswordSource::Env(PASSPHRASE_VARIABLE.to_owned()))
-        }
-        None => None,
-    };
-    if let Some(source) = source {
+    if let Some(source) = passphrase_source(settings) {
         let read = source.read().map_err(|cause| {
             Error::usage("cannot read the passphrase of the SSH key").because(&cause)
         })?;

@@ -169,6 +169,10 @@ const INPUTS: &[(&str, &str)] = &[
         "newer key exchange only",
         "Port NEW\nIdentityFile KEYS/id\nUserKnownHostsFile KEYS/known",
     ),
+    (
+        "the same behind a jump host",
+        "Port 2255\nIdentityFile KEYS/id\nUserKnownHostsFile KEYS/known\nProxyJump gate",
+    ),
 ];
 
 type Way = fn(SshConfig) -> Box<dyn NodeTransport>;

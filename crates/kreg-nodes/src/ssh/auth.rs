@@ -254,7 +254,7 @@ fn why(error: &ssh2::Error, with_passphrase: bool) -> String {
             "not readable: wrong passphrase, or no private key".to_owned()
         }
         ErrorCode::Session(-16) => {
-            "not readable: it has a passphrase, or is no private key".to_owned()
+            "not readable: it has a passphrase, or is not a private key".to_owned()
         }
         _ => error.message().to_owned(),
     }

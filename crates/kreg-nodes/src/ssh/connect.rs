@@ -66,19 +66,26 @@ impl Connection {
                 .connect_timeout
                 .min(deadline.saturating_duration_since(Instant::now()))
                 .max(Duration::from_millis(1));
-            let direct = via.is_none();
             let stream: OwnedFd = match via.take() {
                 None => dial(hop, limit).map_err(at_jump)?.into(),
                 Some((connection, jump)) => tunnel::open(connection, jump, hop, limit)?.into(),
             };
+            // libssh2 does not say what the server offers, so it is asked once more.
+            let offers = || -> Option<TransportErrorKind> {
+                let stream: OwnedFd = match hops[..number].last() {
+                    None => dial(hop, limit).ok()?.into(),
+                    Some(jump) => {
+                        let connection =
+                            Connection::open(&hops[..number], accept_new, shared, deadline).ok()?;
+                        tunnel::open(connection, jump, hop, limit).ok()?.into()
+                    }
+                };
+                offer::mismatch(stream, limit)
+            };
             let opened = Connection::over(stream, hop, accept_new, shared, limit);
             drop(turn);
             let opened = opened.map_err(|kind| match kind {
-                // libssh2 does not say what the server offers, so it is asked once more.
-                TransportErrorKind::Handshake { .. } if direct => dial(hop, limit)
-                    .ok()
-                    .and_then(|stream| offer::mismatch(stream, limit))
-                    .unwrap_or(kind),
+                TransportErrorKind::Handshake { .. } => offers().unwrap_or(kind),
                 kind => kind,
             });
             via = Some((opened.map_err(at_jump)?, hop));

@@ -64,27 +64,25 @@ pub(super) fn check(
     if matches!(verdict, Verdict::Unknown | Verdict::Changed { .. }) {
         by_other_means(hop, known)?;
     }
-    let keyscan = || {
-        let of_type = keyscan_type(&algorithm);
-        format!("ssh-keyscan -t {of_type} -p {port} {}", word(host))
-    };
+    // The very key that was shown: another look may find another, and behind a jump host sees nothing.
+    let line = known_hosts::line(host, port, &algorithm, key);
+    let add_to = |file: &str| format!("echo {} >> {file}", word(line.trim_end()));
     match verdict {
         Verdict::Known => Ok(()),
         Verdict::Unknown if !keeps(&file) => Err(TransportErrorKind::NoKnownHosts {
             source_of_keys: hop.known_hosts_by.clone(),
-            add: format!("{} >> ~/.ssh/known_hosts", keyscan()),
+            add: add_to("~/.ssh/known_hosts"),
             algorithm,
             fingerprint,
         }),
         Verdict::Unknown if accept_new => {
-            let line = known_hosts::line(host, port, &algorithm, key);
             append(&file, &line)?;
             tracing::warn!(host, port, fingerprint, "host key trusted at first sight");
             known.add(&file.display().to_string(), &line);
             Ok(())
         }
         Verdict::Unknown => Err(TransportErrorKind::HostKeyUnknown {
-            add: format!("{} >> {}", keyscan(), word(&file.display().to_string())),
+            add: add_to(&word(&file.display().to_string())),
             algorithm,
             fingerprint,
         }),
@@ -142,16 +140,6 @@ fn algorithm_of(key: &[u8]) -> Option<String> {
     let name = std::str::from_utf8(key.get(4..end)?).ok()?;
     let plain = |b: u8| b.is_ascii_graphic() && b != b',';
     (!name.is_empty() && name.bytes().all(plain)).then(|| name.to_owned())
-}
-
-fn keyscan_type(algorithm: &str) -> &str {
-    match algorithm {
-        "ssh-ed25519" => "ed25519",
-        "ssh-rsa" => "rsa",
-        "ssh-dss" => "dsa",
-        other if other.starts_with("ecdsa") => "ecdsa",
-        other => other,
-    }
 }
 
 fn append(file: &Path, line: &str) -> Result<(), TransportErrorKind> {

@@ -1,7 +1,8 @@
 //! What an SSH server offers: its first packet, read without libssh2 (RFC 4253, section 7.1).
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use ssh2::{MethodType, Session};
@@ -20,8 +21,9 @@ const LISTS: [(&str, MethodType); 4] = [
 ];
 
 /// The first of these of which the server has none that libssh2 knows.
-pub(super) fn mismatch(mut stream: TcpStream, limit: Duration) -> Option<TransportErrorKind> {
-    let lists = read(&mut stream, limit).ok()?;
+pub(super) fn mismatch(stream: OwnedFd, limit: Duration) -> Option<TransportErrorKind> {
+    // Reading and writing are the same for a socket of any kind.
+    let lists = read(&mut UnixStream::from(stream), limit).ok()?;
     let session = Session::new().ok()?;
     LISTS
         .iter()
@@ -45,7 +47,7 @@ fn is_mark(name: &str) -> bool {
 }
 
 /// The lists of the server's SSH_MSG_KEXINIT.
-fn read(stream: &mut TcpStream, limit: Duration) -> io::Result<Vec<Vec<String>>> {
+fn read(stream: &mut UnixStream, limit: Duration) -> io::Result<Vec<Vec<String>>> {
     stream.set_read_timeout(Some(limit))?;
     stream.write_all(b"SSH-2.0-kreg\r\n")?;
     let mut stream = io::BufReader::new(stream.take(4 * u64::from(LONGEST_PACKET)));

@@ -246,7 +246,7 @@ fn refusal(user: &str, said: &str) -> TransportErrorKind {
         return TransportErrorKind::Auth {
             user,
             tried,
-            offered: offered.trim_end_matches([')', '.']).to_owned(),
+            offered: offered.split(')').next().unwrap_or_default().to_owned(),
             by_openssh: false,
         };
     }
