@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use kreg_k8s::{
-    ApplyMode, Cluster as _, ClusterFacts, Declared, Kind, LiveCluster, Object, ObjectRef,
-    RegistrySpec, names, rights,
+    ApplyMode, Cluster as _, ClusterFacts, Declared, Kind, LiveCluster, Object, ObjectRef, Place,
+    names, rights,
 };
 use kreg_nodes::daemonset::{
     AgentPod, AgentWatch, NAMESPACE, NodeAgent, Progress, Rollout, Seen, StandingAgents,
@@ -132,7 +132,7 @@ impl Agents {
         cluster: &LiveCluster,
         watch: &AgentWatch,
         instance: &InstanceId,
-        (spec, image): (&RegistrySpec, &str),
+        (place, image): (&Place, &str),
         facts: &ClusterFacts,
         skip: &[String],
         timeout: Duration,
@@ -146,7 +146,7 @@ impl Agents {
             cluster: cluster.clone(),
             watch: watch.clone(),
             instance: instance.clone(),
-            image: Source::new(spec, image),
+            image: Source::new(place, image),
             hosts: facts.nodes.iter().map(host).collect(),
             skip: skip.to_vec(),
             recursive: knows_recursive(facts.version.as_deref()),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use kreg_auth::PasswordSource;
-use kreg_k8s::{ClusterFacts, NodeFact, RegistrySpec};
+use kreg_k8s::{ClusterFacts, NodeFact, Place, Profile, RegistrySpec};
 use kreg_nodes::daemonset::AgentPods;
 use kreg_nodes::ssh::openssh::OpensshConfig;
 use kreg_nodes::ssh::{Ssh, SshConfig, SystemSsh, has_passphrase};
@@ -21,11 +21,11 @@ use tokio::runtime::Handle;
 use self::advice::{advised, advised_all};
 use self::by_agents::{agentless, without_agent};
 use crate::agents::Agents;
-use crate::args::ProfileArg;
 use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
 use crate::session::{Session, count};
 use crate::settings::{NodeSettings, Settings};
+use crate::spec;
 
 /// Who logs in where nobody says otherwise.
 const USER: &str = "root";
@@ -65,14 +65,19 @@ impl Nodes {
         facts: &ClusterFacts,
         only: &[String],
     ) -> Result<Self, Error> {
-        Self::of(session, facts, &session.spec, only)
+        // What runs there may have been chosen once; what no record has is the default.
+        let image = session
+            .agents
+            .image()
+            .unwrap_or(RegistrySpec::DEFAULT_IMAGE);
+        Self::of(session, facts, (&session.place, image), only)
     }
 
-    /// As the registry of `spec` is to have them.
+    /// As a registry is to have them that runs this image.
     pub(crate) fn of(
         session: &Session,
         facts: &ClusterFacts,
-        spec: &RegistrySpec,
+        registry: (&Place, &str),
         only: &[String],
     ) -> Result<Self, Error> {
         let settings = &session.settings;
@@ -120,7 +125,7 @@ impl Nodes {
                 let transport = Box::new(SystemSsh::new(config.clone()));
                 Way::Ssh(Box::new(BySsh { transport, config }))
             }
-            Backend::DaemonSet => by_agents::way(session, facts, spec)?,
+            Backend::DaemonSet => by_agents::way(session, facts, registry)?,
         };
         Ok(Self {
             nodes,
@@ -435,27 +440,27 @@ fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>
 /// What every node must come to hold.
 pub(crate) fn trust(
     settings: &Settings,
-    spec: &RegistrySpec,
+    place: &Place,
     address: IpAddr,
     bundle_pem: &str,
 ) -> Result<Trust, Error> {
-    let trust = Trust::new(instance(spec)?, settings.host()?, bundle_pem)
+    let trust = Trust::new(instance(place)?, spec::host(place)?, bundle_pem)
         .tried("the CA bundle cannot be handed to the nodes")?
         .with_endpoint(address)
         .with_restart(settings.nodes.allow_runtime_restart);
-    Ok(match settings.profile {
-        ProfileArg::Default => trust,
-        ProfileArg::Tutorial => trust
+    if place.profile() == Profile::Tutorial {
+        return Ok(trust
             .with_names(NameMode::HostsFile)
-            .with_docker_certs_d(true),
-    })
+            .with_docker_certs_d(true));
+    }
+    Ok(trust)
 }
 
 /// Whose journals on the nodes are meant. Without a record no id is known: then all of that name.
-pub(crate) fn instance(spec: &RegistrySpec) -> Result<InstanceId, Error> {
-    let instance = InstanceId::new(spec.instance())
+pub(crate) fn instance(place: &Place) -> Result<InstanceId, Error> {
+    let instance = InstanceId::new(place.instance())
         .tried("the registry's name cannot name a journal on the nodes")?;
-    Ok(match spec.id() {
+    Ok(match place.id() {
         Some(id) => instance.with_id(
             RegistryId::new(id)
                 .tried("the record of the registry holds an id that kreg did not make")?,

@@ -5,25 +5,27 @@ use std::path::Path;
 
 use kreg_auth::{Cost, ExposeSecret as _, PasswordSource as Source, SecretString};
 use kreg_k8s::taint::StartupTaint;
-use kreg_k8s::{Cluster as _, Names, RegistrySpec, RegistryState, S3Keys, WorkloadState};
+use kreg_k8s::{Cluster as _, Names, Profile, RegistrySpec, RegistryState, S3Keys, WorkloadState};
 use kreg_nodes::Trust;
 use kreg_pki::{Authority, AuthorityRequest};
 use time::OffsetDateTime;
 
 use crate::app::App;
-use crate::args::{ProfileArg, SpecArgs};
+use crate::args::SpecArgs;
 use crate::error::{Error, Tried as _};
 use crate::fleet;
 use crate::material::{self, CaKey, Decision, Held, Request};
 use crate::s3;
 use crate::session::Session;
-use crate::settings::{self, PASSWORD_VARIABLE, PasswordSource, Settings, Wanted};
+use crate::settings::{self, PASSWORD_VARIABLE, PasswordSource, Wanted};
 use crate::spec;
 use crate::witness;
 
 /// All that the user asked for, read and checked before the cluster is spoken to.
 pub(crate) struct Intent {
     wanted: Wanted,
+    /// Of the place that the words name; the cluster may know more of it.
+    spec: RegistrySpec,
     password: Option<SecretString>,
     cost: Cost,
     s3: Option<S3Keys>,
@@ -32,9 +34,9 @@ pub(crate) struct Intent {
 
 impl Intent {
     pub(crate) fn read(app: &App, args: &SpecArgs) -> Result<Self, Error> {
-        let settings = Settings::new(&app.global, &app.config, &args.target)?;
-        let wanted = Wanted::new(&app.config, settings.profile, args)?;
-        let spec = spec::wanted(&settings, &wanted)?;
+        let place = spec::place(app, &args.target)?;
+        let wanted = Wanted::new(&app.config, place.profile().into(), args)?;
+        let spec = spec::wanted(place, &wanted)?;
         let s3 = match spec.storage().bucket() {
             Some(_) => wanted.s3.keys()?,
             None => None,
@@ -66,6 +68,7 @@ impl Intent {
         }
         Ok(Self {
             wanted,
+            spec,
             password,
             cost,
             s3,
@@ -111,17 +114,17 @@ impl Intent {
         spec: &RegistrySpec,
         state: &RegistryState,
     ) -> Result<(), Error> {
-        let settings = &session.settings;
-        let chosen = settings.is_named || self.adopt() || settings.profile == ProfileArg::Tutorial;
+        let place = spec.place();
+        let chosen = place.earlier() || self.adopt() || place.profile() == Profile::Tutorial;
         if chosen || session.is_kregs_namespace || state.inventory.is_some() {
             return Ok(());
         }
-        let namespace = Names::of(spec).namespace;
+        let namespace = Names::of(place).namespace;
         let live = session.cluster.get(&namespace).await;
         if live.tried(format!("cannot look at {namespace}"))?.is_none() {
             return Ok(());
         }
-        let name = spec.namespace();
+        let name = place.namespace();
         Err(Error::usage(format!(
             "{namespace} is there already, and no registry of kreg's is recorded in it: the account that made it may \
              read the CA's key and the passwords that would lie there; nothing was changed"
@@ -163,8 +166,9 @@ impl Intent {
     }
 
     pub(crate) fn spec(&self, session: &Session) -> Result<RegistrySpec, Error> {
-        let id = session.spec.id().map(str::to_owned);
-        Ok(spec::wanted(&session.settings, &self.wanted)?.with_id(id))
+        let spec = self.spec.clone().with_place(session.place.clone());
+        let spec = spec.map_err(|cause| spec::invalid(&cause))?;
+        Ok(spec.with_node_agent(session.extras().node_agent))
     }
 
     /// Certificates and passwords; a new CA key that is kept outside is written first.
@@ -190,17 +194,17 @@ impl Intent {
         address: IpAddr,
         state: &RegistryState,
     ) -> Result<Decision, Error> {
-        let settings = &session.settings;
-        let host = settings.host()?;
+        let place = spec.place();
+        let host = spec::host(place)?;
         let ca_key = match &self.wanted.ca_key {
             Some(path) => CaKey::Outside(read_key(path)?),
             None => CaKey::InCluster,
         };
-        let mut sans = spec::endpoints(settings, spec, Some(address))?;
+        let mut sans = spec::endpoints(place, Some(address))?;
         sans.extend(self.wanted.sans.iter().cloned());
         let request = Request {
-            profile: settings.profile,
-            instance: spec.instance(),
+            profile: place.profile().into(),
+            instance: place.instance(),
             host: &host,
             sans,
             leaf_days: self.wanted.leaf_days,
@@ -221,14 +225,14 @@ impl Intent {
 pub(crate) fn provisional_trust(session: &Session, state: &RegistryState) -> Result<Trust, Error> {
     let bundle = match &state.ca_bundle_pem {
         Some(pem) => pem.clone(),
-        None => Authority::generate(&AuthorityRequest::new(session.spec.instance()))
+        None => Authority::generate(&AuthorityRequest::new(session.place.instance()))
             .tried("cannot make a CA")?
             .certificate_pem(),
     };
     let address = state
         .cluster_ip
         .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    fleet::trust(&session.settings, &session.spec, address, &bundle)
+    fleet::trust(&session.settings, &session.place, address, &bundle)
 }
 
 fn held(state: &RegistryState) -> Held {

@@ -10,6 +10,7 @@ use kreg_verify::registry::{RegistryClient, Transport};
 
 use crate::error::{Error, Tried as _};
 use crate::session::Session;
+use crate::spec;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -44,9 +45,9 @@ impl Door {
         session: &Session,
         user: &Credentials,
     ) -> Result<Option<Answer>, Error> {
-        let spec = &session.spec;
+        let place = &session.place;
         let streams = session.cluster.streams().clone();
-        let ways = PodDial::new(streams, spec.namespace(), spec.service(), spec.port())
+        let ways = PodDial::new(streams, place.namespace(), place.service(), place.port())
             .each()
             .await
             .tried("cannot ask the registry")?;
@@ -69,7 +70,7 @@ impl Door {
     ) -> Result<Answer, Error> {
         let transport = Transport::trusting(&self.bundle_pem)
             .tried("cannot use the CA that the cluster holds")?;
-        let answer = RegistryClient::new(session.settings.host()?, way, transport)
+        let answer = RegistryClient::new(spec::host(&session.place)?, way, transport)
             .with_credentials(user)
             .ping()
             .await
@@ -139,8 +140,8 @@ impl Door {
     /// than within a minute. Only haste: without the right to do it, the wait is longer.
     async fn refresh(&self, session: &Session) {
         let query = Query::all(Kind::Pod)
-            .within(session.spec.namespace())
-            .labelled(names::selector(session.spec.instance()));
+            .within(session.place.namespace())
+            .labelled(names::selector(session.place.instance()));
         let Ok(pods) = session.cluster.list(&query).await else {
             return;
         };

@@ -4,18 +4,18 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kreg_auth::{Credentials, ExposeSecret as _, PullSecret};
-use kreg_k8s::{Names, RegistrySpec, RegistryState};
+use kreg_k8s::{Names, Place, Profile, RegistryState};
 use kreg_verify::{
     CheckReport, NodePulls, NodeTrust, Report, Status, Target, Verdict, Verification, VerifyError,
 };
 use tokio::task::AbortHandle;
 
 use crate::app::App;
-use crate::args::ProfileArg;
 use crate::commands::verify::told_to_end;
 use crate::error::{Ending, Error, Tried as _};
 use crate::output;
 use crate::session::Session;
+use crate::spec;
 
 /// What the proof needs of the registry's secrets.
 pub(crate) struct Keys<'a> {
@@ -51,7 +51,7 @@ pub(crate) struct Wanted {
 pub(crate) async fn prove(
     app: &App,
     session: &Session,
-    spec: &RegistrySpec,
+    place: &Place,
     keys: &Keys<'_>,
     nodes: &[String],
 ) -> Result<Proof, Error> {
@@ -59,18 +59,18 @@ pub(crate) async fn prove(
         nodes: nodes.to_vec(),
         ..Wanted::default()
     };
-    prove_for(app, session, spec, keys, wanted).await
+    prove_for(app, session, place, keys, wanted).await
 }
 
 /// The proof as a part of a command that goes on after it.
 pub(crate) async fn prove_for(
     app: &App,
     session: &Session,
-    spec: &RegistrySpec,
+    place: &Place,
     keys: &Keys<'_>,
     wanted: Wanted,
 ) -> Result<Proof, Error> {
-    let proof = prove_as(app, session, spec, keys, wanted).await;
+    let proof = prove_as(app, session, place, keys, wanted).await;
     end_by_signals(true);
     proof
 }
@@ -99,20 +99,20 @@ fn end_by_signals(end: bool) {
 /// The registry, as kreg-verify is told of it.
 pub(crate) fn target(session: &Session, keys: &Keys<'_>) -> Result<Target, Error> {
     Ok(Target {
-        host: session.settings.host()?,
+        host: spec::host(&session.place)?,
         ca_pem: keys.bundle_pem.to_owned(),
         credentials: keys.credentials.clone(),
     })
 }
 
 /// Pods in the registry's own namespace, on these nodes, or on all where none are named.
-pub(crate) fn pulls(session: &Session, spec: &RegistrySpec, nodes: Vec<String>) -> NodePulls {
-    let secret = Names::of(spec).pull_secret.name().to_owned();
+pub(crate) fn pulls(session: &Session, place: &Place, nodes: Vec<String>) -> NodePulls {
+    let secret = Names::of(place).pull_secret.name().to_owned();
     let client = session.cluster.client().clone();
-    let mut pulls = NodePulls::new(client, spec.namespace(), Some(secret));
-    pulls.instance = spec.instance().to_owned();
+    let mut pulls = NodePulls::new(client, place.namespace(), Some(secret));
+    pulls.instance = place.instance().to_owned();
     pulls.timeout = session.settings.timeout;
-    pulls.by_name = session.settings.profile == ProfileArg::Tutorial;
+    pulls.by_name = place.profile() == Profile::Tutorial;
     pulls.only = nodes;
     pulls
 }
@@ -120,18 +120,18 @@ pub(crate) fn pulls(session: &Session, spec: &RegistrySpec, nodes: Vec<String>) 
 pub(crate) async fn prove_as(
     app: &App,
     session: &Session,
-    spec: &RegistrySpec,
+    place: &Place,
     keys: &Keys<'_>,
     wanted: Wanted,
 ) -> Result<Proof, Error> {
     let target = target(session, keys)?;
-    let mut pulls = pulls(session, spec, wanted.nodes);
+    let mut pulls = pulls(session, place, wanted.nodes);
     if let Some(patience) = wanted.patience {
         pulls.timeout = pulls.timeout.min(patience);
     }
     let streams = session.cluster.streams().clone();
     let step = app.progress.step("proof");
-    let mut proof = Verification::of_cluster(target, streams, spec.namespace(), spec.service())
+    let mut proof = Verification::of_cluster(target, streams, place.namespace(), place.service())
         .on_nodes(pulls)
         .only(wanted.only)
         .skip(wanted.skip)
@@ -157,7 +157,7 @@ pub(crate) async fn prove_as(
     let complaints = match report.verdict {
         Verdict::Pass => Vec::new(),
         // A help and no more: without the right to read logs the proof fails all the same.
-        _ => kreg_k8s::complaints(&session.cluster, spec)
+        _ => kreg_k8s::complaints(&session.cluster, place)
             .await
             .unwrap_or_default(),
     };
@@ -181,11 +181,11 @@ pub(crate) fn held_credentials(
     session: &Session,
     state: &RegistryState,
 ) -> Result<Credentials, Error> {
-    let secret = &Names::of(&session.spec).pull_secret;
+    let secret = &Names::of(&session.place).pull_secret;
     let missing = || {
         Error::failed(format!(
             "{secret} holds no credentials for {}",
-            session.spec.registry_name()
+            session.place.registry_name()
         ))
         .help("run `kreg up`: it makes them again")
     };
@@ -193,7 +193,7 @@ pub(crate) fn held_credentials(
     let parsed = PullSecret::parse(json.expose_secret().as_bytes())
         .tried(format!("cannot read {secret}"))?;
     let auth = parsed
-        .get(&session.spec.registry_name())
+        .get(&session.place.registry_name())
         .ok_or_else(missing)?;
     Credentials::new(auth.username(), auth.password().clone())
         .tried(format!("cannot use what {secret} holds"))

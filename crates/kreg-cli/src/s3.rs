@@ -12,7 +12,6 @@ use crate::error::Error;
 
 const ACCESS_VARIABLE: &str = "KREG_S3_ACCESS_KEY";
 const SECRET_VARIABLE: &str = "KREG_S3_SECRET_KEY";
-const DEFAULT_REGION: &str = "us-east-1";
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,8 +24,8 @@ pub(crate) struct S3Settings {
 }
 
 impl S3Settings {
-    /// The bucket of this name; whether it is well formed is judged with the rest of the registry.
-    pub(crate) fn bucket(&self, name: &str) -> Result<S3Bucket, Error> {
+    /// This bucket, and what is configured of the way to it; whether it is well formed is judged with the rest of the registry.
+    pub(crate) fn bucket(&self, named: S3Bucket) -> Result<S3Bucket, Error> {
         let ca_pem = self.ca_file.as_ref().map(|file| {
             let unusable = || {
                 Error::usage(format!(
@@ -40,11 +39,11 @@ impl S3Settings {
             Ok::<_, Error>(text)
         });
         Ok(S3Bucket {
-            bucket: name.to_owned(),
-            region: self.region.clone().unwrap_or(DEFAULT_REGION.to_owned()),
+            region: self.region.clone().unwrap_or(named.region),
             endpoint: self.endpoint.clone(),
             prefix: self.prefix.clone(),
             ca_pem: ca_pem.transpose()?,
+            bucket: named.bucket,
         })
     }
 

@@ -1,8 +1,9 @@
 //! One registry in one cluster: the connection, and what is found there.
 
 use kreg_k8s::Cluster as _;
+use kreg_k8s::rights::Extras;
 use kreg_k8s::{
-    ClusterFacts, Connection, Declared, Inventory, Kind, LiveCluster, Names, Query, RegistrySpec,
+    ClusterFacts, Connection, Declared, Inventory, Kind, LiveCluster, Names, Place, Query,
     RegistryState, names,
 };
 
@@ -19,8 +20,8 @@ pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) cluster: LiveCluster,
     pub(crate) facts: ClusterFacts,
-    /// The registry by name and place; `up` adds the rest.
-    pub(crate) spec: RegistrySpec,
+    /// Which registry.
+    pub(crate) place: Place,
     /// The agents that stand on the nodes.
     pub(crate) agents: Standing,
     /// Whether a registry is recorded in the namespace, this one or another.
@@ -54,33 +55,32 @@ impl Session {
     }
 
     async fn opened(app: &App, target: &TargetArgs, find: Find) -> Result<Self, Error> {
-        let mut settings = Settings::new(&app.global, &app.config, target)?;
+        let mut settings = Settings::new(&app.global, &app.config, target);
         // Before anything is sent, so that bad words cost nothing.
-        spec::located(&settings)?;
+        let mut place = spec::place(app, target)?;
         let step = app.progress.step("cluster");
         let cluster = connect(&settings).await?;
         let facts = ClusterFacts::read(&cluster).await.map_err(reading)?;
-        let known = records(&cluster, &settings).await?;
+        let known = records(&cluster, &place).await?;
         match find {
-            Find::None => unclaimed(&known, &settings)?,
-            Find::Only => locate(
-                app,
-                target,
-                &known.iter().collect::<Vec<_>>(),
-                &mut settings,
-            )?,
+            Find::None => unclaimed(&known, &place)?,
+            Find::Only => {
+                let all: Vec<_> = known.iter().collect();
+                place = locate(app, target, &all, place)?;
+            }
             Find::Namesake => {
-                let namesakes = known.iter().filter(|one| one.instance == settings.name);
-                locate(app, target, &namesakes.collect::<Vec<_>>(), &mut settings)?;
-                not_elsewhere(&known, &settings)?;
+                let namesakes = known.iter().filter(|one| one.instance == place.instance());
+                let namesakes: Vec<_> = namesakes.collect();
+                place = locate(app, target, &namesakes, place)?;
+                not_elsewhere(&known, &place)?;
             }
         }
         let find = find != Find::None;
-        earlier(&cluster, &known, &settings).await?;
-        let declared = declared(&known, &settings);
+        earlier(&cluster, &known, &place).await?;
+        let declared = declared(&known, &place);
         let anywhere = known.iter().filter_map(|one| one.declared.as_ref());
         let anywhere = anywhere.into_iter().any(|declared| declared.node_agent);
-        let agents = Standing::read(&cluster, &settings.name, declared, anywhere).await?;
+        let agents = Standing::read(&cluster, place.instance(), declared, anywhere).await?;
         // What stands in the cluster counts more than a file that may be of another registry.
         let free = target.nodes_by.is_none() && (find || app.config.nodes.backend.is_none());
         if free && agents.chosen() {
@@ -89,16 +89,18 @@ impl Session {
         if app.config.registry.cluster_domain.is_none()
             && let Some(domain) = &facts.cluster_domain
         {
-            settings.cluster_domain.clone_from(domain);
+            place = place
+                .with_cluster_domain(domain)
+                .map_err(|cause| spec::invalid(&cause))?;
         }
-        let is_kregs_namespace = known.iter().any(|one| one.namespace == settings.namespace);
-        let id = match known.iter().find(|one| is_here(one, &settings)) {
+        let is_kregs_namespace = known.iter().any(|one| one.namespace == place.namespace());
+        let id = match known.iter().find(|one| is_here(one, &place)) {
             Some(known) => Some(known.id.clone()),
             None if find => None,
             // What is put up gets it now, so that every node is judged by it from the start.
             None => Some(Inventory::new_id().tried("cannot name a new registry")?),
         };
-        let spec = spec::located(&settings)?.with_id(id);
+        let place = place.with_id(id);
         let version = facts.version.as_deref().unwrap_or("of unknown version");
         step.done(format!(
             "Kubernetes {version}, {}",
@@ -108,20 +110,32 @@ impl Session {
             settings,
             cluster,
             facts,
-            spec,
+            place,
             agents,
             is_kregs_namespace,
             adopt: false,
         })
     }
 
+    pub(crate) fn profile(&self) -> ProfileArg {
+        self.place.profile().into()
+    }
+
+    /// What the rights of daily use depend on besides.
+    pub(crate) fn extras(&self) -> Extras {
+        Extras {
+            node_agent: self.settings.nodes.backend == Backend::DaemonSet,
+            ..Extras::default()
+        }
+    }
+
     /// What is there of the registry.
     pub(crate) async fn state(&self) -> Result<RegistryState, Error> {
-        RegistryState::read(&self.cluster, &self.spec)
+        RegistryState::read(&self.cluster, &self.place)
             .await
             .tried(format!(
                 "cannot read the registry {} back from the cluster",
-                self.spec.instance()
+                self.place.instance()
             ))
     }
 
@@ -133,8 +147,8 @@ impl Session {
         }
         Err(Error::failed(format!(
             "there is no registry {} in namespace {}",
-            self.spec.instance(),
-            self.spec.namespace()
+            self.place.instance(),
+            self.place.namespace()
         ))
         .help("run `kreg up`, or name the right one with --name, --namespace and --profile"))
     }
@@ -177,7 +191,7 @@ fn is_named(app: &App, target: &TargetArgs) -> bool {
 }
 
 /// Every registry of the cluster by its record. Without the right to list records, the one that the settings name.
-async fn records(cluster: &LiveCluster, settings: &Settings) -> Result<Vec<Inventory>, Error> {
+async fn records(cluster: &LiveCluster, place: &Place) -> Result<Vec<Inventory>, Error> {
     let query = Query::all(Kind::ClusterRole).labelled(format!(
         "{}=kreg,{}",
         names::LABEL_MANAGED_BY,
@@ -191,13 +205,12 @@ async fn records(cluster: &LiveCluster, settings: &Settings) -> Result<Vec<Inven
         Err(kreg_k8s::Error::Denied { .. }) => Vec::new(),
         Err(cause) => return Err(reading(cause)),
     };
-    if found.iter().any(|one| one.instance == settings.name) {
+    if found.iter().any(|one| one.instance == place.instance()) {
         return Ok(found);
     }
-    let spec = spec::located(settings)?;
-    let role = match cluster.get(&Names::of(&spec).inventory).await {
+    let role = match cluster.get(&Names::of(place).inventory).await {
         Ok(Some(role)) => Inventory::from_object(&role).map(Some),
-        Ok(None) => Inventory::read(cluster, &spec).await,
+        Ok(None) => Inventory::read(cluster, place).await,
         Err(cause) => Err(cause),
     };
     match role {
@@ -208,21 +221,17 @@ async fn records(cluster: &LiveCluster, settings: &Settings) -> Result<Vec<Inven
     Ok(found)
 }
 
-fn is_here(one: &Inventory, settings: &Settings) -> bool {
-    one.namespace == settings.namespace && one.instance == settings.name
+fn is_here(one: &Inventory, place: &Place) -> bool {
+    one.namespace == place.namespace() && one.instance == place.instance()
 }
 
 /// Where there is no record, the inventory of an earlier kreg is shown, and not believed unless the namespace is named:
 /// anyone who can write a ConfigMap there could have made it.
-async fn earlier(
-    cluster: &LiveCluster,
-    known: &[Inventory],
-    settings: &Settings,
-) -> Result<(), Error> {
-    if settings.is_named || known.iter().any(|one| one.instance == settings.name) {
+async fn earlier(cluster: &LiveCluster, known: &[Inventory], place: &Place) -> Result<(), Error> {
+    if place.earlier() || known.iter().any(|one| one.instance == place.instance()) {
         return Ok(());
     }
-    let object = names::earlier_inventory(&spec::located(settings)?);
+    let object = names::earlier_inventory(place);
     let live = match cluster.get(&object).await {
         Ok(Some(live)) => live,
         Ok(None) | Err(kreg_k8s::Error::Denied { .. }) => return Ok(()),
@@ -243,7 +252,7 @@ async fn earlier(
     ))
     .help(format!(
         "if that is your registry, say so with --namespace {}: `kreg up` then records it; if not, remove {object}",
-        settings.namespace
+        place.namespace()
     )))
 }
 
@@ -252,13 +261,13 @@ fn locate(
     app: &App,
     target: &TargetArgs,
     known: &[&Inventory],
-    settings: &mut Settings,
-) -> Result<(), Error> {
-    let here = known.iter().find(|one| is_here(one, settings)).copied();
+    place: Place,
+) -> Result<Place, Error> {
+    let here = known.iter().find(|one| is_here(one, &place)).copied();
     let found = match (known, here) {
         (_, Some(found)) => found,
-        _ if is_named(app, target) => return Ok(()),
-        ([], None) => return Ok(()),
+        _ if is_named(app, target) => return Ok(place),
+        ([], None) => return Ok(place),
         ([only], None) => only,
         (many, None) => {
             let list: Vec<_> = many
@@ -273,67 +282,61 @@ fn locate(
             .help("say which one with --namespace and --name"));
         }
     };
-    settings.profile = profile_of(found);
-    settings.namespace.clone_from(&found.namespace);
-    settings.name.clone_from(&found.instance);
-    if target.port.is_none()
-        && app.config.registry.port.is_none()
-        && let Some(port) = found.port
-    {
-        settings.port = port;
-    }
-    Ok(())
+    let is_free = target.port.is_none() && app.config.registry.port.is_none();
+    let port = found.port.filter(|_| is_free).unwrap_or(place.port());
+    found
+        .place()
+        .and_then(|found| {
+            found
+                .with_port(port)?
+                .with_cluster_domain(place.cluster_domain())
+        })
+        .map(|found| found.with_earlier(place.earlier()))
+        .map_err(|cause| spec::invalid(&cause))
 }
 
-fn declared<'a>(known: &'a [Inventory], settings: &Settings) -> Option<&'a Declared> {
-    let here = known.iter().find(|one| is_here(one, settings));
+fn declared<'a>(known: &'a [Inventory], place: &Place) -> Option<&'a Declared> {
+    let here = known.iter().find(|one| is_here(one, place));
     here?.declared.as_ref()
 }
 
 /// Without a record here everything of that name on the nodes is meant, and it must not be that of a registry elsewhere.
-fn not_elsewhere(known: &[Inventory], settings: &Settings) -> Result<(), Error> {
-    let Some(other) = elsewhere(known, settings) else {
+fn not_elsewhere(known: &[Inventory], place: &Place) -> Result<(), Error> {
+    let Some(other) = elsewhere(known, place) else {
         return Ok(());
     };
-    let (namespace, profile) = (&other.namespace, profile_of(other).name());
+    let (namespace, profile) = (&other.namespace, ProfileArg::from(other.profile).name());
     Err(Error::usage(format!(
         "registry {} is not in namespace {} but in namespace {namespace}, with profile {profile}; nothing was changed",
-        settings.name, settings.namespace
+        place.instance(), place.namespace()
     ))
     .help(format!("to remove that one say --profile {profile} --namespace {namespace}")))
 }
 
 /// The registry of this name, if it is in another place or of another profile.
-fn elsewhere<'a>(known: &'a [Inventory], settings: &Settings) -> Option<&'a Inventory> {
+fn elsewhere<'a>(known: &'a [Inventory], place: &Place) -> Option<&'a Inventory> {
     known.iter().find(|one| {
-        one.instance == settings.name
-            && (one.namespace != settings.namespace || profile_of(one) != settings.profile)
+        one.instance == place.instance()
+            && (one.namespace != place.namespace() || one.profile != place.profile())
     })
 }
 
 /// A name is one registry's in the whole cluster: its nodes keep their journal by it, and its
 /// volume is known by it.
-fn unclaimed(known: &[Inventory], settings: &Settings) -> Result<(), Error> {
-    let Some(other) = elsewhere(known, settings) else {
+fn unclaimed(known: &[Inventory], place: &Place) -> Result<(), Error> {
+    let Some(other) = elsewhere(known, place) else {
         return Ok(());
     };
     let namespace = &other.namespace;
-    let profile = profile_of(other).name();
+    let profile = ProfileArg::from(other.profile).name();
     Err(Error::usage(format!(
         "there is a registry {} already, in namespace {namespace} with profile {profile}; nothing was changed",
-        settings.name
+        place.instance()
     ))
     .help(format!(
         "to work on that one say --profile {profile} --namespace {namespace}; for a second one choose another --name; \
          to replace it run `kreg down --profile {profile} --namespace {namespace}` first"
     )))
-}
-
-fn profile_of(inventory: &Inventory) -> ProfileArg {
-    match inventory.profile {
-        kreg_k8s::Profile::Tutorial => ProfileArg::Tutorial,
-        _ => ProfileArg::Default,
-    }
 }
 
 /// `1 node`, `3 nodes`.

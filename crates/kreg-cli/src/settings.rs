@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kreg_auth::{Cost, RegistryHost};
+use kreg_auth::Cost;
 use kreg_k8s::taint::StartupTaint;
+use kreg_k8s::{Profile, RegistrySpec};
 use kreg_pki::San;
 
 use crate::args::{Global, ProfileArg, SpecArgs, TargetArgs};
@@ -14,17 +15,9 @@ use crate::config::{Backend, Config};
 use crate::error::Error;
 use crate::s3::S3Settings;
 
-/// Everything that names one registry in one cluster, and how its nodes are reached.
+/// How the cluster and its nodes are reached.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) profile: ProfileArg,
-    pub(crate) namespace: String,
-    /// Whether the operator named the namespace, so that what an earlier kreg wrote in it may be believed.
-    pub(crate) is_named: bool,
-    /// Service name, host part of image names, and kreg's instance id.
-    pub(crate) name: String,
-    pub(crate) port: u16,
-    pub(crate) cluster_domain: String,
     pub(crate) kubeconfig: Option<PathBuf>,
     pub(crate) context: Option<String>,
     pub(crate) as_user: Option<String>,
@@ -94,41 +87,12 @@ pub(crate) struct NodeSettings {
     pub(crate) addresses: BTreeMap<String, String>,
 }
 
-const DEFAULT_NAME: &str = "docker-registry";
-const DEFAULT_IMAGE: &str = "docker.io/library/registry:2.8.3";
 const DEFAULT_PARALLEL: usize = 64;
 pub(crate) const PASSWORD_VARIABLE: &str = "KREG_PASSWORD";
 
 impl Settings {
-    pub(crate) fn new(
-        global: &Global,
-        config: &Config,
-        target: &TargetArgs,
-    ) -> Result<Self, Error> {
-        let registry = &config.registry;
-        let profile = target
-            .profile
-            .or(registry.profile)
-            .unwrap_or(ProfileArg::Default);
-        let settings = Self {
-            profile,
-            namespace: global
-                .namespace
-                .clone()
-                .or_else(|| registry.namespace.clone())
-                .unwrap_or_else(|| profile.namespace().to_owned()),
-            is_named: global.namespace.is_some()
-                || (registry.namespace.is_some() && !config.implicit),
-            name: target
-                .name
-                .clone()
-                .or_else(|| registry.name.clone())
-                .unwrap_or_else(|| DEFAULT_NAME.to_owned()),
-            port: target.port.or(registry.port).unwrap_or(5000),
-            cluster_domain: registry
-                .cluster_domain
-                .clone()
-                .unwrap_or_else(|| "cluster.local".to_owned()),
+    pub(crate) fn new(global: &Global, config: &Config, target: &TargetArgs) -> Self {
+        Self {
             kubeconfig: global
                 .kubeconfig
                 .clone()
@@ -141,26 +105,7 @@ impl Settings {
             as_groups: global.as_groups.clone(),
             timeout: global.timeout,
             nodes: NodeSettings::new(config, target),
-        };
-        dns_label("--name", &settings.name)?;
-        dns_label("--namespace", &settings.namespace)?;
-        if settings.port == 0 {
-            return Err(Error::usage("port 0 is not a port: use 1 to 65535"));
         }
-        Ok(settings)
-    }
-
-    /// The host part of image names, `docker-registry:5000`.
-    pub(crate) fn host(&self) -> Result<RegistryHost, Error> {
-        format!("{}:{}", self.name, self.port)
-            .parse()
-            .map_err(|cause| {
-                Error::usage(format!(
-                    "`{}:{}` cannot be the host of an image name",
-                    self.name, self.port
-                ))
-                .because(&cause)
-            })
     }
 }
 
@@ -201,7 +146,7 @@ impl Wanted {
                 .image
                 .clone()
                 .or_else(|| config.registry.image.clone())
-                .unwrap_or_else(|| DEFAULT_IMAGE.to_owned()),
+                .unwrap_or_else(|| RegistrySpec::DEFAULT_IMAGE.to_owned()),
             storage: args
                 .storage
                 .clone()
@@ -274,19 +219,30 @@ fn jumps(flag: &[String]) -> Option<Vec<String>> {
     }
 }
 
+impl From<Profile> for ProfileArg {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Tutorial => Self::Tutorial,
+            _ => Self::Default,
+        }
+    }
+}
+
+impl From<ProfileArg> for Profile {
+    fn from(profile: ProfileArg) -> Self {
+        match profile {
+            ProfileArg::Default => Self::Default,
+            ProfileArg::Tutorial => Self::Tutorial,
+        }
+    }
+}
+
 impl ProfileArg {
     /// As the user writes it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Tutorial => "tutorial",
-        }
-    }
-
-    pub(crate) fn namespace(self) -> &'static str {
-        match self {
-            Self::Default => "kreg-system",
-            Self::Tutorial => "default",
         }
     }
 
@@ -308,38 +264,6 @@ impl ProfileArg {
         match self {
             Self::Default => "10Gi",
             Self::Tutorial => "1Gi",
-        }
-    }
-}
-
-/// RFC 1123 section 2.1 as the API server reads it for Services and namespaces.
-fn dns_label(flag: &str, text: &str) -> Result<(), Error> {
-    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    let bytes = text.as_bytes();
-    let ok = (1..=63).contains(&bytes.len())
-        && bytes.iter().all(|c| inner(*c))
-        && !text.starts_with('-')
-        && !text.ends_with('-');
-    if ok {
-        return Ok(());
-    }
-    Err(
-        Error::usage(format!("{flag} `{text}` is not a DNS-1123 label"))
-            .help("use 1 to 63 of a-z, 0-9 and `-`, with a letter or digit at both ends"),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels() {
-        for good in ["a", "docker-registry", "r2", &"x".repeat(63)] {
-            assert!(dns_label("--name", good).is_ok(), "{good}");
-        }
-        for bad in ["", "-a", "a-", "A", "a.b", "a_b", "ü", &"x".repeat(64)] {
-            assert!(dns_label("--name", bad).is_err(), "{bad}");
         }
     }
 }

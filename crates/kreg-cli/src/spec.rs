@@ -1,26 +1,57 @@
-//! From settings to the registry as kreg-k8s knows it.
+//! From words to the registry as kreg-k8s knows it.
 
 use std::net::IpAddr;
 
-use kreg_k8s::{Profile, RegistrySpec, SpecError, Storage};
+use kreg_auth::RegistryHost;
+use kreg_k8s::{Place, RegistrySpec, SpecError, Storage};
 use kreg_pki::San;
 
-use crate::args::ProfileArg;
-use crate::config::Backend;
+use crate::app::App;
+use crate::args::{ProfileArg, TargetArgs};
 use crate::error::{Error, Tried as _};
-use crate::s3::S3Settings;
-use crate::settings::{Settings, Wanted};
+use crate::settings::Wanted;
 
-/// What names the registry; enough to find it again.
-pub(crate) fn located(settings: &Settings) -> Result<RegistrySpec, Error> {
-    build(settings).map_err(|cause| invalid(&cause))
+/// Which registry the flags and the configuration name.
+pub(crate) fn place(app: &App, target: &TargetArgs) -> Result<Place, Error> {
+    let (global, registry) = (&app.global, &app.config.registry);
+    let profile = target.profile.or(registry.profile);
+    let usual = Place::new(profile.unwrap_or(ProfileArg::Default).into());
+    let namespace = global
+        .namespace
+        .as_deref()
+        .or(registry.namespace.as_deref());
+    let namespace = namespace.unwrap_or(usual.namespace()).to_owned();
+    let name = target.name.as_deref().or(registry.name.as_deref());
+    let name = name.unwrap_or(usual.instance()).to_owned();
+    let port = target.port.or(registry.port).unwrap_or(usual.port());
+    dns_label("--name", &name)?;
+    dns_label("--namespace", &namespace)?;
+    if port == 0 {
+        return Err(Error::usage("port 0 is not a port: use 1 to 65535"));
+    }
+    let apply = || -> Result<Place, SpecError> {
+        let place = usual
+            .with_earlier(
+                global.namespace.is_some()
+                    || (registry.namespace.is_some() && !app.config.implicit),
+            )
+            .with_instance(&name)?
+            .with_namespace(&namespace)?
+            .with_service(&name)?
+            .with_port(port)?;
+        match &registry.cluster_domain {
+            Some(domain) => place.with_cluster_domain(domain),
+            None => Ok(place),
+        }
+    };
+    apply().map_err(|cause| invalid(&cause))
 }
 
-/// The whole registry as it is asked for.
-pub(crate) fn wanted(settings: &Settings, wanted: &Wanted) -> Result<RegistrySpec, Error> {
-    let storage = storage(&wanted.storage, &wanted.size, &wanted.s3)?;
+/// The whole registry as it is asked for, at this place.
+pub(crate) fn wanted(place: Place, wanted: &Wanted) -> Result<RegistrySpec, Error> {
+    let storage = storage(wanted)?;
     let apply = || -> Result<RegistrySpec, SpecError> {
-        Ok(build(settings)?
+        Ok(RegistrySpec::new(place)
             .with_image(&wanted.image)?
             .with_storage(storage)?
             .with_replicas(wanted.replicas)?
@@ -32,78 +63,58 @@ pub(crate) fn wanted(settings: &Settings, wanted: &Wanted) -> Result<RegistrySpe
     apply().map_err(|cause| invalid(&cause))
 }
 
-fn build(settings: &Settings) -> Result<RegistrySpec, SpecError> {
-    let profile = match settings.profile {
-        ProfileArg::Default => Profile::Default,
-        ProfileArg::Tutorial => Profile::Tutorial,
-    };
-    RegistrySpec::new(profile)
-        .with_earlier(settings.is_named)
-        .with_instance(&settings.name)?
-        .with_namespace(&settings.namespace)?
-        .with_service(&settings.name)?
-        .with_port(settings.port)?
-        .with_node_agent(settings.nodes.backend == Backend::DaemonSet)
-        .with_cluster_domain(&settings.cluster_domain)
-}
-
-fn invalid(cause: &SpecError) -> Error {
+/// Why a registry cannot be as the words say.
+pub(crate) fn invalid(cause: &SpecError) -> Error {
     Error::usage("the registry cannot be made as asked").because(cause)
 }
 
-/// `class`, `class:NAME`, `claim:NAME`, `hostpath:/DIR`, `hostpath:/DIR@NODE`, `emptydir`, `s3:BUCKET`.
-fn storage(text: &str, size: &str, s3: &S3Settings) -> Result<Storage, Error> {
-    let size = size.to_owned();
-    let (kind, rest) = text
-        .split_once(':')
-        .map_or((text, None), |(kind, rest)| (kind, Some(rest)));
-    match (kind, rest.filter(|rest| !rest.is_empty())) {
-        ("class", name) => Ok(Storage::StorageClass {
-            name: name.map(str::to_owned),
-            size,
-        }),
-        ("claim", Some(name)) => Ok(Storage::ExistingClaim {
-            name: name.to_owned(),
-        }),
-        ("emptydir", None) => Ok(Storage::EmptyDir),
-        ("s3", Some(bucket)) => s3.bucket(bucket).map(Storage::S3),
-        ("hostpath", Some(place)) => {
-            let (path, node) = place
-                .split_once('@')
-                .map_or((place, None), |(path, node)| (path, Some(node)));
-            Ok(Storage::HostPath {
-                path: path.to_owned(),
-                node: node.map(str::to_owned),
-                size,
-            })
-        }
-        _ => Err(
-            Error::usage(format!("--storage `{text}` is not understood")).help(
-                "use class, class:NAME, claim:NAME, hostpath:/DIR, hostpath:/DIR@NODE, emptydir or s3:BUCKET",
-            ),
-        ),
+/// The word of `--storage`, with its size and, of a bucket, what the configuration says of it.
+fn storage(wanted: &Wanted) -> Result<Storage, Error> {
+    let text = &wanted.storage;
+    let storage = text.parse::<Storage>().map_err(|_| {
+        Error::usage(format!("--storage `{text}` is not understood")).help(
+            "use class, class:NAME, claim:NAME, hostpath:/DIR, hostpath:/DIR@NODE, emptydir or s3:BUCKET",
+        )
+    })?;
+    match storage.with_size(&wanted.size) {
+        Storage::S3(bucket) => wanted.s3.bucket(bucket).map(Storage::S3),
+        other => Ok(other),
     }
 }
 
-/// What clients reach the registry by, for its certificate: the Service's names and address; the
-/// tutorial's has its one name only.
-pub(crate) fn endpoints(
-    settings: &Settings,
-    spec: &RegistrySpec,
-    address: Option<IpAddr>,
-) -> Result<Vec<San>, Error> {
-    let (names, address) = match settings.profile {
-        ProfileArg::Default => (spec.dns_names(), address),
-        ProfileArg::Tutorial => (vec![settings.name.clone()], None),
-    };
-    names
-        .iter()
-        .map(|name| {
-            name.parse()
-                .tried(format!("`{name}` cannot stand in a certificate"))
-        })
-        .chain(address.map(|address| Ok(San::Ip(address))))
-        .collect()
+/// The host part of image names, `docker-registry:5000`.
+pub(crate) fn host(place: &Place) -> Result<RegistryHost, Error> {
+    let name = place.registry_name();
+    name.parse().map_err(|cause| {
+        Error::usage(format!("`{name}` cannot be the host of an image name")).because(&cause)
+    })
+}
+
+/// What clients reach the registry by, for its certificate.
+pub(crate) fn endpoints(place: &Place, address: Option<IpAddr>) -> Result<Vec<San>, Error> {
+    let names = place.certificate_names(address);
+    let parsed = names.iter().map(|name| {
+        name.parse::<San>()
+            .tried(format!("`{name}` cannot stand in a certificate"))
+    });
+    parsed.collect()
+}
+
+/// RFC 1123 section 2.1 as the API server reads it for Services and namespaces.
+fn dns_label(flag: &str, text: &str) -> Result<(), Error> {
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    let bytes = text.as_bytes();
+    let ok = (1..=63).contains(&bytes.len())
+        && bytes.iter().all(|c| inner(*c))
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if ok {
+        return Ok(());
+    }
+    Err(
+        Error::usage(format!("{flag} `{text}` is not a DNS-1123 label"))
+            .help("use 1 to 63 of a-z, 0-9 and `-`, with a letter or digit at both ends"),
+    )
 }
 
 #[cfg(test)]
@@ -111,54 +122,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn storage_words() {
-        let size = || "1Gi".to_owned();
-        let s3 = S3Settings::default();
-        let parse = |text| storage(text, "1Gi", &s3).expect(text);
-        assert_eq!(
-            parse("class"),
-            Storage::StorageClass {
-                name: None,
-                size: size()
-            }
-        );
-        assert_eq!(
-            parse("class:fast"),
-            Storage::StorageClass {
-                name: Some("fast".into()),
-                size: size()
-            }
-        );
-        assert_eq!(
-            parse("claim:data"),
-            Storage::ExistingClaim {
-                name: "data".into()
-            }
-        );
-        assert_eq!(parse("emptydir"), Storage::EmptyDir);
-        assert_eq!(
-            parse("hostpath:/srv/images@worker1"),
-            Storage::HostPath {
-                path: "/srv/images".into(),
-                node: Some("worker1".into()),
-                size: size()
-            }
-        );
-        let Storage::S3(bucket) = parse("s3:images") else {
-            panic!("no bucket")
-        };
-        assert_eq!(bucket.to_string(), "s3://images in us-east-1");
-        for bad in [
-            "",
-            "claim",
-            "claim:",
-            "hostpath:",
-            "emptydir:x",
-            "nfs:/x",
-            "s3",
-            "s3:",
-        ] {
-            assert!(storage(bad, "1Gi", &s3).is_err(), "{bad}");
+    fn labels() {
+        for good in ["a", "docker-registry", "r2", &"x".repeat(63)] {
+            assert!(dns_label("--name", good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a.b", "a_b", "ü", &"x".repeat(64)] {
+            assert!(dns_label("--name", bad).is_err(), "{bad}");
         }
     }
 }

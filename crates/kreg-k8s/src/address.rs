@@ -20,7 +20,7 @@ const ADVICE: &str = "remove that Service, or choose another address with --clus
 /// # Errors
 /// [`Error::Unfit`] naming the other Service; otherwise what the server says.
 pub async fn check(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<(), Error> {
-    let service = Names::of(spec).service;
+    let service = Names::of(spec.place()).service;
     let Some(address) = spec.cluster_ip() else {
         return Ok(());
     };

@@ -75,14 +75,14 @@ async fn carry_out(
     watcher: Watcher<'_>,
 ) -> Result<Applied, Error> {
     let mut inventory = intent(manifests, &plan)?;
-    inventory.namespace_uid = uid_of(cluster, manifests.spec().namespace()).await?;
+    inventory.namespace_uid = uid_of(cluster, manifests.spec().place().namespace()).await?;
     write_inventory(cluster, manifests, &mut inventory).await?;
     let mut changes = Vec::new();
     for step in plan.steps {
         changes
             .push(carry_out_step(cluster, manifests.spec(), step, &mut inventory, watcher).await?);
     }
-    inventory.namespace_uid = uid_of(cluster, manifests.spec().namespace()).await?;
+    inventory.namespace_uid = uid_of(cluster, manifests.spec().place().namespace()).await?;
     write_inventory(cluster, manifests, &mut inventory).await?;
     Ok(Applied { changes, inventory })
 }
@@ -93,8 +93,8 @@ fn intent(manifests: &Manifests, plan: &Plan) -> Result<Inventory, Error> {
         Some(known) => known.clone(),
         None => Inventory::new(manifests.spec())?,
     };
-    inventory.profile = manifests.spec().profile();
-    inventory.port = Some(manifests.spec().port());
+    inventory.profile = manifests.spec().place().profile();
+    inventory.port = Some(manifests.spec().place().port());
     inventory.declared = Some(Declared::from(manifests.spec()));
     for step in &plan.steps {
         if let Some(desired) = &step.desired {
@@ -116,7 +116,7 @@ async fn write_inventory(
     inventory: &mut Inventory,
 ) -> Result<(), Error> {
     let spec = manifests.spec();
-    rewrite(cluster, spec, |known| {
+    rewrite(cluster, spec.place(), |known| {
         if let Some(known) = known {
             inventory.shared.clone_from(&known.shared);
             // Of several who make the same registry at once the first one's id counts.
@@ -146,7 +146,7 @@ async fn carry_out_step(
     } = step;
     let is_registry = change.object.kind() == Kind::Deployment && change.is_change();
     if is_registry && desired.is_some() {
-        make_way(cluster, spec, watcher).await?;
+        make_way(cluster, spec.place(), watcher).await?;
     }
     if matches!(change.action, Action::Replace { .. } | Action::Delete)
         && let Some(uid) = &live_uid
@@ -209,7 +209,7 @@ async fn when_free(
     const TRIES: usize = 20;
     for _ in 0..TRIES {
         let mut pinned = desired.clone();
-        if let Some(version) = make_way(cluster, spec, watcher).await? {
+        if let Some(version) = make_way(cluster, spec.place(), watcher).await? {
             pinned.value_mut()["metadata"]["resourceVersion"] = version.into();
         }
         match cluster.apply(&pinned, mode).await {
@@ -313,7 +313,7 @@ pub async fn cluster_ip(
     cluster: &dyn Cluster,
     manifests: &Manifests,
 ) -> Result<std::net::IpAddr, Error> {
-    let service = Names::of(manifests.spec()).service;
+    let service = Names::of(manifests.spec().place()).service;
     let live = cluster.get(&service).await?;
     let address = live
         .as_ref()

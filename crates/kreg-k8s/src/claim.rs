@@ -26,11 +26,25 @@ pub(crate) fn used_by(spec: &RegistrySpec) -> Option<ObjectRef> {
         Storage::EmptyDir | Storage::S3(_) => None,
         Storage::ExistingClaim { name } => Some(ObjectRef::new(
             Kind::PersistentVolumeClaim,
-            spec.namespace(),
+            spec.place().namespace(),
             name,
         )),
-        Storage::StorageClass { .. } | Storage::HostPath { .. } => Some(Names::of(spec).claim),
+        Storage::StorageClass { .. } | Storage::HostPath { .. } => {
+            Some(Names::of(spec.place()).claim)
+        }
     }
+}
+
+/// The claim that a Pod mounts; the registry's has one at most.
+pub(crate) fn mounted_by(pod: &Object) -> Option<ObjectRef> {
+    let volumes = pod.items("/spec/volumes").iter();
+    let name = |volume: &serde_json::Value| {
+        let name = volume.pointer("/persistentVolumeClaim/claimName")?;
+        name.as_str().map(str::to_owned)
+    };
+    let namespace = pod.reference().namespace().unwrap_or_default();
+    let named = volumes.filter_map(name).next();
+    named.map(|name| ObjectRef::new(Kind::PersistentVolumeClaim, namespace, &name))
 }
 
 /// Whether the registry's claim can get its volume: the class is there for one that is still to be made, and one that is
@@ -104,8 +118,8 @@ async fn volume_in_the_way(
     if !matches!(spec.storage(), Storage::HostPath { .. }) {
         return Ok(None);
     }
-    let volume = cluster.get(&Names::of(spec).volume).await?;
-    let known = Inventory::read(cluster, spec).await?;
+    let volume = cluster.get(&Names::of(spec.place()).volume).await?;
+    let known = Inventory::read(cluster, spec.place()).await?;
     let volume = volume.filter(|live| known.is_some_and(|known| known.owns(live)));
     Ok(volume.and_then(|volume| not_free(&volume, claim, None)))
 }

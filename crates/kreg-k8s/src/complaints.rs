@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     kind::Kind,
     names::pod_selector,
-    spec::RegistrySpec,
+    place::Place,
 };
 
 const CONTAINER: &str = "registry";
@@ -15,10 +15,10 @@ const LINES: u32 = 40;
 ///
 /// # Errors
 /// If the Pods cannot be listed.
-pub async fn complaints(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<String>, Error> {
+pub async fn complaints(cluster: &dyn Cluster, place: &Place) -> Result<Vec<String>, Error> {
     let query = Query::all(Kind::Pod)
-        .within(spec.namespace())
-        .labelled(pod_selector(spec.instance()));
+        .within(place.namespace())
+        .labelled(pod_selector(place.instance()));
     let mut found = Vec::new();
     for pod in cluster.list(&query).await? {
         // A Pod on its way out has no log to give.

@@ -12,8 +12,9 @@ use crate::{
     kind::Kind,
     names::{ANNOTATION_ADOPTED, Names, selector},
     object::{Object, ObjectRef},
-    occupants, pull,
-    spec::RegistrySpec,
+    occupants,
+    place::Place,
+    pull,
     wait::{Wait, gone},
 };
 
@@ -86,19 +87,19 @@ pub struct Removal {
 /// If the cluster cannot be asked, or the inventory is unreadable.
 pub async fn plan_down(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     options: DownOptions,
 ) -> Result<Removal, Error> {
-    let names = Names::of(spec);
-    let Some(known) = Inventory::read(cluster, spec).await? else {
+    let names = Names::of(place);
+    let Some(known) = Inventory::read(cluster, place).await? else {
         let mut removal = Removal::default();
         if options.delete_data {
             removal.keep = retained(cluster, &names).await?;
         }
         return Ok(removal);
     };
-    let mut candidates = labelled(cluster, spec).await?;
-    candidates.extend(pull::copies(cluster, spec).await?);
+    let mut candidates = labelled(cluster, place).await?;
+    candidates.extend(pull::copies(cluster, place).await?);
     for entry in &known.entries {
         if !candidates
             .iter()
@@ -116,7 +117,7 @@ pub async fn plan_down(
         bucket_left: bucket.map(ToString::to_string),
         ..Removal::default()
     };
-    let attached = pull::attached(cluster, spec).await?;
+    let attached = pull::attached(cluster, place).await?;
     removal.detach = attached
         .iter()
         .map(|account| account.reference().clone())
@@ -125,7 +126,7 @@ pub async fn plan_down(
     for live in candidates {
         let object = live.reference().clone();
         let reason = match keep_reason(&live, &known, options) {
-            None => in_use_by_others(cluster, spec, &object, &removal).await?,
+            None => in_use_by_others(cluster, place, &object, &removal).await?,
             reason => reason,
         };
         match reason {
@@ -193,16 +194,16 @@ async fn retained(cluster: &dyn Cluster, names: &Names) -> Result<Vec<Kept>, Err
 /// [`Error::Timeout`] naming what holds an object back, or what the server says.
 pub async fn down(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     options: DownOptions,
     watcher: Watcher<'_>,
 ) -> Result<Removal, Error> {
-    let mut removal = plan_down(cluster, spec, options).await?;
+    let mut removal = plan_down(cluster, place, options).await?;
     let wait = Wait::new(options.timeout, watcher);
     for account in &removal.detach {
-        pull::detach_from(cluster, spec, account).await?;
+        pull::detach_from(cluster, place, account).await?;
     }
-    let names = Names::of(spec);
+    let names = Names::of(place);
     let planned = removal.keep.len();
     let mut deleted = Vec::new();
     for (object, uid) in removal.delete.iter().zip(&removal.uids) {
@@ -211,7 +212,7 @@ pub async fn down(
             continue;
         }
         // Somebody may have come while the rest went.
-        if let Some(reason) = in_use_by_others(cluster, spec, object, &removal).await? {
+        if let Some(reason) = in_use_by_others(cluster, place, object, &removal).await? {
             removal.keep.push(Kept {
                 object: object.clone(),
                 reason,
@@ -231,7 +232,7 @@ pub async fn down(
             Deleted::Yes => gone(cluster, object, uid, &wait).await?,
         }
         if object.kind() == Kind::Deployment {
-            pods_gone(cluster, spec, &wait).await?;
+            pods_gone(cluster, place, &wait).await?;
         }
         watcher(Progress::Deleted(object.clone()));
         deleted.push(object.clone());
@@ -239,7 +240,7 @@ pub async fn down(
     // What only carries the labels from now on is not the registry's.
     let stays = |object: &ObjectRef| removal.keep.iter().any(|kept| kept.object == *object);
     if !deleted.contains(&names.inventory) {
-        crate::record::rewrite(cluster, spec, |known| {
+        crate::record::rewrite(cluster, place, |known| {
             let mut left = known?.clone();
             left.entries.retain(|entry| stays(&entry.object));
             left.shared.clear();
@@ -267,7 +268,7 @@ fn order(object: &ObjectRef) -> u8 {
 }
 
 /// Everything that carries the instance's labels.
-async fn labelled(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Object>, Error> {
+async fn labelled(cluster: &dyn Cluster, place: &Place) -> Result<Vec<Object>, Error> {
     const KINDS: [Kind; 9] = [
         Kind::Namespace,
         Kind::Deployment,
@@ -282,13 +283,13 @@ async fn labelled(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Obje
     let mut found = Vec::new();
     for kind in KINDS {
         let query = Query::all(kind)
-            .within(spec.namespace())
-            .labelled(selector(spec.instance()));
+            .within(place.namespace())
+            .labelled(selector(place.instance()));
         let owned = |object: &Object| !object.items("/metadata/ownerReferences").is_empty();
         // What a Deployment owns goes with it.
         // Of namespaces only the registry's own; one that carries the labels elsewhere holds something else.
         let elsewhere = |object: &Object| {
-            kind == Kind::Namespace && object.reference().name() != spec.namespace()
+            kind == Kind::Namespace && object.reference().name() != place.namespace()
         };
         found.extend(
             cluster
@@ -326,18 +327,18 @@ fn keep_reason(live: &Object, known: &Inventory, options: DownOptions) -> Option
 /// A namespace takes everything in it along: it may go only when what else is in it goes too.
 async fn in_use_by_others(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     object: &ObjectRef,
     removal: &Removal,
 ) -> Result<Option<String>, Error> {
     if object.kind() != Kind::Namespace {
         return Ok(None);
     }
-    let mut others = occupants::known(cluster, spec.namespace()).await?;
+    let mut others = occupants::known(cluster, place.namespace()).await?;
     others.retain(|object| !removal.delete.contains(object));
     let images = |object: &ObjectRef| removal.keep.iter().any(|kept| &kept.object == object);
     match others.as_slice() {
-        [] => occupants::unknown(cluster, spec.namespace()).await,
+        [] => occupants::unknown(cluster, place.namespace()).await,
         all if all.iter().all(images) => Ok(Some("what is kept lies in it".to_owned())),
         all => {
             let named = all.iter().filter(|object| !images(object));
@@ -362,16 +363,12 @@ fn files_left(live: &Object) -> Option<NodeDirectory> {
 }
 
 /// A deleted Deployment's Pods go in the background; a claim cannot go before them.
-async fn pods_gone(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-    wait: &Wait<'_>,
-) -> Result<(), Error> {
+async fn pods_gone(cluster: &dyn Cluster, place: &Place, wait: &Wait<'_>) -> Result<(), Error> {
     let query = Query::all(Kind::Pod)
-        .within(spec.namespace())
+        .within(place.namespace())
         .labelled(format!(
             "{},{}=registry",
-            selector(spec.instance()),
+            selector(place.instance()),
             crate::names::LABEL_COMPONENT
         ));
     for pod in cluster.list(&query).await? {

@@ -13,6 +13,7 @@ use crate::{
     material::Material,
     names::ANNOTATION_TLS,
     object::{Object, ObjectRef},
+    place::Place,
     plan::{Action, ApplyOptions, plan},
     spec::RegistrySpec,
     state::RegistryState,
@@ -62,18 +63,18 @@ pub enum Drift {
 
 impl RegistrySpec {
     /// The registry as the last apply was asked to make it, from its inventory; `None` if that was written by a kreg
-    /// which did not note it.
+    /// which did not note it. Of `place` it keeps whether the inventory of an earlier kreg counts.
     ///
     /// # Errors
     /// [`Error::Malformed`] if what is noted there breaks a rule.
-    pub fn recalled(self, inventory: &Inventory) -> Result<Option<Self>, Error> {
+    pub fn recalled(place: &Place, inventory: &Inventory) -> Result<Option<Self>, Error> {
         let Some(noted) = &inventory.declared else {
             return Ok(None);
         };
         let recalled = || -> Result<Self, crate::SpecError> {
             let startup_taint = noted.startup_taint.as_deref().map(StartupTaint::new);
-            self.with_service(&noted.service)?
-                .with_port(inventory.port.unwrap_or(5000))?
+            let place = inventory.place()?.with_earlier(place.earlier());
+            Ok(RegistrySpec::new(place)
                 .with_image(&noted.image)?
                 .with_storage(noted.storage.clone())?
                 .with_replicas(noted.replicas)?
@@ -81,8 +82,7 @@ impl RegistrySpec {
                 .with_network_policy(noted.network_policy)
                 .with_local_hosting(noted.local_hosting)
                 .with_node_agent(noted.node_agent)
-                .with_startup_taint(startup_taint.transpose()?)
-                .with_cluster_domain(&noted.cluster_domain)
+                .with_startup_taint(startup_taint.transpose()?))
         };
         recalled().map(Some).map_err(|error| Error::Malformed {
             what: format!("the inventory of {}", inventory.instance),

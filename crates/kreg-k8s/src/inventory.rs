@@ -13,7 +13,10 @@ use crate::{
     kind::Kind,
     names::{ANNOTATION_INVENTORY, Names, is_labelled, labels},
     object::{Object, ObjectRef},
-    spec::{Profile, RegistrySpec, Resources},
+    place::Place,
+    profile::Profile,
+    rules::SpecError,
+    spec::{RegistrySpec, Resources},
     storage::Storage,
 };
 
@@ -124,12 +127,12 @@ fn one() -> u32 {
 impl From<&RegistrySpec> for Declared {
     fn from(spec: &RegistrySpec) -> Self {
         Declared {
-            service: spec.service().to_owned(),
+            service: spec.place().service().to_owned(),
             image: spec.image().to_owned(),
             storage: spec.storage().clone(),
             replicas: spec.replicas(),
             resources: spec.resources().clone(),
-            cluster_domain: spec.cluster_domain().to_owned(),
+            cluster_domain: spec.place().cluster_domain().to_owned(),
             network_policy: spec.network_policy(),
             local_hosting: spec.local_hosting(),
             node_agent: spec.node_agent(),
@@ -144,18 +147,19 @@ impl Inventory {
     /// # Errors
     /// [`Error::Unfit`] if this machine gives no random bytes.
     pub fn new(spec: &RegistrySpec) -> Result<Self, Error> {
-        let id = match spec.id() {
+        let place = spec.place();
+        let id = match place.id() {
             Some(id) => id.to_owned(),
             None => Self::new_id()?,
         };
         Ok(Inventory {
             schema: SCHEMA,
             id,
-            namespace: spec.namespace().to_owned(),
+            namespace: place.namespace().to_owned(),
             namespace_uid: None,
-            instance: spec.instance().to_owned(),
-            profile: spec.profile(),
-            port: Some(spec.port()),
+            instance: place.instance().to_owned(),
+            profile: place.profile(),
+            port: Some(place.port()),
             cluster_ip: None,
             declared: Some(Declared::from(spec)),
             entries: Vec::new(),
@@ -174,6 +178,25 @@ impl Inventory {
             advice: "see that /dev/urandom can be read".to_owned(),
         })?;
         Ok(hex::encode(id))
+    }
+
+    /// Which registry this is the record of. What an earlier kreg did not note has its default.
+    ///
+    /// # Errors
+    /// If somebody edited it so that a name breaks a rule.
+    pub fn place(&self) -> Result<Place, SpecError> {
+        let place = Place::new(self.profile)
+            .with_id(Some(self.id.clone()))
+            .with_namespace(&self.namespace)?
+            .with_instance(&self.instance)?;
+        let port = self.port.unwrap_or(place.port());
+        let place = place.with_port(port)?;
+        match &self.declared {
+            Some(noted) => place
+                .with_service(&noted.service)?
+                .with_cluster_domain(&noted.cluster_domain),
+            None => place.with_service(&self.instance),
+        }
     }
 
     /// Whether a live object is this registry's: it carries the labels, and it is in the registry's own namespace or
@@ -244,12 +267,12 @@ impl Inventory {
 
     /// The ClusterRole that holds it.
     #[must_use]
-    pub fn to_object(&self, spec: &RegistrySpec) -> Object {
+    pub fn to_object(&self, place: &Place) -> Object {
         // A value of strings, booleans and numbers always becomes JSON.
         let text = serde_json::to_string(self).unwrap_or_default();
         Object::build(
-            Names::of(spec).inventory,
-            &labels(spec.instance()),
+            Names::of(place).inventory,
+            &labels(place.instance()),
             json!({ ANNOTATION_INVENTORY: text }),
             json!({ "rules": [] }),
         )
@@ -365,8 +388,8 @@ mod tests {
     use super::*;
 
     fn sample() -> (RegistrySpec, Inventory) {
-        let spec = RegistrySpec::new(Profile::Default);
-        let names = Names::of(&spec);
+        let spec = RegistrySpec::new(Place::new(Profile::Default));
+        let names = Names::of(spec.place());
         let mut inventory = Inventory::new(&spec).unwrap();
         inventory.cluster_ip = Some([10, 96, 0, 50].into());
         for (object, uid) in [
@@ -393,7 +416,7 @@ mod tests {
         inventory.shared.insert("team-a".to_owned(), shared);
         inventory.namespace_uid = Some("u0".to_owned());
         assert_eq!(
-            Inventory::from_object(&inventory.to_object(&spec)).unwrap(),
+            Inventory::from_object(&inventory.to_object(spec.place())).unwrap(),
             inventory
         );
     }
@@ -401,7 +424,7 @@ mod tests {
     #[test]
     fn a_newer_schema_is_refused_with_the_object_named() {
         let (spec, inventory) = sample();
-        let mut object = inventory.to_object(&spec);
+        let mut object = inventory.to_object(spec.place());
         let text = object.annotation(ANNOTATION_INVENTORY).unwrap();
         let text = text.replace("kreg/v1", "kreg/v2");
         object.value_mut()["metadata"]["annotations"][ANNOTATION_INVENTORY] = text.into();

@@ -1,9 +1,9 @@
 //! The registry's Kubernetes objects as values: render, compare, apply, wait, take away.
 //!
-//! The middle of this crate is pure: a [`RegistrySpec`] (always valid) and a [`Material`] (certificates and passwords)
-//! become [`Manifests`], which can be printed, compared and tested without a cluster. The rim is one narrow trait,
-//! [`Cluster`], with a backend for real API servers, [`LiveCluster`], and one for folders of YAML, [`FolderCluster`];
-//! [`conformance`] says what any other must do.
+//! The middle of this crate is pure. A [`Place`] says which registry is meant, a [`RegistrySpec`] what it should be; both
+//! are always valid. The spec and a [`Material`] (certificates and passwords) become [`Manifests`], which can be printed,
+//! compared and tested without a cluster. The rim is one narrow trait, [`Cluster`], with a backend for real API servers,
+//! [`LiveCluster`], and one for folders of YAML, [`FolderCluster`]; [`conformance`] says what any other must do.
 //!
 //! | step | what does it |
 //! |---|---|
@@ -20,11 +20,11 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use kreg_k8s::{ApplyOptions, Connection, LiveCluster, Manifests, Material, Profile, RegistrySpec, apply, wait};
+//! use kreg_k8s::{ApplyOptions, Connection, LiveCluster, Manifests, Material, Place, Profile, RegistrySpec, apply, wait};
 //!
 //! # async fn example(issue: impl Fn(std::net::IpAddr) -> Material) -> Result<(), Box<dyn std::error::Error>> {
 //! let cluster = LiveCluster::connect(&Connection::default()).await?;
-//! let spec = RegistrySpec::new(Profile::Default);
+//! let spec = RegistrySpec::new(Place::new(Profile::Default));
 //!
 //! // The certificate has to name the Service's address, which exists only once the Service does.
 //! let foundation = Manifests::foundation(&spec);
@@ -35,7 +35,7 @@
 //! let waiting = wait::Wait::new(Duration::from_secs(120), &|_| {});
 //! wait::storage_ready(&cluster, &spec, &waiting).await?;
 //! let applied = apply::apply(&cluster, &Manifests::full(&spec, &issue(address)), ApplyOptions::default(), &|_| {}).await?;
-//! wait::registry_ready(&cluster, &spec, &waiting).await?;
+//! wait::registry_ready(&cluster, spec.place(), &waiting).await?;
 //! println!("{} objects", applied.changes.len());
 //! # Ok(())
 //! # }
@@ -66,7 +66,9 @@ mod material;
 pub mod names;
 mod object;
 pub mod occupants;
+mod place;
 mod plan;
+mod profile;
 pub mod pull;
 mod record;
 mod reset;
@@ -100,11 +102,13 @@ pub use manifests::{Manifests, REGISTRY_UID, Stage};
 pub use material::{Material, S3Keys};
 pub use names::Names;
 pub use object::{Object, ObjectRef};
+pub use place::Place;
 pub use plan::{Action, ApplyOptions, Change, Plan, plan};
+pub use profile::Profile;
 pub use retry::Retry;
 pub use rules::SpecError;
 pub use s3::S3Bucket;
-pub use spec::{Profile, RegistrySpec, Resources};
+pub use spec::{RegistrySpec, Resources};
 pub use state::{RegistryState, WorkloadState};
 pub use storage::{HostDirectory, Storage};
 

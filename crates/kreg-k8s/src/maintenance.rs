@@ -94,11 +94,11 @@ impl Started {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Manifests, Material, Names, Profile, RegistrySpec};
+    use crate::{Manifests, Material, Names, Place, Profile, RegistrySpec};
 
     #[test]
     fn the_rendered_deployment_serves_as_usual_and_holds_the_other_file() {
-        let spec = RegistrySpec::new(Profile::Default);
+        let spec = RegistrySpec::new(Place::new(Profile::Default));
         let nothing = || secrecy::SecretString::from(String::new());
         let material = Material {
             tls_chain_pem: String::new(),
@@ -111,7 +111,7 @@ mod tests {
             s3: None,
         };
         let manifests = Manifests::full(&spec, &material);
-        let names = Names::of(&spec);
+        let names = Names::of(spec.place());
         let object = |reference| {
             let mut objects = manifests.objects().iter();
             objects

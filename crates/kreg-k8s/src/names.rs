@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::{
     kind::Kind,
     object::{Object, ObjectRef},
-    spec::{Profile, RegistrySpec},
+    place::Place,
+    profile::Profile,
 };
 
 /// Label that names the instance an object belongs to.
@@ -70,17 +71,17 @@ pub struct Names {
 impl Names {
     /// The names for a registry.
     #[must_use]
-    pub fn of(spec: &RegistrySpec) -> Self {
-        let (namespace, instance) = (spec.namespace(), spec.instance());
+    pub fn of(place: &Place) -> Self {
+        let (namespace, instance) = (place.namespace(), place.instance());
         let named = |kind, name: &str| ObjectRef::new(kind, namespace, name);
         let suffixed = |kind, suffix: &str| named(kind, &format!("{instance}-{suffix}"));
         let shared = (
             ObjectRef::new(Kind::Namespace, "", namespace),
-            named(Kind::Service, spec.service()),
+            named(Kind::Service, place.service()),
             ObjectRef::new(Kind::ClusterRole, "", &format!("kreg:{instance}")),
             ObjectRef::new(Kind::ConfigMap, "kube-public", "local-registry-hosting"),
         );
-        match spec.profile() {
+        match place.profile() {
             Profile::Default => Names {
                 namespace: shared.0,
                 service: shared.1,
@@ -159,9 +160,9 @@ pub fn pod_selector(instance: &str) -> String {
 
 /// The ConfigMap in which a kreg before 0.2 kept the inventory.
 #[must_use]
-pub fn earlier_inventory(spec: &RegistrySpec) -> ObjectRef {
-    let name = format!("{}-inventory", spec.instance());
-    ObjectRef::new(Kind::ConfigMap, spec.namespace(), &name)
+pub fn earlier_inventory(place: &Place) -> ObjectRef {
+    let name = format!("{}-inventory", place.instance());
+    ObjectRef::new(Kind::ConfigMap, place.namespace(), &name)
 }
 
 /// Whether a live object carries the labels of this instance. Anyone who can write to its namespace can set them: they

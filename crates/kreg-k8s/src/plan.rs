@@ -137,8 +137,8 @@ pub async fn plan(
     options: ApplyOptions,
 ) -> Result<Plan, Error> {
     let spec = manifests.spec();
-    let names = Names::of(spec);
-    let inventory = Inventory::read(cluster, spec).await?;
+    let names = Names::of(spec.place());
+    let inventory = Inventory::read(cluster, spec.place()).await?;
     let owns = |live: &Object| inventory.as_ref().is_some_and(|known| known.owns(live));
     // The record says what may be deleted: another's of this name is never taken over.
     if inventory.is_none()

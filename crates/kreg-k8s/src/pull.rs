@@ -18,8 +18,8 @@ use crate::{
     kind::Kind,
     names::{LABEL_COMPONENT, Names, is_labelled, labels, selector},
     object::{Object, ObjectRef},
+    place::Place,
     record::{TRIES, pause, remember, uid_of},
-    spec::RegistrySpec,
 };
 
 pub use crate::names::pull_label as label;
@@ -114,16 +114,16 @@ pub async fn namespaces(
 /// the server says.
 pub async fn attach(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     namespaces: &[String],
     accounts: &[String],
 ) -> Result<Vec<Outcome>, Error> {
-    let source = source(cluster, spec).await?;
-    let known = Inventory::read(cluster, spec).await?;
+    let source = source(cluster, place).await?;
+    let known = Inventory::read(cluster, place).await?;
     let elsewhere: Vec<ObjectRef> = namespaces
         .iter()
-        .filter(|namespace| *namespace != spec.namespace())
-        .map(|namespace| copy_in(spec, namespace))
+        .filter(|namespace| *namespace != place.namespace())
+        .map(|namespace| copy_in(place, namespace))
         .collect();
     let mut foreign = Vec::new();
     for copy in &elsewhere {
@@ -143,7 +143,7 @@ pub async fn attach(
     for namespace in namespaces {
         uids.push(uid_of(cluster, namespace).await?);
     }
-    remember(cluster, spec, |inventory| {
+    remember(cluster, place, |inventory| {
         for (namespace, uid) in namespaces.iter().zip(&uids) {
             let shared = inventory.shared.entry(namespace.clone()).or_default();
             shared.uid.clone_from(uid);
@@ -154,7 +154,7 @@ pub async fn attach(
     let mut done = Vec::new();
     let mut gone = Vec::new();
     for copy in elsewhere {
-        match write_copy(cluster, spec, &source, &copy).await {
+        match write_copy(cluster, place, &source, &copy).await {
             Ok(state) => done.push(Outcome {
                 object: copy,
                 state,
@@ -171,27 +171,27 @@ pub async fn attach(
             {
                 continue;
             }
-            match attach_to(cluster, spec, &object).await {
+            match attach_to(cluster, place, &object).await {
                 Ok(state) => done.push(Outcome { object, state }),
                 Err(error) => {
-                    passed_over(cluster, copy_in(spec, namespace), error, &mut gone).await?
+                    passed_over(cluster, copy_in(place, namespace), error, &mut gone).await?
                 }
             }
         }
     }
     let places = gone.iter().filter_map(ObjectRef::namespace);
-    forget(cluster, spec, places).await?;
+    forget(cluster, place, places).await?;
     Ok(done)
 }
 
 /// Takes these namespaces out of the record.
 async fn forget<'a>(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     namespaces: impl Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
     let gone: Vec<&str> = namespaces.collect();
-    remember(cluster, spec, |inventory| {
+    remember(cluster, place, |inventory| {
         inventory
             .shared
             .retain(|place, _| !gone.contains(&place.as_str()));
@@ -224,17 +224,17 @@ async fn passed_over(
 /// What the server says when the copies are looked for.
 pub async fn refresh(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
 ) -> Result<(Vec<Outcome>, Vec<(ObjectRef, Error)>), Error> {
     let (mut done, mut failed) = (Vec::new(), Vec::new());
-    let copies = copies(cluster, spec).await?;
+    let copies = copies(cluster, place).await?;
     if copies.is_empty() {
         return Ok((done, failed));
     }
-    let source = source(cluster, spec).await?;
+    let source = source(cluster, place).await?;
     for copy in copies {
         let object = copy.reference().clone();
-        match write_copy(cluster, spec, &source, &object).await {
+        match write_copy(cluster, place, &source, &object).await {
             Ok(state) => done.push(Outcome { object, state }),
             Err(error) => failed.push((object, error)),
         }
@@ -248,7 +248,7 @@ pub async fn refresh(
 /// What the server says.
 pub async fn detach(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     namespaces: Option<&[String]>,
 ) -> Result<Vec<Outcome>, Error> {
     let meant = |object: &ObjectRef| {
@@ -259,16 +259,16 @@ pub async fn detach(
         })
     };
     let mut done = Vec::new();
-    for account in attached(cluster, spec).await? {
+    for account in attached(cluster, place).await? {
         let object = account.reference().clone();
-        if meant(&object) && detach_from(cluster, spec, &object).await? {
+        if meant(&object) && detach_from(cluster, place, &object).await? {
             done.push(Outcome {
                 object,
                 state: State::Removed,
             });
         }
     }
-    for copy in copies(cluster, spec).await? {
+    for copy in copies(cluster, place).await? {
         let object = copy.reference().clone();
         if meant(&object) {
             cluster.delete(&object, copy.uid().unwrap_or("")).await?;
@@ -278,23 +278,20 @@ pub async fn detach(
             });
         }
     }
-    let known = Inventory::read(cluster, spec).await?;
+    let known = Inventory::read(cluster, place).await?;
     let shared = known.iter().flat_map(|known| known.shared.keys());
     let places: Vec<&str> = shared
         .map(String::as_str)
-        .filter(|place| namespaces.is_none_or(|named| named.iter().any(|name| name == place)))
+        .filter(|one| namespaces.is_none_or(|named| named.iter().any(|name| name == one)))
         .collect();
-    forget(cluster, spec, places.into_iter()).await?;
+    forget(cluster, place, places.into_iter()).await?;
     Ok(done)
 }
 
 /// Every copy that the record lists and whose label confirms it. What went with its namespace, or was put there by
 /// somebody else since, is not among them, nor is one in a namespace that was made again since.
-pub(crate) async fn copies(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-) -> Result<Vec<Object>, Error> {
-    let Some(known) = Inventory::read(cluster, spec).await? else {
+pub(crate) async fn copies(cluster: &dyn Cluster, place: &Place) -> Result<Vec<Object>, Error> {
+    let Some(known) = Inventory::read(cluster, place).await? else {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
@@ -302,14 +299,15 @@ pub(crate) async fn copies(
         let Some(live) = get_there(cluster, &copy).await? else {
             continue;
         };
-        let place = copy.namespace().unwrap_or_default();
-        let recorded = known.shared.get(place).and_then(|one| one.uid.as_ref());
-        if let (Some(recorded), Some(uid)) = (recorded, uid_of(cluster, place).await?)
+        let namespace = copy.namespace().unwrap_or_default();
+        let recorded = known.shared.get(namespace);
+        let recorded = recorded.and_then(|one| one.uid.as_ref());
+        if let (Some(recorded), Some(uid)) = (recorded, uid_of(cluster, namespace).await?)
             && *recorded != uid
         {
             continue;
         }
-        if is_labelled(&live, spec.instance()) {
+        if is_labelled(&live, place.instance()) {
             found.push(live);
         }
     }
@@ -335,11 +333,8 @@ async fn is_gone(cluster: &dyn Cluster, object: &ObjectRef) -> Result<bool, Erro
 }
 
 /// The namespaces whose copies [`refresh`] will write, as far as it may be seen by now.
-pub(crate) async fn places(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-) -> Result<Vec<String>, Error> {
-    let known = match Inventory::read(cluster, spec).await {
+pub(crate) async fn places(cluster: &dyn Cluster, place: &Place) -> Result<Vec<String>, Error> {
+    let known = match Inventory::read(cluster, place).await {
         // The right to read the record is among those that are asked about.
         Err(Error::Denied { .. }) => None,
         known => known?,
@@ -358,33 +353,30 @@ pub(crate) async fn places(
 ///
 /// # Errors
 /// What the server says.
-pub async fn unlisted(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<ObjectRef>, Error> {
+pub async fn unlisted(cluster: &dyn Cluster, place: &Place) -> Result<Vec<ObjectRef>, Error> {
     let query = Query::all(Kind::Secret).labelled(format!(
         "{},{LABEL_COMPONENT}={COMPONENT}",
-        selector(spec.instance())
+        selector(place.instance())
     ));
     let labelled = match cluster.list(&query).await {
         Err(Error::Denied { .. }) => return Ok(Vec::new()),
         labelled => labelled?,
     };
-    let known = Inventory::read(cluster, spec).await?;
+    let known = Inventory::read(cluster, place).await?;
     let listed = |object: &ObjectRef| known.as_ref().is_some_and(|known| known.is_copy(object));
     let all = labelled.iter().map(Object::reference);
     Ok(all.filter(|object| !listed(object)).cloned().collect())
 }
 
 /// Service accounts that the record lists and that have kreg's label.
-pub(crate) async fn attached(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-) -> Result<Vec<Object>, Error> {
-    let known = Inventory::read(cluster, spec).await?;
+pub(crate) async fn attached(cluster: &dyn Cluster, place: &Place) -> Result<Vec<Object>, Error> {
+    let known = Inventory::read(cluster, place).await?;
     let mut found = Vec::new();
     for (namespace, shared) in known.iter().flat_map(|known| &known.shared) {
         for account in &shared.service_accounts {
             let account = ObjectRef::new(Kind::ServiceAccount, namespace, account);
             let live = get_there(cluster, &account).await?;
-            found.extend(live.filter(|live| live.label(&label(spec.instance())).is_some()));
+            found.extend(live.filter(|live| live.label(&label(place.instance())).is_some()));
         }
     }
     Ok(found)
@@ -393,10 +385,10 @@ pub(crate) async fn attached(
 /// Takes our entry and our label off a service account. Returns whether there was anything to take.
 pub(crate) async fn detach_from(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     account: &ObjectRef,
 ) -> Result<bool, Error> {
-    let (key, secret) = (label(spec.instance()), Names::of(spec).pull_secret);
+    let (key, secret) = (label(place.instance()), Names::of(place).pull_secret);
     let edit = |value: &mut Value| {
         let Some(labels) = value
             .pointer_mut("/metadata/labels")
@@ -429,10 +421,10 @@ pub(crate) async fn detach_from(
 
 async fn attach_to(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     account: &ObjectRef,
 ) -> Result<State, Error> {
-    let (key, secret) = (label(spec.instance()), Names::of(spec).pull_secret);
+    let (key, secret) = (label(place.instance()), Names::of(place).pull_secret);
     let edit = |value: &mut Value| {
         let listed = value
             .get("imagePullSecrets")
@@ -499,13 +491,13 @@ async fn edit_account(
     }
 }
 
-fn copy_in(spec: &RegistrySpec, namespace: &str) -> ObjectRef {
-    ObjectRef::new(Kind::Secret, namespace, Names::of(spec).pull_secret.name())
+fn copy_in(place: &Place, namespace: &str) -> ObjectRef {
+    ObjectRef::new(Kind::Secret, namespace, Names::of(place).pull_secret.name())
 }
 
-async fn source(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Object, Error> {
-    let secret = Names::of(spec).pull_secret;
-    let known = Inventory::read(cluster, spec).await?;
+async fn source(cluster: &dyn Cluster, place: &Place) -> Result<Object, Error> {
+    let secret = Names::of(place).pull_secret;
+    let known = Inventory::read(cluster, place).await?;
     let live = cluster.get(&secret).await?;
     live.filter(|live| known.is_some_and(|known| known.owns(live)))
         .ok_or_else(|| Error::Unfit {
@@ -516,18 +508,18 @@ async fn source(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Object, Er
 
 async fn write_copy(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     source: &Object,
     copy: &ObjectRef,
 ) -> Result<State, Error> {
-    let mut labels = labels(spec.instance());
+    let mut labels = labels(place.instance());
     labels[LABEL_COMPONENT] = COMPONENT.into();
     let body = json!({ "type": "kubernetes.io/dockerconfigjson", "data": source.value()["data"] });
     let desired = Object::build(copy.clone(), &labels, Value::Null, body);
     if let Some(live) = cluster.get(copy).await? {
         let same = live.value()["data"] == desired.value()["data"]
             && live.label(LABEL_COMPONENT) == Some(COMPONENT);
-        if same && is_labelled(&live, spec.instance()) {
+        if same && is_labelled(&live, place.instance()) {
             return Ok(State::Unchanged);
         }
     }

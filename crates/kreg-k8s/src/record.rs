@@ -10,7 +10,7 @@ use crate::{
     kind::Kind,
     names::{Names, earlier_inventory, is_labelled, pull_label},
     object::{Object, ObjectRef},
-    spec::RegistrySpec,
+    place::Place,
 };
 
 /// How often a write that lost a race is tried again.
@@ -19,50 +19,51 @@ pub(crate) const TRIES: u32 = 40;
 impl Inventory {
     /// Reads the record of this registry; `None` if there is none of that name in this namespace.
     ///
-    /// Where there is no record, the ConfigMap of an earlier kreg counts if the spec says that the namespace may be
-    /// believed ([`RegistrySpec::with_earlier`]).
+    /// Where there is no record, the ConfigMap of an earlier kreg counts if the namespace may be
+    /// believed ([`Place::with_earlier`]).
     ///
     /// # Errors
     /// [`Error::Malformed`] if somebody edited it out of shape or a newer kreg wrote it; otherwise what the server says.
-    pub async fn read(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Option<Self>, Error> {
-        Ok(found(cluster, spec).await?.map(|(known, _)| known))
+    pub async fn read(cluster: &dyn Cluster, place: &Place) -> Result<Option<Self>, Error> {
+        Ok(found(cluster, place).await?.map(|(known, _)| known))
     }
 }
 
 /// The record and the object that it was read from.
-async fn found(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-) -> Result<Option<(Inventory, Object)>, Error> {
-    let is_here = |live: &Object| is_labelled(live, spec.instance());
+async fn found(cluster: &dyn Cluster, place: &Place) -> Result<Option<(Inventory, Object)>, Error> {
+    let is_here = |live: &Object| is_labelled(live, place.instance());
     if let Some(live) = cluster
-        .get(&Names::of(spec).inventory)
+        .get(&Names::of(place).inventory)
         .await?
         .filter(is_here)
     {
         let known = Inventory::from_object(&live)?;
-        if known.namespace != spec.namespace() {
+        if known.namespace != place.namespace() {
             return Ok(None);
         }
-        if !spec.earlier() {
+        if !place.earlier() {
             in_the_same_namespace(cluster, &known).await?;
         }
         return Ok(Some((known, live)));
     }
-    if !spec.earlier() {
+    if !place.earlier() {
         return Ok(None);
     }
-    let Some(live) = cluster.get(&earlier_inventory(spec)).await?.filter(is_here) else {
+    let Some(live) = cluster
+        .get(&earlier_inventory(place))
+        .await?
+        .filter(is_here)
+    else {
         return Ok(None);
     };
     let mut known = Inventory::from_object(&live)?;
     // Of service accounts it kept only a label on each.
-    let mut places: BTreeSet<String> = known.shared.keys().cloned().collect();
-    places.insert(known.namespace.clone());
-    let labelled = Query::all(Kind::ServiceAccount).labelled(pull_label(spec.instance()));
-    for place in places {
-        for account in cluster.list(&labelled.clone().within(&place)).await? {
-            let accounts = known.shared.entry(place.clone()).or_default();
+    let mut namespaces: BTreeSet<String> = known.shared.keys().cloned().collect();
+    namespaces.insert(known.namespace.clone());
+    let labelled = Query::all(Kind::ServiceAccount).labelled(pull_label(place.instance()));
+    for namespace in namespaces {
+        for account in cluster.list(&labelled.clone().within(&namespace)).await? {
+            let accounts = known.shared.entry(namespace.clone()).or_default();
             let name = account.reference().name().to_owned();
             accounts.service_accounts.insert(name);
         }
@@ -100,10 +101,10 @@ pub(crate) async fn uid_of(
 /// Changes the record; where there is none, nothing.
 pub(crate) async fn remember(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     change: impl Fn(&mut Inventory),
 ) -> Result<(), Error> {
-    rewrite(cluster, spec, |known| {
+    rewrite(cluster, place, |known| {
         let mut changed = known?.clone();
         change(&mut changed);
         Some(changed)
@@ -115,20 +116,20 @@ pub(crate) async fn remember(
 /// same time lose nothing. `None`, or the same again, writes nothing.
 pub(crate) async fn rewrite(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     mut change: impl FnMut(Option<&Inventory>) -> Option<Inventory>,
 ) -> Result<(), Error> {
     let mut lost = 0;
     loop {
-        let (known, live) = found(cluster, spec).await?.unzip();
+        let (known, live) = found(cluster, place).await?.unzip();
         // That of an earlier kreg is not a record yet.
-        let record = Names::of(spec).inventory;
+        let record = Names::of(place).inventory;
         let live = live.filter(|live| *live.reference() == record);
         let changed = match change(known.as_ref()) {
             Some(changed) if live.is_none() || known.as_ref() != Some(&changed) => changed,
             _ => return Ok(()),
         };
-        let mut object = changed.to_object(spec);
+        let mut object = changed.to_object(place);
         // The record is kreg's own: a hand edit of it is overwritten.
         let mode = ApplyMode {
             dry_run: false,

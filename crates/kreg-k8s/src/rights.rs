@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     kind::{Kind, Scope},
     names::{NODE_AGENTS, Names},
+    place::Place,
     pull,
     spec::RegistrySpec,
 };
@@ -64,22 +65,40 @@ impl std::fmt::Display for Right {
 const READ: &[&str] = &["get", "list"];
 const OWN: &[&str] = &["get", "list", "create", "patch", "delete"];
 
-/// Everything that operation of a registry of this spec needs, once it is set up: to apply it again with the same
+/// What a registry may have besides, and what takes rights of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// It is announced to development tools ([`RegistrySpec::with_local_hosting`]).
+    pub local_hosting: bool,
+    /// An agent on each node keeps its trust ([`RegistrySpec::with_node_agent`]).
+    pub node_agent: bool,
+}
+
+impl From<&RegistrySpec> for Extras {
+    fn from(spec: &RegistrySpec) -> Self {
+        Extras {
+            local_hosting: spec.local_hosting(),
+            node_agent: spec.node_agent(),
+        }
+    }
+}
+
+/// Everything that operation of a registry needs, once it is set up: to apply it again with the same
 /// settings, to look at it, to prove it, to renew certificates, and to change users and the pull secret.
 ///
 /// It writes no object of the whole cluster except the registry's record, and cannot take Pod Security off a namespace.
 #[must_use]
-pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
-    let names = Names::of(spec);
+pub fn needed(place: &Place, extras: Extras) -> Vec<Right> {
+    let names = Names::of(place);
     let mut rights = Rights::default();
-    facts(&mut rights, spec);
+    facts(&mut rights, place);
     // What is not in a namespace.
     rights.add(None, Kind::Namespace, "", None, &["list"]);
     // The record lists uids and copies of the pull secret, so it changes when one of these does.
     let record = Some(names.inventory.name());
     rights.add(None, Kind::ClusterRole, "", record, &["patch"]);
-    if spec.namespace() != "default" {
-        let name = Some(spec.namespace());
+    if place.namespace() != "default" {
+        let name = Some(place.namespace());
         rights.add(None, Kind::Namespace, "", name, &["get"]);
     }
     rights.add(None, Kind::PersistentVolume, "", None, &["list"]);
@@ -88,11 +107,11 @@ pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
     let hosting = Some(names.local_hosting.name());
     let public = names.local_hosting.namespace();
     rights.add(public, Kind::ConfigMap, "", hosting, &["get"]);
-    if spec.local_hosting() {
+    if extras.local_hosting {
         rights.add(public, Kind::ConfigMap, "", hosting, &["patch"]);
     }
     // The registry's own namespace. What else lies in it is looked at before it is deleted.
-    let own = Some(spec.namespace());
+    let own = Some(place.namespace());
     for kind in Kind::ALL
         .iter()
         .copied()
@@ -112,7 +131,7 @@ pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
     rights.add(own, Kind::Pod, "log", None, &["get"]);
     // `get` is what the upgrade to a web socket counts as, `create` what newer servers ask for as well.
     rights.add(own, Kind::Pod, "portforward", None, &["get", "create"]);
-    if spec.node_agent() {
+    if extras.node_agent {
         node_agent(&mut rights);
     }
     rights.0
@@ -121,11 +140,11 @@ pub fn needed(spec: &RegistrySpec) -> Vec<Right> {
 /// All that `kreg gc` needs: it reads the registry, asks every Pod of it, runs the collector in one, and changes how its
 /// Deployment serves.
 #[must_use]
-pub fn needed_to_collect(spec: &RegistrySpec) -> Vec<Right> {
-    let own = Some(spec.namespace());
+pub fn needed_to_collect(place: &Place) -> Vec<Right> {
+    let own = Some(place.namespace());
     let mut rights = Rights::default();
-    facts(&mut rights, spec);
-    registry(&mut rights, spec);
+    facts(&mut rights, place);
+    registry(&mut rights, place);
     rights.add(own, Kind::Deployment, "", None, &["patch"]);
     rights.add(own, Kind::Pod, "exec", None, &["get", "create"]);
     rights.0
@@ -134,11 +153,11 @@ pub fn needed_to_collect(spec: &RegistrySpec) -> Vec<Right> {
 /// All that `kreg doctor` needs: besides the registry it looks at whatever pulls from it or may be in its way, in every
 /// namespace. Not at Secrets there: those that it may not read it names.
 #[must_use]
-pub fn needed_to_diagnose(spec: &RegistrySpec) -> Vec<Right> {
-    let own = Some(spec.namespace());
+pub fn needed_to_diagnose(place: &Place, extras: Extras) -> Vec<Right> {
+    let own = Some(place.namespace());
     let mut rights = Rights::default();
-    facts(&mut rights, spec);
-    registry(&mut rights, spec);
+    facts(&mut rights, place);
+    registry(&mut rights, place);
     rights.add(own, Kind::NetworkPolicy, "", None, &["list"]);
     for kind in [
         Kind::PersistentVolume,
@@ -149,7 +168,7 @@ pub fn needed_to_diagnose(spec: &RegistrySpec) -> Vec<Right> {
         rights.add(None, kind, "", None, &["list"]);
     }
     rights.add(None, Kind::Pod, "log", None, &["get"]);
-    if spec.node_agent() {
+    if extras.node_agent {
         let agents = Some(NODE_AGENTS);
         rights.add(agents, Kind::DaemonSet, "", None, &["get"]);
         rights.add(agents, Kind::Pod, "", None, &["watch"]);
@@ -162,8 +181,8 @@ pub fn needed_to_diagnose(spec: &RegistrySpec) -> Vec<Right> {
 /// What the proof needs besides in the registry's namespace: it starts a Pod on each node, follows it, reads what it
 /// wrote and takes it away.
 #[must_use]
-pub fn needed_to_prove(spec: &RegistrySpec) -> Vec<Right> {
-    let own = Some(spec.namespace());
+pub fn needed_to_prove(place: &Place) -> Vec<Right> {
+    let own = Some(place.namespace());
     let mut rights = Rights::default();
     let verbs = &["get", "list", "watch", "create", "delete"];
     rights.add(own, Kind::Pod, "", None, verbs);
@@ -174,8 +193,8 @@ pub fn needed_to_prove(spec: &RegistrySpec) -> Vec<Right> {
 }
 
 /// Facts of the cluster and the registry's record, with which every command begins.
-fn facts(rights: &mut Rights, spec: &RegistrySpec) {
-    let record = Names::of(spec).inventory;
+fn facts(rights: &mut Rights, place: &Place) {
+    let record = Names::of(place).inventory;
     rights.add(None, Kind::ClusterRole, "", Some(record.name()), &["get"]);
     rights.add(None, Kind::Node, "", None, &["list"]);
     rights.add(None, Kind::StorageClass, "", None, READ);
@@ -186,8 +205,8 @@ fn facts(rights: &mut Rights, spec: &RegistrySpec) {
 }
 
 /// A registry that is up: its objects and Pods, and a way to it.
-fn registry(rights: &mut Rights, spec: &RegistrySpec) {
-    let own = Some(spec.namespace());
+fn registry(rights: &mut Rights, place: &Place) {
+    let own = Some(place.namespace());
     for kind in [
         Kind::Service,
         Kind::ConfigMap,
@@ -233,8 +252,8 @@ fn guard(rights: &mut Rights) {
 
 /// What giving the pull secret to other namespaces needs besides ([`crate::pull`]): to these, or (`None`) to any.
 #[must_use]
-pub fn needed_to_share(spec: &RegistrySpec, namespaces: Option<&[String]>) -> Vec<Right> {
-    let secret = Names::of(spec).pull_secret;
+pub fn needed_to_share(place: &Place, namespaces: Option<&[String]>) -> Vec<Right> {
+    let secret = Names::of(place).pull_secret;
     let mut rights = Rights::default();
     let mut within = |namespace: Option<&str>| {
         rights.add(namespace, Kind::Secret, "", None, &["create"]);
@@ -260,8 +279,8 @@ pub fn needed_to_share(spec: &RegistrySpec, namespaces: Option<&[String]>) -> Ve
 }
 
 /// What renewing the copies of the pull secret in these namespaces needs ([`crate::pull::refresh`]).
-fn needed_to_refresh(spec: &RegistrySpec, namespaces: &[String]) -> Vec<Right> {
-    let secret = Names::of(spec).pull_secret;
+fn needed_to_refresh(place: &Place, namespaces: &[String]) -> Vec<Right> {
+    let secret = Names::of(place).pull_secret;
     let mut rights = Rights::default();
     for namespace in namespaces {
         let (name, verbs) = (Some(secret.name()), &["get", "patch"]);
@@ -276,12 +295,12 @@ fn needed_to_refresh(spec: &RegistrySpec, namespaces: &[String]) -> Vec<Right> {
 /// [`Error::Rights`] naming them; otherwise what the server says.
 pub async fn check_to_share(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     namespaces: &[String],
     accounts: &[String],
 ) -> Result<(), Error> {
     let needed = |namespaces| {
-        let mut rights = needed_to_share(spec, namespaces);
+        let mut rights = needed_to_share(place, namespaces);
         let of_account = Kind::ServiceAccount.plural();
         rights.retain(|right| !accounts.is_empty() || right.resource != of_account);
         rights
@@ -300,9 +319,9 @@ pub async fn check_to_share(
 /// # Errors
 /// If the server cannot be asked.
 pub async fn missing(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Right>, Error> {
-    let mut rights = needed(spec);
-    let copies = pull::places(cluster, spec).await?;
-    rights.extend(needed_to_refresh(spec, &copies));
+    let mut rights = needed(spec.place(), spec.into());
+    let copies = pull::places(cluster, spec.place()).await?;
+    rights.extend(needed_to_refresh(spec.place(), &copies));
     rights.extend(setup::still_needed(cluster, spec).await?);
     lacking(cluster, rights).await
 }

@@ -24,6 +24,21 @@ pub struct S3Bucket {
 }
 
 impl S3Bucket {
+    /// The region of a bucket of which nothing else is said.
+    pub const DEFAULT_REGION: &str = "us-east-1";
+
+    /// A bucket of this name in [`S3Bucket::DEFAULT_REGION`] of Amazon's, all of it.
+    #[must_use]
+    pub fn new(bucket: &str) -> Self {
+        S3Bucket {
+            bucket: bucket.to_owned(),
+            region: Self::DEFAULT_REGION.to_owned(),
+            endpoint: None,
+            prefix: None,
+            ca_pem: None,
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), SpecError> {
         rules::bucket("storage.s3.bucket", &self.bucket)?;
         rules::region("storage.s3.region", &self.region)?;

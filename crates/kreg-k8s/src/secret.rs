@@ -12,7 +12,7 @@ use crate::{
     inventory::Inventory,
     names::labels,
     object::{Object, ObjectRef},
-    spec::RegistrySpec,
+    place::Place,
 };
 
 /// How often a write that lost a race is tried again.
@@ -27,20 +27,20 @@ pub type Entries = BTreeMap<String, SecretString>;
 /// [`Error::Malformed`] if an entry is not text; otherwise what the server says.
 pub async fn read(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     secret: &ObjectRef,
 ) -> Result<Option<Entries>, Error> {
-    let live = ours(cluster, spec, secret).await?;
+    let live = ours(cluster, place, secret).await?;
     live.map(|live| entries(&live)).transpose()
 }
 
 /// The Secret, if it is the registry's.
 async fn ours(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     secret: &ObjectRef,
 ) -> Result<Option<Object>, Error> {
-    let Some(known) = Inventory::read(cluster, spec).await? else {
+    let Some(known) = Inventory::read(cluster, place).await? else {
         return Ok(None);
     };
     Ok(cluster.get(secret).await?.filter(|live| known.owns(live)))
@@ -63,11 +63,11 @@ pub fn value(secret: &Object, key: &str) -> Option<SecretString> {
 /// What the server says.
 pub async fn put(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     secret: &ObjectRef,
     entries: &Entries,
 ) -> Result<(), Error> {
-    let object = declared(secret, spec, "Opaque", entries, None);
+    let object = declared(secret, place, "Opaque", entries, None);
     cluster.apply(&object, WRITE).await.map(drop)
 }
 
@@ -77,10 +77,10 @@ pub async fn put(
 /// What the server says.
 pub async fn remove(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     secret: &ObjectRef,
 ) -> Result<bool, Error> {
-    match ours(cluster, spec, secret).await? {
+    match ours(cluster, place, secret).await? {
         Some(live) => Ok(cluster
             .delete(secret, live.uid().unwrap_or_default())
             .await?
@@ -97,12 +97,12 @@ pub async fn remove(
 /// otherwise what the server says.
 pub async fn edit<E: From<Error>>(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     secret: &ObjectRef,
     key: &str,
     mut edit: impl FnMut(&SecretString) -> Result<SecretString, E>,
 ) -> Result<bool, E> {
-    edit_all(cluster, spec, secret, |entries| {
+    edit_all(cluster, place, secret, |entries| {
         let entry = entries.get_mut(key).ok_or_else(|| absent(secret, key))?;
         *entry = edit(entry)?;
         Ok(())
@@ -121,14 +121,14 @@ pub async fn edit<E: From<Error>>(
 /// the server says.
 pub async fn edit_all<E: From<Error>>(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     secret: &ObjectRef,
     mut edit: impl FnMut(&mut Entries) -> Result<(), E>,
 ) -> Result<bool, E> {
     let mut lost = 0;
     let mut tried: Option<Entries> = None;
     loop {
-        let live = ours(cluster, spec, secret).await?;
+        let live = ours(cluster, place, secret).await?;
         let live = live.ok_or_else(|| absent(secret, "any"))?;
         let before = entries(&live)?;
         // A write whose answer was lost comes back as a lost race; to edit it again would be to do it twice.
@@ -142,7 +142,7 @@ pub async fn edit_all<E: From<Error>>(
         }
         let kind = live.text("/type").unwrap_or("Opaque");
         let version = live.version();
-        let object = declared(secret, spec, kind, &after, version);
+        let object = declared(secret, place, kind, &after, version);
         match cluster.apply(&object, WRITE).await {
             Ok(_) => return Ok(true),
             Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
@@ -190,7 +190,7 @@ fn entries(live: &Object) -> Result<Entries, Error> {
 /// The complete intent of kreg for this Secret.
 fn declared(
     secret: &ObjectRef,
-    spec: &RegistrySpec,
+    place: &Place,
     kind: &str,
     entries: &Entries,
     version: Option<&str>,
@@ -200,7 +200,7 @@ fn declared(
     };
     let data: Map<String, Value> = entries.iter().map(encoded).collect();
     let body = json!({ "type": kind, "data": data });
-    let labels = labels(spec.instance());
+    let labels = labels(place.instance());
     let mut object = Object::build(secret.clone(), &labels, Value::Null, body);
     if let Some(version) = version {
         object.value_mut()["metadata"]["resourceVersion"] = version.into();

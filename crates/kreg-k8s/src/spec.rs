@@ -1,24 +1,14 @@
-//! The registry as one value: what it is called, where it lives, what it stores its images on.
+//! What the registry should be: its image, what it stores its images on, how many Pods serve.
 
 use std::net::IpAddr;
 
 use crate::{
+    place::Place,
+    profile::Profile,
     rules::{self, SpecError},
     storage::Storage,
     taint::StartupTaint,
 };
-
-/// Which set of objects to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Profile {
-    /// A hardened Deployment in a namespace of its own that enforces Pod Security `restricted`.
-    Default,
-    /// The objects of the well-known tutorial, by its names: a bare Pod in `default`, a static hostPath volume,
-    /// `certs-secret`, `auth-secret`, `reg-cred-secret`.
-    Tutorial,
-}
 
 /// Processor and memory for the registry's container, as Kubernetes quantities.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -42,39 +32,31 @@ impl Default for Resources {
     }
 }
 
-/// A registry to be, always valid: every `with_` method checks what it is given.
+/// A registry as it should be, always valid: every `with_` method checks what it is given.
 ///
 /// ```
-/// use kreg_k8s::{Profile, RegistrySpec, Storage};
+/// use kreg_k8s::{Place, Profile, RegistrySpec, Storage};
 ///
-/// let spec = RegistrySpec::new(Profile::Default)
-///     .with_namespace("images")?
-///     .with_storage(Storage::StorageClass { name: None, size: "20Gi".into() })?;
-/// assert_eq!(spec.registry_name(), "docker-registry:5000");
+/// let place = Place::new(Profile::Default).with_namespace("images")?;
+/// let storage = Storage::StorageClass { name: None, size: "20Gi".into() };
+/// let spec = RegistrySpec::new(place).with_storage(storage)?;
 ///
-/// let error = RegistrySpec::new(Profile::Default).with_namespace("Images").unwrap_err();
-/// assert!(error.to_string().starts_with("namespace"));
+/// let error = spec.with_replicas(2).unwrap_err();
+/// assert!(error.to_string().starts_with("replicas"));
 /// # Ok::<(), kreg_k8s::SpecError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrySpec {
-    profile: Profile,
-    instance: String,
-    namespace: String,
-    service: String,
-    port: u16,
+    place: Place,
     image: String,
     storage: Storage,
     replicas: u32,
     cluster_ip: Option<IpAddr>,
-    cluster_domain: String,
     resources: Resources,
     network_policy: bool,
     local_hosting: bool,
     node_agent: bool,
     startup_taint: Option<StartupTaint>,
-    earlier: bool,
-    id: Option<String>,
 }
 
 impl RegistrySpec {
@@ -82,116 +64,54 @@ impl RegistrySpec {
     /// above 1023, so that no capability is needed.
     pub const CONTAINER_PORT: u16 = 5000;
 
-    /// The defaults of a profile.
+    /// The registry's own image where none is chosen.
+    pub const DEFAULT_IMAGE: &str = "docker.io/library/registry:2.8.3";
+
+    /// The defaults of the place's profile.
     #[must_use]
-    pub fn new(profile: Profile) -> Self {
-        let (namespace, image, storage) = match profile {
-            Profile::Default => (
-                "kreg-system",
-                "docker.io/library/registry:2.8.3",
-                Storage::StorageClass {
-                    name: None,
-                    size: "10Gi".to_owned(),
-                },
-            ),
-            Profile::Tutorial => (
-                "default",
-                "docker.io/library/registry:2.8.3",
-                Storage::HostPath {
-                    path: "/tmp/repository".to_owned(),
-                    node: None,
-                    size: "1Gi".to_owned(),
-                },
-            ),
+    pub fn new(place: Place) -> Self {
+        let storage = match place.profile() {
+            Profile::Default => Storage::StorageClass {
+                name: None,
+                size: "10Gi".to_owned(),
+            },
+            Profile::Tutorial => Storage::HostPath {
+                path: "/tmp/repository".to_owned(),
+                node: None,
+                size: "1Gi".to_owned(),
+            },
         };
         RegistrySpec {
-            profile,
-            instance: "docker-registry".to_owned(),
-            namespace: namespace.to_owned(),
-            service: "docker-registry".to_owned(),
-            port: 5000,
-            image: image.to_owned(),
+            place,
+            // A Service's name has no dot, so this image never lies in the registry itself.
+            image: Self::DEFAULT_IMAGE.to_owned(),
             storage,
             replicas: 1,
             cluster_ip: None,
-            cluster_domain: "cluster.local".to_owned(),
             resources: Resources::default(),
             network_policy: false,
             local_hosting: false,
             node_agent: false,
             startup_taint: None,
-            earlier: false,
-            id: None,
         }
     }
 
-    /// Lets the ConfigMap count in which an earlier kreg kept its inventory, where there is no record. Anyone who can
-    /// write to the namespace could have made it: only for a namespace that the operator named.
-    #[must_use]
-    pub fn with_earlier(mut self, believed: bool) -> Self {
-        self.earlier = believed;
-        self
+    /// Puts the same registry into another place.
+    ///
+    /// # Errors
+    /// If the image lies in the registry itself, or if the profile of that place cannot use the storage.
+    pub fn with_place(mut self, place: Place) -> Result<Self, SpecError> {
+        rules::image("image", &self.image, &place.registry_name())?;
+        self.storage.check(place.profile(), self.replicas)?;
+        self.place = place;
+        Ok(self)
     }
 
-    /// Whether the inventory of an earlier kreg counts.
-    #[must_use]
-    pub fn earlier(&self) -> bool {
-        self.earlier
-    }
-
-    /// Sets the id that tells this registry from another one of its name ([`crate::Inventory::id`]).
+    /// Sets the id that tells this registry from another one of its name.
     #[must_use]
     pub fn with_id(mut self, id: Option<String>) -> Self {
-        self.id = id;
+        self.place = self.place.with_id(id);
         self
-    }
-
-    /// The id of the registry, where it is known or chosen.
-    #[must_use]
-    pub fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-
-    /// Sets the instance id, which keeps several registries of one cluster apart.
-    ///
-    /// # Errors
-    /// If it is no DNS-1123 label.
-    pub fn with_instance(mut self, instance: &str) -> Result<Self, SpecError> {
-        rules::dns_label("instance", instance)?;
-        self.instance = instance.to_owned();
-        Ok(self)
-    }
-
-    /// Sets the namespace; it is made if it does not exist.
-    ///
-    /// # Errors
-    /// If it is no DNS-1123 label.
-    pub fn with_namespace(mut self, namespace: &str) -> Result<Self, SpecError> {
-        rules::dns_label("namespace", namespace)?;
-        self.namespace = namespace.to_owned();
-        Ok(self)
-    }
-
-    /// Sets the Service's name, which is also the registry's name in image references.
-    ///
-    /// # Errors
-    /// If it is no DNS-1035 label (Services may not begin with a digit), or if the image lies in the registry itself.
-    pub fn with_service(mut self, service: &str) -> Result<Self, SpecError> {
-        rules::service_name("service", service)?;
-        self.service = service.to_owned();
-        rules::image("image", &self.image, &self.registry_name())?;
-        Ok(self)
-    }
-
-    /// Sets the Service's port, 1 to 65535.
-    ///
-    /// # Errors
-    /// If it is 0, or if the image lies in the registry itself.
-    pub fn with_port(mut self, port: u16) -> Result<Self, SpecError> {
-        rules::port("port", port)?;
-        self.port = port;
-        rules::image("image", &self.image, &self.registry_name())?;
-        Ok(self)
     }
 
     /// Sets the registry's own image: distribution 2.8 or 3.x, with the upstream image's entrypoint.
@@ -199,7 +119,7 @@ impl RegistrySpec {
     /// # Errors
     /// If it is no image reference, or lies in the registry that it is to run.
     pub fn with_image(mut self, image: &str) -> Result<Self, SpecError> {
-        rules::image("image", image, &self.registry_name())?;
+        rules::image("image", image, &self.place.registry_name())?;
         self.image = image.to_owned();
         Ok(self)
     }
@@ -209,7 +129,7 @@ impl RegistrySpec {
     /// # Errors
     /// If a name, path or size is malformed, or if the profile or the number of Pods cannot use that kind of storage.
     pub fn with_storage(mut self, storage: Storage) -> Result<Self, SpecError> {
-        storage.check(self.profile, self.replicas)?;
+        storage.check(self.place.profile(), self.replicas)?;
         self.storage = storage;
         Ok(self)
     }
@@ -223,10 +143,10 @@ impl RegistrySpec {
         if replicas == 0 {
             return refused("a registry has at least one Pod; `kreg down` takes it away");
         }
-        if replicas > 1 && self.profile == Profile::Tutorial {
+        if replicas > 1 && self.place.profile() == Profile::Tutorial {
             return refused("the tutorial's registry is one bare Pod; use the default profile");
         }
-        self.storage.check(self.profile, replicas)?;
+        self.storage.check(self.place.profile(), replicas)?;
         self.replicas = replicas;
         Ok(self)
     }
@@ -236,16 +156,6 @@ impl RegistrySpec {
     pub fn with_cluster_ip(mut self, address: Option<IpAddr>) -> Self {
         self.cluster_ip = address;
         self
-    }
-
-    /// Sets the cluster's DNS domain, `cluster.local` unless the cluster's kubelets say otherwise.
-    ///
-    /// # Errors
-    /// If it is no DNS-1123 subdomain.
-    pub fn with_cluster_domain(mut self, domain: &str) -> Result<Self, SpecError> {
-        rules::dns_subdomain("cluster_domain", domain)?;
-        self.cluster_domain = domain.to_owned();
-        Ok(self)
     }
 
     /// Sets processor and memory.
@@ -294,6 +204,12 @@ impl RegistrySpec {
         self
     }
 
+    /// Which registry this is.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The taint that the registry tolerates.
     #[must_use]
     pub fn startup_taint(&self) -> Option<&StartupTaint> {
@@ -316,36 +232,6 @@ impl RegistrySpec {
     #[must_use]
     pub fn local_hosting(&self) -> bool {
         self.local_hosting
-    }
-
-    /// Profile.
-    #[must_use]
-    pub fn profile(&self) -> Profile {
-        self.profile
-    }
-
-    /// Instance id.
-    #[must_use]
-    pub fn instance(&self) -> &str {
-        &self.instance
-    }
-
-    /// Namespace of everything that lives in one.
-    #[must_use]
-    pub fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    /// Name of the Service.
-    #[must_use]
-    pub fn service(&self) -> &str {
-        &self.service
-    }
-
-    /// Port of the Service.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
     }
 
     /// The registry's own image.
@@ -378,34 +264,9 @@ impl RegistrySpec {
         self.cluster_ip
     }
 
-    /// DNS domain of the cluster.
-    #[must_use]
-    pub fn cluster_domain(&self) -> &str {
-        &self.cluster_domain
-    }
-
     /// Processor and memory.
     #[must_use]
     pub fn resources(&self) -> &Resources {
         &self.resources
-    }
-
-    /// How image references name this registry: `docker-registry:5000`.
-    #[must_use]
-    pub fn registry_name(&self) -> String {
-        format!("{}:{}", self.service, self.port)
-    }
-
-    /// Every DNS form of the Service, shortest first; all belong into the certificate.
-    /// Source: Kubernetes, "DNS for Services and Pods".
-    #[must_use]
-    pub fn dns_names(&self) -> Vec<String> {
-        let (service, namespace) = (&self.service, &self.namespace);
-        vec![
-            service.clone(),
-            format!("{service}.{namespace}"),
-            format!("{service}.{namespace}.svc"),
-            format!("{service}.{namespace}.svc.{}", self.cluster_domain),
-        ]
     }
 }

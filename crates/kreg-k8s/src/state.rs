@@ -14,7 +14,8 @@ use crate::{
     material::S3Keys,
     names::{ANNOTATION_ADDRESS, Names, pod_selector},
     object::{Object, ObjectRef},
-    spec::{Profile, RegistrySpec},
+    place::Place,
+    profile::Profile,
     wait::is_rolled_out,
 };
 
@@ -109,12 +110,12 @@ impl RegistryState {
     ///
     /// # Errors
     /// If the cluster cannot be asked, or if something of ours was edited out of shape.
-    pub async fn read(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Self, Error> {
-        let names = Names::of(spec);
-        let inventory = Inventory::read(cluster, spec).await?;
+    pub async fn read(cluster: &dyn Cluster, place: &Place) -> Result<Self, Error> {
+        let names = Names::of(place);
+        let inventory = Inventory::read(cluster, place).await?;
         let reader = Reader {
             cluster,
-            spec,
+            place,
             known: inventory.as_ref(),
         };
         let service = reader.ours(Some(&names.service)).await?;
@@ -125,7 +126,7 @@ impl RegistryState {
         let pull = reader.ours(Some(&names.pull_secret)).await?;
         let s3 = reader.ours(names.s3.as_ref()).await?;
         let tls_chain_pem = text(tls.as_ref(), "tls.crt")?;
-        let ca_bundle_pem = match spec.profile() {
+        let ca_bundle_pem = match place.profile() {
             Profile::Default => text(ca.as_ref(), "ca.crt")?,
             Profile::Tutorial => tls_chain_pem.clone(),
         };
@@ -177,7 +178,7 @@ impl RegistryState {
 
 struct Reader<'a> {
     cluster: &'a dyn Cluster,
-    spec: &'a RegistrySpec,
+    place: &'a Place,
     known: Option<&'a Inventory>,
 }
 
@@ -237,8 +238,8 @@ impl Reader<'_> {
     /// Those that are there to stay, ready ones last, and of these the newest last.
     async fn pods(&self) -> Result<Vec<Object>, Error> {
         let query = Query::all(Kind::Pod)
-            .within(self.spec.namespace())
-            .labelled(pod_selector(self.spec.instance()));
+            .within(self.place.namespace())
+            .labelled(pod_selector(self.place.instance()));
         let mut pods = self.cluster.list(&query).await?;
         pods.retain(|pod| !pod.is_terminating());
         pods.sort_by_key(|pod| {

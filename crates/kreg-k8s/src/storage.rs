@@ -1,9 +1,9 @@
 //! Where the registry keeps its images.
 
 use crate::{
+    profile::Profile,
     rules::{self, SpecError},
     s3::S3Bucket,
-    spec::Profile,
 };
 
 /// What backs `/var/lib/registry`.
@@ -42,7 +42,19 @@ pub enum Storage {
     S3(S3Bucket),
 }
 
+/// Size of a claim of which nothing else is said.
+const DEFAULT_SIZE: &str = "10Gi";
+
 impl Storage {
+    /// Sets the size, a Kubernetes quantity, where kreg makes a claim. Other storage stays as it is.
+    #[must_use]
+    pub fn with_size(mut self, wanted: &str) -> Self {
+        if let Storage::StorageClass { size, .. } | Storage::HostPath { size, .. } = &mut self {
+            wanted.clone_into(size);
+        }
+        self
+    }
+
     pub(crate) fn check(&self, profile: Profile, replicas: u32) -> Result<(), SpecError> {
         let is_tutorials = matches!(
             self,
@@ -143,7 +155,51 @@ impl Storage {
     }
 }
 
-/// As `--storage` has it, with the whole of a bucket's place.
+/// In one word, as it is configured: `class`, `class:NAME`, `claim:NAME`, `hostpath:/DIR`, `hostpath:/DIR@NODE`, `emptydir`
+/// or `s3:BUCKET`. What the word does not say has a default: [`Storage::with_size`] sets the size, and a bucket is in
+/// [`S3Bucket::DEFAULT_REGION`] of Amazon's.
+///
+/// Whether a name or path is well formed is checked by [`crate::RegistrySpec::with_storage`].
+impl std::str::FromStr for Storage {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        let size = DEFAULT_SIZE.to_owned();
+        let (kind, rest) = match text.split_once(':') {
+            Some((kind, rest)) => (kind, Some(rest)),
+            None => (text, None),
+        };
+        match (kind, rest.filter(|rest| !rest.is_empty())) {
+            ("class", name) => Ok(Storage::StorageClass {
+                name: name.map(str::to_owned),
+                size,
+            }),
+            ("claim", Some(name)) => Ok(Storage::ExistingClaim {
+                name: name.to_owned(),
+            }),
+            ("emptydir", None) => Ok(Storage::EmptyDir),
+            ("s3", Some(bucket)) => Ok(Storage::S3(S3Bucket::new(bucket))),
+            ("hostpath", Some(directory)) => {
+                let (path, node) = match directory.split_once('@') {
+                    Some((path, node)) => (path, Some(node.to_owned())),
+                    None => (directory, None),
+                };
+                Ok(Storage::HostPath {
+                    path: path.to_owned(),
+                    node,
+                    size,
+                })
+            }
+            _ => Err(SpecError::new(
+                "storage",
+                "it must be class, class:NAME, claim:NAME, hostpath:/DIR, hostpath:/DIR@NODE, emptydir or s3:BUCKET",
+                text,
+            )),
+        }
+    }
+}
+
+/// The word that it is read from, but the whole of a bucket's place.
 impl std::fmt::Display for Storage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -184,6 +240,52 @@ pub struct HostDirectory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_word_says_what_it_is() {
+        let sized = |text: &str| text.parse::<Storage>().expect(text).with_size("1Gi");
+        let size = || "1Gi".to_owned();
+        let class = |name: Option<&str>| Storage::StorageClass {
+            name: name.map(str::to_owned),
+            size: size(),
+        };
+        assert_eq!(sized("class"), class(None));
+        assert_eq!(sized("class:fast"), class(Some("fast")));
+        let claim = Storage::ExistingClaim {
+            name: "data".into(),
+        };
+        assert_eq!(sized("claim:data"), claim);
+        assert_eq!(sized("emptydir"), Storage::EmptyDir);
+        let directory = Storage::HostPath {
+            path: "/srv/images".into(),
+            node: Some("worker1".into()),
+            size: size(),
+        };
+        assert_eq!(sized("hostpath:/srv/images@worker1"), directory);
+        assert_eq!(sized("s3:images").to_string(), "s3://images in us-east-1");
+        for text in [
+            "class",
+            "class:fast",
+            "claim:data",
+            "emptydir",
+            "hostpath:/a",
+            "hostpath:/a@n",
+        ] {
+            assert_eq!(sized(text).to_string(), text);
+        }
+        for bad in [
+            "",
+            "claim",
+            "claim:",
+            "hostpath:",
+            "emptydir:x",
+            "nfs:/x",
+            "s3",
+            "s3:",
+        ] {
+            assert!(bad.parse::<Storage>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_place_is_where_images_lie_whatever_its_size() {

@@ -16,6 +16,7 @@ use crate::{
     kind::Kind,
     names::{Names, pod_selector},
     object::{Object, ObjectRef},
+    place::Place,
     spec::RegistrySpec,
 };
 
@@ -105,22 +106,22 @@ pub async fn storage_ready(
 /// [`Error::Stuck`] with the Pod's real cause, [`Error::Timeout`], or what the server says.
 pub async fn registry_ready(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     wait: &Wait<'_>,
 ) -> Result<(), Error> {
-    let workload = Names::of(spec).workload;
+    let workload = Names::of(place).workload;
     let mut clock = Clock::new(wait, workload.clone(), "ready");
     let mut known = BTreeSet::new();
     let mut anew = 0;
     loop {
-        let (pod, text) = match look(cluster, spec, &workload).await? {
+        let (pod, text) = match look(cluster, place, &workload).await? {
             Look::Ready => return Ok(()),
             Look::Stuck(cause) => return Err(Error::Stuck(Box::new(cause))),
             Look::Waiting(text) => (None, text),
-            Look::Pod(pod) => {
+            Look::Pod { pod, replicas } => {
                 let (uid, state) = (pod.uid().unwrap_or("").to_owned(), pod_state(&pod));
                 let is_stuck = matches!(state, PodState::Stuck { .. });
-                let from_before = is_stuck && anew < spec.replicas() && !known.contains(&uid);
+                let from_before = is_stuck && anew < replicas && !known.contains(&uid);
                 if !is_stuck {
                     known.insert(uid.clone());
                 }
@@ -146,7 +147,7 @@ pub async fn registry_ready(
                     }
                     PodState::Coming(text) => {
                         // With WaitForFirstConsumer the scheduler says nothing while the provisioner fails.
-                        let unbound = claim_trouble(cluster, spec, &pod)
+                        let unbound = claim_trouble(cluster, &pod)
                             .await?
                             .filter(|cause| !cause.evidence.is_empty());
                         clock.delayed(unbound.is_some());
@@ -159,7 +160,7 @@ pub async fn registry_ready(
         if let Some(pod) = pod
             && (clock.out_of_patience() || clock.is_over())
         {
-            return Err(Error::Stuck(Box::new(hopeless(cluster, spec, &pod).await?)));
+            return Err(Error::Stuck(Box::new(hopeless(cluster, &pod).await?)));
         }
         clock.pause(&text).await?;
     }
@@ -206,22 +207,25 @@ pub(crate) async fn volume_noted(cluster: &dyn Cluster, volume: &ObjectRef) -> R
 enum Look {
     Ready,
     Waiting(String),
-    Pod(Object),
+    /// The Pod that is waited for, of so many.
+    Pod {
+        pod: Object,
+        replicas: i64,
+    },
     Stuck(Cause),
 }
 
-async fn look(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-    workload: &ObjectRef,
-) -> Result<Look, Error> {
+async fn look(cluster: &dyn Cluster, place: &Place, workload: &ObjectRef) -> Result<Look, Error> {
     let Some(live) = cluster.get(workload).await? else {
         return Ok(Look::Waiting("not there yet".to_owned()));
     };
     if workload.kind() == Kind::Pod {
         return Ok(match pod_state(&live) {
             PodState::Ready => Look::Ready,
-            _ => Look::Pod(live),
+            _ => Look::Pod {
+                pod: live,
+                replicas: 1,
+            },
         });
     }
     // Until the controller has seen the newest spec, its status speaks of an older one.
@@ -237,16 +241,24 @@ async fn look(
     if let Some(cause) = replica_failure(&live) {
         return Ok(Look::Stuck(cause));
     }
-    Ok(match newest_pod(cluster, spec, &live).await? {
-        Some(pod) => Look::Pod(pod),
+    Ok(match newest_pod(cluster, place, &live).await? {
+        Some(pod) => Look::Pod {
+            pod,
+            replicas: wanted(&live),
+        },
         None => Look::Waiting("no Pod yet".to_owned()),
     })
+}
+
+/// How many Pods a Deployment is to have.
+fn wanted(deployment: &Object) -> i64 {
+    deployment.number("/spec/replicas").unwrap_or(1)
 }
 
 /// Source: kubectl `pkg/polymorphichelpers/rollout_status.go`.
 pub(crate) fn is_rolled_out(deployment: &Object) -> bool {
     let count = |pointer: &str| deployment.number(pointer).unwrap_or(0);
-    let wanted = deployment.number("/spec/replicas").unwrap_or(1);
+    let wanted = wanted(deployment);
     count("/status/observedGeneration") >= count("/metadata/generation")
         && count("/status/updatedReplicas") >= wanted
         && count("/status/replicas") <= count("/status/updatedReplicas")
@@ -281,15 +293,15 @@ fn replica_failure(deployment: &Object) -> Option<Cause> {
 /// The Pod of the Deployment's newest ReplicaSet; Pods of older ones are on their way out and prove nothing.
 async fn newest_pod(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     deployment: &Object,
 ) -> Result<Option<Object>, Error> {
     const REVISION: &str = "deployment.kubernetes.io/revision";
     const HASH: &str = "pod-template-hash";
-    let selector = pod_selector(spec.instance());
+    let selector = pod_selector(place.instance());
     let query = |kind| {
         Query::all(kind)
-            .within(spec.namespace())
+            .within(place.namespace())
             .labelled(selector.clone())
     };
     let sets = cluster.list(&query(Kind::ReplicaSet)).await?;
@@ -308,30 +320,22 @@ async fn newest_pod(
 }
 
 /// A Pod that waits for its volume is the claim's fault: say so.
-async fn hopeless(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-    pod: &Object,
-) -> Result<Cause, Error> {
+async fn hopeless(cluster: &dyn Cluster, pod: &Object) -> Result<Cause, Error> {
     let state = pod_state(pod);
     // No room on any node, say, is not the claim's fault, though it stays unbound too.
     let of_its_own = matches!(&state, PodState::Delayed { message, .. } if !message.contains("ersistentVolumeClaim"));
-    match claim_trouble(cluster, spec, pod).await? {
+    match claim_trouble(cluster, pod).await? {
         Some(cause) if !cause.evidence.is_empty() || !of_its_own => Ok(cause),
         _ => explain(cluster, pod, &state).await,
     }
 }
 
 /// What keeps the claim of a Pod that has no node yet from its volume.
-async fn claim_trouble(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-    pod: &Object,
-) -> Result<Option<Cause>, Error> {
+async fn claim_trouble(cluster: &dyn Cluster, pod: &Object) -> Result<Option<Cause>, Error> {
     if pod.text("/spec/nodeName").is_some() {
         return Ok(None);
     }
-    let Some(reference) = claim::used_by(spec) else {
+    let Some(reference) = claim::mounted_by(pod) else {
         return Ok(None);
     };
     match cluster.get(&reference).await? {

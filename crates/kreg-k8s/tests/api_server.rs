@@ -28,7 +28,7 @@ use serde_json::json;
 async fn up_twice_writes_nothing_the_second_time_and_down_leaves_nothing() {
     let cluster = cluster().await;
     let spec = spec("twice");
-    let before = contents(&cluster, spec.namespace()).await;
+    let before = contents(&cluster, spec.place().namespace()).await;
 
     let planned = plan(
         &cluster,
@@ -65,7 +65,7 @@ async fn up_twice_writes_nothing_the_second_time_and_down_leaves_nothing() {
             .iter()
             .any(|object| object.kind() == Kind::Namespace)
     );
-    assert_eq!(contents(&cluster, spec.namespace()).await, before);
+    assert_eq!(contents(&cluster, spec.place().namespace()).await, before);
     let once_more = down_with_data(&cluster, &spec).await;
     assert!(
         once_more.delete.is_empty() && once_more.keep.is_empty(),
@@ -78,11 +78,11 @@ async fn up_twice_writes_nothing_the_second_time_and_down_leaves_nothing() {
 async fn what_is_read_back_is_what_was_written() {
     let cluster = cluster().await;
     let spec = spec("state");
-    let nothing = RegistryState::read(&cluster, &spec).await.unwrap();
+    let nothing = RegistryState::read(&cluster, spec.place()).await.unwrap();
     assert!(!nothing.exists() && nothing.cluster_ip.is_none());
     let (pinned, _) = up(&cluster, &spec).await.unwrap();
 
-    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let state = RegistryState::read(&cluster, spec.place()).await.unwrap();
     let material = dummy_material();
     assert!(state.exists());
     assert_eq!(state.cluster_ip, pinned.cluster_ip());
@@ -109,13 +109,13 @@ async fn what_is_read_back_is_what_was_written() {
         state.workload
     );
     // The address outlives its Service, so that a Service removed by hand comes back under the same address.
-    let names = Names::of(&spec);
+    let names = Names::of(spec.place());
     let service = cluster.get(&names.service).await.unwrap().unwrap();
     cluster
         .delete(&names.service, service.uid().unwrap())
         .await
         .unwrap();
-    let remembered = RegistryState::read(&cluster, &spec).await.unwrap();
+    let remembered = RegistryState::read(&cluster, spec.place()).await.unwrap();
     assert_eq!(remembered.cluster_ip, pinned.cluster_ip());
     let (healed, _) = up(
         &cluster,
@@ -176,7 +176,7 @@ async fn one_life(cluster: &LiveCluster, spec: RegistrySpec, writes: i64, up_aga
         let full = Manifests::full(&pinned, &dummy_material());
         let again = plan(cluster, &full, ApplyOptions::default()).await.unwrap();
         assert!(!again.has_changes(), "after {writes} writes: {again:?}");
-        let inventory = RegistryState::read(cluster, &spec)
+        let inventory = RegistryState::read(cluster, spec.place())
             .await
             .unwrap()
             .inventory
@@ -191,10 +191,16 @@ async fn one_life(cluster: &LiveCluster, spec: RegistrySpec, writes: i64, up_aga
         keep_record: false,
         timeout: Duration::from_secs(90),
     };
-    let _ = down::down(&Mortal::new(cluster, writes / 2), &spec, options, &quiet).await;
+    let _ = down::down(
+        &Mortal::new(cluster, writes / 2),
+        spec.place(),
+        options,
+        &quiet,
+    )
+    .await;
     down_with_data(cluster, &spec).await;
     assert!(
-        contents(cluster, spec.namespace()).await.is_empty(),
+        contents(cluster, spec.place().namespace()).await.is_empty(),
         "after {writes} writes"
     );
     survived
@@ -206,9 +212,10 @@ async fn a_new_service_name_prunes_the_old_service() {
     let cluster = cluster().await;
     let spec = spec("prune");
     up(&cluster, &spec).await.unwrap();
-    let renamed = spec.clone().with_service("images").unwrap();
+    let place = spec.place().clone().with_service("images").unwrap();
+    let renamed = spec.clone().with_place(place).unwrap();
     let (_, changes) = up(&cluster, &renamed).await.unwrap();
-    let old = Names::of(&spec).service;
+    let old = Names::of(spec.place()).service;
     assert!(
         changes
             .iter()
@@ -216,7 +223,9 @@ async fn a_new_service_name_prunes_the_old_service() {
         "{changes:?}"
     );
     assert!(cluster.get(&old).await.unwrap().is_none());
-    let state = RegistryState::read(&cluster, &renamed).await.unwrap();
+    let state = RegistryState::read(&cluster, renamed.place())
+        .await
+        .unwrap();
     assert!(state.inventory.unwrap().find(&old).is_none());
     down_with_data(&cluster, &renamed).await;
 }

@@ -36,7 +36,7 @@ async fn first_at_once(cluster: &LiveCluster, round: usize) -> u32 {
         assert_eq!(texts(one), there, "operator {name} in round {round}");
     }
     // Nobody is to find anything left to do.
-    let state = RegistryState::read(cluster, &spec).await.unwrap();
+    let state = RegistryState::read(cluster, spec.place()).await.unwrap();
     let spec = spec.with_cluster_ip(state.cluster_ip);
     let full = Manifests::full(&spec, &state.material()).decided_on(&state);
     let planned = plan(cluster, &full, ApplyOptions::default()).await.unwrap();
@@ -75,9 +75,9 @@ async fn what_was_decided_on_an_older_state_is_not_written() {
     let spec = spec("older");
     let (_, lost) = up(&cluster, &spec, 0).await.unwrap();
     assert_eq!(lost, 0);
-    let old = RegistryState::read(&cluster, &spec).await.unwrap();
-    let secret = Names::of(&spec).htpasswd;
-    kreg_k8s::secret::edit(&cluster, &spec, &secret, "htpasswd", |_| {
+    let old = RegistryState::read(&cluster, spec.place()).await.unwrap();
+    let secret = Names::of(spec.place()).htpasswd;
+    kreg_k8s::secret::edit(&cluster, spec.place(), &secret, "htpasswd", |_| {
         Ok::<_, Error>("alice was added".into())
     })
     .await
@@ -94,7 +94,7 @@ async fn what_was_decided_on_an_older_state_is_not_written() {
         "{error}"
     );
     assert!(error.to_string().contains("run the same command again"));
-    let now = RegistryState::read(&cluster, &spec).await.unwrap();
+    let now = RegistryState::read(&cluster, spec.place()).await.unwrap();
     assert_eq!(now.htpasswd.unwrap().expose_secret(), "alice was added");
     down_with_data(&cluster, &spec).await;
 }
@@ -105,7 +105,7 @@ async fn up(
     spec: &RegistrySpec,
     operator: usize,
 ) -> Result<(Material, u32), Error> {
-    let mut state = RegistryState::read(cluster, spec).await?;
+    let mut state = RegistryState::read(cluster, spec.place()).await?;
     let options = ApplyOptions::default();
     let foundation = Manifests::foundation(spec);
     apply::apply(cluster, &foundation, options, &quiet).await?;
@@ -119,7 +119,7 @@ async fn up(
             Ok(_) => return Ok((material, lost)),
             Err(Error::Overtaken { .. }) if lost < 10 => {
                 lost += 1;
-                state = RegistryState::read(cluster, &spec).await?;
+                state = RegistryState::read(cluster, spec.place()).await?;
             }
             Err(error) => return Err(error),
         }
@@ -185,7 +185,7 @@ fn texts(material: &Material) -> Vec<String> {
 
 /// What the cluster holds, and that its parts belong together.
 async fn consistent(cluster: &dyn Cluster, spec: &RegistrySpec) -> Vec<String> {
-    let state = RegistryState::read(cluster, spec).await.unwrap();
+    let state = RegistryState::read(cluster, spec.place()).await.unwrap();
     let material = state.material();
     let all = texts(&material);
     let [ca, leaf, key, ca_key, pull, hash, _] = &all[..] else {
@@ -198,7 +198,7 @@ async fn consistent(cluster: &dyn Cluster, spec: &RegistrySpec) -> Vec<String> {
     );
     assert!(hash.ends_with(pull), "{all:?}");
     let workload = cluster
-        .get(&Names::of(spec).workload)
+        .get(&Names::of(spec.place()).workload)
         .await
         .unwrap()
         .unwrap();

@@ -6,7 +6,7 @@
 mod common;
 
 use kreg_k8s::{
-    ApplyMode, Cluster, FolderCluster, Manifests, Material, Profile, RegistrySpec, Serving,
+    ApplyMode, Cluster, FolderCluster, Manifests, Material, Place, Profile, RegistrySpec, Serving,
     Storage, Turn, conformance,
 };
 
@@ -23,9 +23,9 @@ async fn a_folder_conforms() {
 async fn a_folder_patches_one_container_by_its_name() {
     let directory = tempfile::tempdir().unwrap();
     let folder = FolderCluster::open(directory.path()).unwrap();
-    let spec = RegistrySpec::new(Profile::Default);
+    let spec = RegistrySpec::new(Place::new(Profile::Default));
     let manifests = Manifests::full(&spec, &common::dummy_material());
-    let workload = kreg_k8s::Names::of(&spec).workload;
+    let workload = kreg_k8s::Names::of(spec.place()).workload;
     let made = manifests
         .objects()
         .iter()
@@ -34,7 +34,7 @@ async fn a_folder_patches_one_container_by_its_name() {
         .apply(made.unwrap(), ApplyMode::default())
         .await
         .unwrap();
-    let turn = Turn::begin(&folder, &spec).await.unwrap();
+    let turn = Turn::begin(&folder, spec.place()).await.unwrap();
     let patched = folder.get(&workload).await.unwrap().unwrap();
     assert!(turn.is_of(&patched));
     assert_eq!(Serving::of(&patched), Some(Serving::ReadOnly));
@@ -58,7 +58,7 @@ async fn a_real_api_server_conforms() {
 async fn no_secret_of_a_registry_reaches_a_file_and_foreign_files_are_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let folder = FolderCluster::open(directory.path()).unwrap();
-    let spec = RegistrySpec::new(Profile::Default)
+    let spec = RegistrySpec::new(Place::new(Profile::Default))
         .with_local_hosting(true)
         .with_storage(Storage::EmptyDir)
         .unwrap();

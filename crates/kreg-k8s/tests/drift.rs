@@ -8,8 +8,8 @@ mod common;
 
 use common::{cluster, down_with_data, dummy_material, quiet, spec, up, write_as};
 use kreg_k8s::{
-    Action, ApplyOptions, Cluster, Drift, Kind, LiveCluster, Manifests, Names, ObjectRef,
-    RegistrySpec, RegistryState, apply, drift, plan,
+    Action, ApplyOptions, Cluster, Drift, Kind, LiveCluster, Manifests, Names, ObjectRef, Place,
+    Profile, RegistrySpec, RegistryState, apply, drift, plan,
 };
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 async fn an_object_that_is_another_s_now_hides_no_other_drift() {
     let cluster = cluster().await;
     let (spec, _) = up(&cluster, &spec("driftforeign")).await.unwrap();
-    let names = Names::of(&spec);
+    let names = Names::of(spec.place());
     let taken = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "helm"}}});
     let scaled = json!({"spec": {"replicas": 2}});
     for (object, patch) in [(&names.htpasswd, taken), (&names.workload, scaled)] {
@@ -28,14 +28,14 @@ async fn an_object_that_is_another_s_now_hides_no_other_drift() {
             &cluster,
             "somebody",
             kind,
-            spec.namespace(),
+            spec.place().namespace(),
             name,
             patch,
             false,
         )
         .await;
     }
-    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let state = RegistryState::read(&cluster, spec.place()).await.unwrap();
     let found = drift(&cluster, &spec, &state).await.unwrap();
     let [Drift::Foreign { object }, Drift::Field { field, .. }] = found.as_slice() else {
         panic!("{found:?}")
@@ -45,7 +45,7 @@ async fn an_object_that_is_another_s_now_hides_no_other_drift() {
     let removal = down_with_data(&cluster, &spec).await;
     let kept: Vec<_> = removal.keep.iter().map(|kept| &kept.object).collect();
     assert_eq!(kept, [&names.htpasswd, &names.namespace, &names.inventory]);
-    common::delete_namespace(&cluster, spec.namespace()).await;
+    common::delete_namespace(&cluster, spec.place().namespace()).await;
     down_with_data(&cluster, &spec).await;
 }
 
@@ -55,7 +55,7 @@ async fn an_edit_by_hand_is_told_with_field_hand_and_time_and_up_mends_it() {
     let cluster = cluster().await;
     let asked = spec("drift").with_network_policy(true);
     let (spec, _) = up(&cluster, &asked).await.unwrap();
-    let names = Names::of(&spec);
+    let names = Names::of(spec.place());
     assert_eq!(look(&cluster, &spec).await, []);
 
     // A note that somebody leaves is theirs.
@@ -64,8 +64,8 @@ async fn an_edit_by_hand_is_told_with_field_hand_and_time_and_up_mends_it() {
         &cluster,
         "kubectl-annotate",
         Kind::Service,
-        spec.namespace(),
-        spec.service(),
+        spec.place().namespace(),
+        spec.place().service(),
         annotation,
         false,
     )
@@ -77,7 +77,7 @@ async fn an_edit_by_hand_is_told_with_field_hand_and_time_and_up_mends_it() {
         &cluster,
         "kubectl-edit",
         Kind::Deployment,
-        spec.namespace(),
+        spec.place().namespace(),
         names.workload.name(),
         scaled,
         false,
@@ -88,7 +88,7 @@ async fn an_edit_by_hand_is_told_with_field_hand_and_time_and_up_mends_it() {
         &cluster,
         "somebody",
         Kind::Secret,
-        spec.namespace(),
+        spec.place().namespace(),
         names.tls.name(),
         secret,
         false,
@@ -99,7 +99,7 @@ async fn an_edit_by_hand_is_told_with_field_hand_and_time_and_up_mends_it() {
         &cluster,
         "argocd",
         Kind::NetworkPolicy,
-        spec.namespace(),
+        spec.place().namespace(),
         names.workload.name(),
         declared,
         true,
@@ -177,7 +177,7 @@ async fn what_is_added_by_hand_is_told_and_taken_out_and_what_others_may_write_s
     let cluster = cluster().await;
     let asked = spec("added");
     let (spec, _) = up(&cluster, &asked).await.unwrap();
-    let names = Names::of(&spec);
+    let names = Names::of(spec.place());
     let (deployment, config) = (&names.workload, names.config.as_ref().unwrap());
 
     // As `kubectl rollout restart` and `kubectl label` write.
@@ -188,7 +188,7 @@ async fn what_is_added_by_hand_is_told_and_taken_out_and_what_others_may_write_s
     merge(&cluster, "kubectl-label", config, &note).await;
     // Another tool that declares a field of its own has its reasons.
     let declared = json!({"spec": {"minReadySeconds": 1}});
-    let (namespace, name) = (spec.namespace(), deployment.name());
+    let (namespace, name) = (spec.place().namespace(), deployment.name());
     write_as(
         &cluster,
         "argocd",
@@ -292,7 +292,7 @@ async fn what_is_added_by_hand_is_told_and_taken_out_and_what_others_may_write_s
 async fn an_object_that_was_made_again_by_hand_is_taken_as_it_is() {
     let cluster = cluster().await;
     let (spec, _) = up(&cluster, &spec("again")).await.unwrap();
-    let names = Names::of(&spec);
+    let names = Names::of(spec.place());
     for reference in [&names.workload, &names.service] {
         let live = cluster.get(reference).await.unwrap().unwrap();
         let mut value = live.value().clone();
@@ -355,13 +355,12 @@ async fn patch(
 
 /// As a command does that knows nothing but where the registry is.
 async fn look(cluster: &LiveCluster, spec: &RegistrySpec) -> Vec<Drift> {
-    let located = RegistrySpec::new(spec.profile())
-        .with_instance(spec.instance())
-        .and_then(|located| located.with_namespace(spec.namespace()))
+    let place = Place::new(spec.place().profile())
+        .with_instance(spec.place().instance())
+        .and_then(|place| place.with_namespace(spec.place().namespace()))
         .unwrap();
-    let state = RegistryState::read(cluster, &located).await.unwrap();
-    let recalled = located
-        .recalled(state.inventory.as_ref().unwrap())
+    let state = RegistryState::read(cluster, &place).await.unwrap();
+    let recalled = RegistrySpec::recalled(&place, state.inventory.as_ref().unwrap())
         .unwrap()
         .unwrap();
     assert_eq!(recalled.image(), spec.image());

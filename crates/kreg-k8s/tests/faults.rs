@@ -7,8 +7,8 @@ use std::{net::TcpListener, path::PathBuf, time::Duration};
 
 use http::{Request, Response};
 use kreg_k8s::{
-    ApplyMode, Cluster, Connection, Deleted, Error, Kind, LiveCluster, Object, ObjectRef, Query,
-    Retry,
+    ApplyMode, Cluster, Connection, Deleted, Error, Kind, LiveCluster, Object, ObjectRef, Place,
+    Profile, Query, Retry, rights,
 };
 use kube::{Client, Config, client::Body};
 use serde_json::{Value, json};
@@ -202,8 +202,8 @@ async fn a_review_that_says_no_while_the_server_starts_is_asked_again() {
             "spec": {}, "status": {"allowed": allowed}}),
         )
     };
-    let right =
-        &kreg_k8s::rights::needed(&kreg_k8s::RegistrySpec::new(kreg_k8s::Profile::Default))[0];
+    let place = Place::new(Profile::Default);
+    let right = &rights::needed(&place, rights::Extras::default())[0];
     let starting = refusal(
         500,
         "InternalError",

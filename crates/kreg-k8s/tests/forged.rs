@@ -41,12 +41,12 @@ async fn forged(cluster: &LiveCluster, spec: &RegistrySpec) {
         )
         .await;
     }
-    let object = names::earlier_inventory(spec);
+    let object = names::earlier_inventory(spec.place());
     let mut declared = serde_json::to_value(Declared::from(spec)).unwrap();
     declared["image"] = "evil.example/rootkit".into();
     declared["nodeAgent"] = true.into();
     let inventory = json!({
-        "schema": "kreg/v1", "instance": spec.instance(), "profile": "default", "port": 5000,
+        "schema": "kreg/v1", "instance": spec.place().instance(), "profile": "default", "port": 5000,
         "declared": declared,
         "objects": full.objects().iter().map(|object| {
             let mut entry = serde_json::to_value(object.reference()).unwrap();
@@ -55,10 +55,10 @@ async fn forged(cluster: &LiveCluster, spec: &RegistrySpec) {
         }).collect::<Vec<Value>>(),
     });
     let body = json!({
-        "metadata": { "labels": names::labels(spec.instance()) },
+        "metadata": { "labels": names::labels(spec.place().instance()) },
         "data": { "inventory.json": inventory.to_string() },
     });
-    let namespace = spec.namespace();
+    let namespace = spec.place().namespace();
     write_as(
         cluster,
         "tenant",
@@ -77,15 +77,15 @@ async fn without_a_record_nothing_is_read_taken_over_or_removed() {
     let cluster = cluster().await;
     let spec = spec("forged");
     forged(&cluster, &spec).await;
-    let before = contents(&cluster, spec.namespace()).await;
+    let before = contents(&cluster, spec.place().namespace()).await;
 
-    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let state = RegistryState::read(&cluster, spec.place()).await.unwrap();
     assert!(!state.exists() && state.inventory.is_none(), "{state:?}");
     assert!(state.ca_bundle_pem.is_none() && state.htpasswd.is_none());
     assert!(state.cluster_ip.is_none() && state.docker_config_json.is_none());
-    let names = Names::of(&spec);
+    let names = Names::of(spec.place());
     assert!(
-        secret::read(&cluster, &spec, &names.tls)
+        secret::read(&cluster, spec.place(), &names.tls)
             .await
             .unwrap()
             .is_none()
@@ -101,8 +101,8 @@ async fn without_a_record_nothing_is_read_taken_over_or_removed() {
     assert!(matches!(error, Error::Foreign { .. }), "{error}");
     let removal = down_with_data(&cluster, &spec).await;
     assert_eq!(removal, kreg_k8s::Removal::default());
-    assert_eq!(contents(&cluster, spec.namespace()).await, before);
-    delete_namespace(&cluster, spec.namespace()).await;
+    assert_eq!(contents(&cluster, spec.place().namespace()).await, before);
+    delete_namespace(&cluster, spec.place().namespace()).await;
 }
 
 #[tokio::test]
@@ -112,13 +112,13 @@ async fn a_secret_or_an_account_that_the_record_does_not_list_gets_nothing() {
     let (spec, _) = up(&cluster, &spec("volunteer")).await.unwrap();
     let teams = teams(&cluster, "volunteer", &["a", "b"]).await;
     let accounts = ["default".to_owned()];
-    pull::attach(&cluster, &spec, &teams[1..], &accounts)
+    pull::attach(&cluster, spec.place(), &teams[1..], &accounts)
         .await
         .unwrap();
 
-    let mut labels = names::labels(spec.instance());
+    let mut labels = names::labels(spec.place().instance());
     labels[names::LABEL_COMPONENT] = pull::COMPONENT.into();
-    let own = Names::of(&spec).pull_secret;
+    let own = Names::of(spec.place()).pull_secret;
     for name in ["anything-i-like", own.name()] {
         let body = json!({
             "metadata": { "labels": labels }, "type": "kubernetes.io/dockerconfigjson",
@@ -136,7 +136,7 @@ async fn a_secret_or_an_account_that_the_record_does_not_list_gets_nothing() {
         .await;
     }
     let body = json!({
-        "metadata": { "labels": { pull::label(spec.instance()): "attached" } },
+        "metadata": { "labels": { pull::label(spec.place().instance()): "attached" } },
         "imagePullSecrets": [{ "name": own.name() }],
     });
     write_as(
@@ -152,18 +152,18 @@ async fn a_secret_or_an_account_that_the_record_does_not_list_gets_nothing() {
     let before = contents(&cluster, &teams[0]).await;
     let account_before = account(&cluster, &teams[0]).await;
 
-    let (listed, failed) = pull::refresh(&cluster, &spec).await.unwrap();
+    let (listed, failed) = pull::refresh(&cluster, spec.place()).await.unwrap();
     assert_eq!(
         (listed.len(), failed.len()),
         (1, 0),
         "{listed:?} {failed:?}"
     );
-    let unlisted = pull::unlisted(&cluster, &spec).await.unwrap();
+    let unlisted = pull::unlisted(&cluster, spec.place()).await.unwrap();
     assert_eq!(unlisted.len(), 2, "{unlisted:?}");
     // Not even when it is asked to put one there: the tenant's stays as it is.
-    let error = pull::attach(&cluster, &spec, &teams[..1], &accounts).await;
+    let error = pull::attach(&cluster, spec.place(), &teams[..1], &accounts).await;
     assert!(matches!(error, Err(Error::Foreign { .. })), "{error:?}");
-    pull::detach(&cluster, &spec, None).await.unwrap();
+    pull::detach(&cluster, spec.place(), None).await.unwrap();
     let removal = down_with_data(&cluster, &spec).await;
     assert!(
         removal.detach.is_empty() && removal.keep.is_empty(),
@@ -180,27 +180,40 @@ async fn what_an_earlier_kreg_noted_counts_where_the_namespace_is_named_and_beco
     let cluster = cluster().await;
     let spec = spec("earlier");
     forged(&cluster, &spec).await;
-    let named = spec.clone().with_earlier(true);
-    let state = RegistryState::read(&cluster, &named).await.unwrap();
-    assert_eq!(state.inventory.as_ref().unwrap().id, spec.instance());
+    let place = spec.place().clone().with_earlier(true);
+    let named = spec.clone().with_place(place).unwrap();
+    let state = RegistryState::read(&cluster, named.place()).await.unwrap();
+    assert_eq!(
+        state.inventory.as_ref().unwrap().id,
+        spec.place().instance()
+    );
     assert!(state.exists() && state.ca_bundle_pem.is_some());
     let applied = up(&cluster, &named).await;
     applied.unwrap();
-    let object = names::earlier_inventory(&spec);
+    let object = names::earlier_inventory(spec.place());
     assert!(
         cluster.get(&object).await.unwrap().is_none(),
         "{object} is there still"
     );
-    let record = Inventory::read(&cluster, &spec).await.unwrap().unwrap();
-    assert_eq!(record.id, spec.instance());
+    let record = Inventory::read(&cluster, spec.place())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(record.id, spec.place().instance());
     let options = DownOptions {
         delete_data: true,
         keep_record: false,
         timeout: Duration::from_secs(90),
     };
-    let removal = down::down(&cluster, &spec, options, &quiet).await.unwrap();
+    let removal = down::down(&cluster, spec.place(), options, &quiet)
+        .await
+        .unwrap();
     assert!(removal.keep.is_empty(), "{removal:?}");
-    assert!(contents(&cluster, spec.namespace()).await.is_empty());
+    assert!(
+        contents(&cluster, spec.place().namespace())
+            .await
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -208,10 +221,16 @@ async fn what_an_earlier_kreg_noted_counts_where_the_namespace_is_named_and_beco
 async fn a_record_of_that_name_in_another_namespace_is_left_alone() {
     let cluster = cluster().await;
     let (first, _) = up(&cluster, &spec("twice")).await.unwrap();
-    let elsewhere = format!("{}-b", first.namespace());
-    let second = first.clone().with_namespace(&elsewhere).unwrap();
+    let elsewhere = format!("{}-b", first.place().namespace());
+    let place = first.place().clone().with_namespace(&elsewhere).unwrap();
+    let second = first.clone().with_place(place).unwrap();
     let before = versions(&cluster, &first).await;
-    assert!(Inventory::read(&cluster, &second).await.unwrap().is_none());
+    assert!(
+        Inventory::read(&cluster, second.place())
+            .await
+            .unwrap()
+            .is_none()
+    );
     let foundation = Manifests::foundation(&second);
     let error = apply::apply(
         &cluster,
@@ -233,7 +252,7 @@ async fn a_record_of_that_name_in_another_namespace_is_left_alone() {
 }
 
 async fn versions(cluster: &LiveCluster, spec: &RegistrySpec) -> Vec<Option<String>> {
-    let names = Names::of(spec);
+    let names = Names::of(spec.place());
     let mut seen = Vec::new();
     for reference in [&names.inventory, &names.service, &names.htpasswd] {
         let live: Option<Object> = cluster.get(reference).await.unwrap();

@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, networking::v1 as networking};
 use kreg_k8s::taint::StartupTaint;
 use kreg_k8s::{
-    ApplyMode, Cluster, Kind, Manifests, Material, Names, Object, Profile, RegistrySpec, Resources,
-    S3Bucket, S3Keys, Stage, Storage,
+    ApplyMode, Cluster, Kind, Manifests, Material, Names, Object, Place, Profile, RegistrySpec,
+    Resources, S3Bucket, S3Keys, Stage, Storage,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -33,7 +33,7 @@ fn material() -> Material {
 }
 
 fn default_spec() -> RegistrySpec {
-    RegistrySpec::new(Profile::Default)
+    RegistrySpec::new(Place::new(Profile::Default))
 }
 
 fn host_path() -> Storage {
@@ -80,7 +80,7 @@ fn default_profile() {
 
 #[test]
 fn tutorial_profile() {
-    let spec = RegistrySpec::new(Profile::Tutorial);
+    let spec = RegistrySpec::new(Place::new(Profile::Tutorial));
     insta::assert_yaml_snapshot!(yaml(&Manifests::full(&spec, &material())));
 }
 
@@ -149,7 +149,7 @@ fn specs() -> [RegistrySpec; 8] {
     };
     [
         default_spec().with_cluster_ip(Some(IpAddr::from([10, 96, 0, 50]))),
-        RegistrySpec::new(Profile::Tutorial),
+        RegistrySpec::new(Place::new(Profile::Tutorial)),
         on(host_path()),
         three_on_s3(),
         on(class),
@@ -184,7 +184,8 @@ async fn a_real_api_server_takes_every_one_of_them() {
     };
     let mut taken = 0;
     for spec in specs() {
-        let spec = spec.with_namespace(&namespace).unwrap();
+        let place = spec.place().clone().with_namespace(&namespace).unwrap();
+        let spec = spec.with_place(place).unwrap();
         for object in Manifests::full(&spec, &material()).objects() {
             let outcome = cluster.apply(object, dry).await;
             let live = outcome.unwrap_or_else(|error| panic!("{:?}: {error}", spec.storage()));
@@ -201,7 +202,7 @@ async fn a_real_api_server_takes_every_one_of_them() {
 fn the_announcement_is_what_the_kep_says() {
     let spec = default_spec().with_local_hosting(true);
     let manifests = Manifests::full(&spec, &material());
-    let hosting = Names::of(&spec).local_hosting;
+    let hosting = Names::of(spec.place()).local_hosting;
     let objects = manifests.objects().iter();
     let mut announced = objects.filter(|object| object.reference() == &hosting);
     let object = announced.next().unwrap();
@@ -260,7 +261,7 @@ fn round_trip<T: DeserializeOwned + Serialize>(value: Value) {
 #[test]
 fn no_pod_mounts_the_ca_key() {
     let manifests = Manifests::full(&default_spec(), &material());
-    let names = Names::of(&default_spec());
+    let names = Names::of(default_spec().place());
     let ca = names.ca.unwrap();
     let pod = deployment(&manifests).value().to_string();
     assert!(!pod.contains(ca.name()), "{pod}");
@@ -333,12 +334,12 @@ fn debug_shows_no_secret() {
 
 #[test]
 fn the_service_port_is_free_to_choose_and_the_process_stays_unprivileged() {
-    let spec = default_spec()
+    let place = Place::new(Profile::Default)
         .with_service("images")
-        .unwrap()
-        .with_port(443)
+        .and_then(|place| place.with_port(443))
         .unwrap();
-    assert_eq!(spec.registry_name(), "images:443");
+    let spec = RegistrySpec::new(place);
+    assert_eq!(spec.place().registry_name(), "images:443");
     let manifests = Manifests::foundation(&spec);
     assert_eq!(manifests.stage(), Stage::Foundation);
     let service = manifests.objects().last().unwrap();
@@ -349,19 +350,20 @@ fn the_service_port_is_free_to_choose_and_the_process_stays_unprivileged() {
 #[test]
 fn a_spec_refuses_what_the_api_server_would_and_names_the_field() {
     let spec = default_spec;
+    let place = || Place::new(Profile::Default);
     let too_big = Resources {
         memory_limit: "lots".into(),
         ..Resources::default()
     };
     let errors = [
-        spec().with_instance("Not-A-Label").unwrap_err(),
-        spec().with_namespace("a.b").unwrap_err(),
-        spec().with_service("5000").unwrap_err(),
-        spec().with_port(0).unwrap_err(),
+        place().with_instance("Not-A-Label").unwrap_err(),
+        place().with_namespace("a.b").unwrap_err(),
+        place().with_service("5000").unwrap_err(),
+        place().with_port(0).unwrap_err(),
         spec()
             .with_image("docker-registry:5000/registry:2")
             .unwrap_err(),
-        spec().with_cluster_domain("cluster..local").unwrap_err(),
+        place().with_cluster_domain("cluster..local").unwrap_err(),
         spec().with_resources(too_big).unwrap_err(),
         spec()
             .with_storage(Storage::StorageClass {
@@ -376,13 +378,13 @@ fn a_spec_refuses_what_the_api_server_would_and_names_the_field() {
                 size: "1Gi".into(),
             })
             .unwrap_err(),
-        RegistrySpec::new(Profile::Tutorial)
+        RegistrySpec::new(Place::new(Profile::Tutorial))
             .with_storage(Storage::EmptyDir)
             .unwrap_err(),
         spec().with_replicas(0).unwrap_err(),
         spec().with_replicas(2).unwrap_err(),
         three_on_s3().with_storage(Storage::EmptyDir).unwrap_err(),
-        RegistrySpec::new(Profile::Tutorial)
+        RegistrySpec::new(Place::new(Profile::Tutorial))
             .with_replicas(2)
             .unwrap_err(),
     ];
@@ -402,7 +404,7 @@ fn only_a_tied_host_directory_must_be_made_beforehand() {
         ("worker-1", "/srv/images", 0o770)
     );
     assert_eq!(
-        Manifests::host_directory(&RegistrySpec::new(Profile::Tutorial)),
+        Manifests::host_directory(&RegistrySpec::new(Place::new(Profile::Tutorial))),
         None
     );
 }

@@ -17,8 +17,8 @@ use common::{
 };
 use kreg_k8s::{
     Action, ApplyMode, ApplyOptions, Cluster, Deleted, Error, Kind, Manifests, Material, Names,
-    NodeDirectory, Object, ObjectRef, Profile, RegistrySpec, RegistryState, Storage, apply, plan,
-    wait,
+    NodeDirectory, Object, ObjectRef, Place, Profile, RegistrySpec, RegistryState, Storage, apply,
+    plan, wait,
 };
 use serde_json::json;
 
@@ -27,7 +27,7 @@ use serde_json::json;
 async fn a_foreign_object_is_named_and_nothing_is_written() {
     let cluster = cluster().await;
     let spec = spec("foreign");
-    let namespace = spec.namespace().to_owned();
+    let namespace = spec.place().namespace().to_owned();
     write_as(
         &cluster,
         "kubectl-create",
@@ -38,7 +38,7 @@ async fn a_foreign_object_is_named_and_nothing_is_written() {
         true,
     )
     .await;
-    let secret = Names::of(&spec).htpasswd;
+    let secret = Names::of(spec.place()).htpasswd;
     write_as(
         &cluster,
         "someone",
@@ -67,7 +67,7 @@ async fn a_foreign_object_is_named_and_nothing_is_written() {
     assert_eq!(contents(&cluster, &namespace).await, before);
     // Nothing of a foreign Secret is taken for ours.
     assert!(
-        RegistryState::read(&cluster, &spec)
+        RegistryState::read(&cluster, spec.place())
             .await
             .unwrap()
             .htpasswd
@@ -110,8 +110,8 @@ async fn a_hand_edit_is_mended_and_another_tool_is_a_conflict_by_name() {
     let cluster = cluster().await;
     let spec = spec("conflict");
     let (pinned, _) = up(&cluster, &spec).await.unwrap();
-    let names = Names::of(&spec);
-    let namespace = spec.namespace();
+    let names = Names::of(spec.place());
+    let namespace = spec.place().namespace();
     let full = Manifests::full(&pinned, &dummy_material());
     let scale = |replicas: u32| json!({"spec": {"replicas": replicas}});
 
@@ -194,8 +194,8 @@ async fn a_hand_edit_is_mended_and_another_tool_is_a_conflict_by_name() {
 async fn what_is_adopted_is_taken_over_by_force_and_never_replaced() {
     let cluster = cluster().await;
     let spec = spec("adopted");
-    let names = Names::of(&spec);
-    let namespace = spec.namespace().to_owned();
+    let names = Names::of(spec.place());
+    let namespace = spec.place().namespace().to_owned();
     let theirs = async |kind, name: &str, body| {
         write_as(&cluster, "gitops", kind, &namespace, name, body, true).await;
     };
@@ -265,7 +265,7 @@ async fn a_service_that_is_to_have_another_address_is_told_of_in_its_own_words()
 #[ignore = "needs a cluster: run by cargo xtask test"]
 async fn the_tutorials_objects_are_all_taken_and_all_undone() {
     let cluster = cluster().await;
-    let spec = RegistrySpec::new(Profile::Tutorial)
+    let spec = RegistrySpec::new(Place::new(Profile::Tutorial))
         .with_image("kreg.test/registry:2.8.2")
         .and_then(|spec| {
             spec.with_storage(Storage::HostPath {
@@ -275,7 +275,7 @@ async fn the_tutorials_objects_are_all_taken_and_all_undone() {
             })
         })
         .unwrap();
-    let names = Names::of(&spec);
+    let names = Names::of(spec.place());
     for reference in [
         &names.workload,
         &names.service,

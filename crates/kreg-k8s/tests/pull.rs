@@ -26,14 +26,14 @@ async fn the_pull_secret_comes_to_other_namespaces_and_goes_without_a_trace() {
     let chosen = pull::namespaces(&cluster, &named).await.unwrap();
     let accounts = ["default".to_owned()];
 
-    let done = pull::attach(&cluster, &spec, &chosen, &accounts)
+    let done = pull::attach(&cluster, spec.place(), &chosen, &accounts)
         .await
         .unwrap();
     assert!(
         done.iter().all(|one| one.state == pull::State::Changed),
         "{done:?}"
     );
-    let secret = Names::of(&spec).pull_secret;
+    let secret = Names::of(spec.place()).pull_secret;
     let own = cluster.get(&secret).await.unwrap().unwrap();
     for team in &chosen {
         let copy = ObjectRef::new(Kind::Secret, team, secret.name());
@@ -45,7 +45,7 @@ async fn the_pull_secret_comes_to_other_namespaces_and_goes_without_a_trace() {
     assert!(entries(&account(&cluster, &teams[2]).await).is_empty());
 
     // Again: nothing to do. And an `up` in between prunes no copy.
-    let again = pull::attach(&cluster, &spec, &chosen, &accounts)
+    let again = pull::attach(&cluster, spec.place(), &chosen, &accounts)
         .await
         .unwrap();
     assert!(
@@ -62,19 +62,19 @@ async fn the_pull_secret_comes_to_other_namespaces_and_goes_without_a_trace() {
         &cluster,
         "kubectl-edit",
         Kind::Secret,
-        spec.namespace(),
+        spec.place().namespace(),
         secret.name(),
         patch,
         false,
     )
     .await;
-    pull::refresh(&cluster, &spec).await.unwrap();
+    pull::refresh(&cluster, spec.place()).await.unwrap();
     let own = cluster.get(&secret).await.unwrap().unwrap();
     let live = cluster.get(&copy).await.unwrap().unwrap();
     assert_eq!(live.value()["data"], own.value()["data"]);
 
     // Out of one namespace; then `down` takes the other, and the account is as it was.
-    pull::detach(&cluster, &spec, Some(&teams[1..2]))
+    pull::detach(&cluster, spec.place(), Some(&teams[1..2]))
         .await
         .unwrap();
     assert!(cluster.get(&copy).await.unwrap().is_none());
@@ -102,12 +102,12 @@ async fn a_copy_that_comes_while_an_apply_runs_is_noted_after_it_too() {
     let spec = spec("pullwhile");
     let teams = teams(&cluster, "pullwhile", &["a"]).await;
     let full = Manifests::full(&spec, &dummy_material());
-    let deployment = Names::of(&spec).workload;
+    let deployment = Names::of(spec.place()).workload;
     // The Deployment is made after the pull secret, and before the inventory is written for the last time.
     let meanwhile = |event: Progress| {
         if matches!(&event, Progress::Done(change) if change.object == deployment) {
             tokio::task::block_in_place(|| {
-                let attached = pull::attach(&cluster, &spec, &teams, &[]);
+                let attached = pull::attach(&cluster, spec.place(), &teams, &[]);
                 tokio::runtime::Handle::current()
                     .block_on(attached)
                     .unwrap()
@@ -117,10 +117,10 @@ async fn a_copy_that_comes_while_an_apply_runs_is_noted_after_it_too() {
     let applied = apply::apply(&cluster, &full, ApplyOptions::default(), &meanwhile)
         .await
         .unwrap();
-    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let state = RegistryState::read(&cluster, spec.place()).await.unwrap();
     let noted = state.inventory.unwrap();
     assert_eq!(applied.inventory, noted);
-    let name = Names::of(&spec).pull_secret;
+    let name = Names::of(spec.place()).pull_secret;
     let copy = ObjectRef::new(Kind::Secret, &teams[0], name.name());
     assert!(noted.copies().eq(std::iter::once(copy.clone())));
     assert!(noted.entries.iter().all(|entry| entry.uid.is_some()));
@@ -137,7 +137,7 @@ async fn a_namespace_that_went_meanwhile_stops_no_other() {
     let teams = teams(&cluster, "pullgone", &["b"]).await;
     let gone = format!("a-{}", teams[0]);
     let all = [gone.clone(), teams[0].clone()];
-    let done = pull::attach(&cluster, &spec, &all, &["default".into()])
+    let done = pull::attach(&cluster, spec.place(), &all, &["default".into()])
         .await
         .unwrap();
     assert_eq!(done.len(), 2, "{done:?}");
@@ -145,7 +145,7 @@ async fn a_namespace_that_went_meanwhile_stops_no_other() {
         done.iter()
             .all(|one| one.object.namespace() == Some(&teams[0]))
     );
-    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let state = RegistryState::read(&cluster, spec.place()).await.unwrap();
     let noted = state.inventory.unwrap();
     assert!(!noted.shared.contains_key(&gone), "{noted:?}");
     down_with_data(&cluster, &spec).await;
@@ -192,7 +192,7 @@ async fn many_who_write_to_one_service_account_at_once_lose_no_entry() {
     }
     let mut expected: Vec<String> = specs
         .iter()
-        .map(|spec| Names::of(spec).pull_secret.name().to_owned())
+        .map(|spec| Names::of(spec.place()).pull_secret.name().to_owned())
         .collect();
     expected.push("from-somebody-else".into());
     expected.sort();
@@ -219,7 +219,7 @@ async fn a_foreign_secret_of_that_name_stops_it_before_anything_is_written() {
     let cluster = cluster().await;
     let (spec, _) = up(&cluster, &spec("pullforeign")).await.unwrap();
     let teams = teams(&cluster, "pullforeign", &["a", "b"]).await;
-    let name = Names::of(&spec).pull_secret.name().to_owned();
+    let name = Names::of(spec.place()).pull_secret.name().to_owned();
     write_as(
         &cluster,
         "somebody",
@@ -230,7 +230,7 @@ async fn a_foreign_secret_of_that_name_stops_it_before_anything_is_written() {
         true,
     )
     .await;
-    let error = pull::attach(&cluster, &spec, &teams, &["default".into()])
+    let error = pull::attach(&cluster, spec.place(), &teams, &["default".into()])
         .await
         .unwrap_err();
     assert!(
@@ -258,7 +258,7 @@ async fn a_foreign_secret_of_that_name_stops_it_before_anything_is_written() {
         false,
     )
     .await;
-    pull::attach(&cluster, &spec, &teams[..1], &["default".into()])
+    pull::attach(&cluster, spec.place(), &teams[..1], &["default".into()])
         .await
         .unwrap();
     let options = DownOptions {
@@ -266,7 +266,9 @@ async fn a_foreign_secret_of_that_name_stops_it_before_anything_is_written() {
         keep_record: false,
         timeout: std::time::Duration::from_secs(60),
     };
-    let planned = down::plan_down(&cluster, &spec, options).await.unwrap();
+    let planned = down::plan_down(&cluster, spec.place(), options)
+        .await
+        .unwrap();
     assert!(
         planned.detach.is_empty() && planned.delete.contains(&copy),
         "{planned:?}"
@@ -290,12 +292,12 @@ fn attach(
         teams.to_vec(),
         accounts.to_vec(),
     );
-    Box::pin(async move { pull::attach(&cluster, &spec, &teams, &accounts).await })
+    Box::pin(async move { pull::attach(&cluster, spec.place(), &teams, &accounts).await })
 }
 
 fn detach(cluster: &LiveCluster, spec: &RegistrySpec, _: &[String], _: &[String]) -> Task {
     let (cluster, spec) = (cluster.clone(), spec.clone());
-    Box::pin(async move { pull::detach(&cluster, &spec, None).await })
+    Box::pin(async move { pull::detach(&cluster, spec.place(), None).await })
 }
 
 /// Without what every write changes.

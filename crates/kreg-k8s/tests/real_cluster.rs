@@ -29,7 +29,7 @@ async fn the_hardened_registry_gets_ready_on_the_default_storage_class() {
     facts.check(&spec).unwrap();
     let spec = deploy(&cluster, &spec, |material| material).await.unwrap();
 
-    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let state = RegistryState::read(&cluster, spec.place()).await.unwrap();
     let WorkloadState::Ready {
         node: Some(node),
         image,
@@ -41,9 +41,13 @@ async fn the_hardened_registry_gets_ready_on_the_default_storage_class() {
     };
     assert!(facts.nodes.iter().any(|fact| &fact.name == node));
     assert_eq!(image, "kreg.test/registry:2.8.2");
-    let claim = cluster.get(&Names::of(&spec).claim).await.unwrap().unwrap();
+    let claim = cluster
+        .get(&Names::of(spec.place()).claim)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(claim.text("/status/phase"), Some("Bound"));
-    takes_restricted_pods_only(&cluster, &facts, spec.namespace()).await;
+    takes_restricted_pods_only(&cluster, &facts, spec.place().namespace()).await;
 
     // A second run writes nothing, not even to what controllers also write to.
     let material = Material {
@@ -77,7 +81,7 @@ async fn the_hardened_registry_gets_ready_on_the_default_storage_class() {
     .await
     .unwrap();
     let waiting = wait::Wait::new(Duration::from_secs(120), &quiet);
-    wait::registry_ready(&cluster, &spec, &waiting)
+    wait::registry_ready(&cluster, spec.place(), &waiting)
         .await
         .unwrap();
     assert_ne!(pod(&cluster, &spec).await, old_pod);
@@ -146,13 +150,13 @@ async fn a_pod_that_waits_out_what_is_mended_by_now_begins_anew() {
     apply::apply(&cluster, &full, options, &quiet)
         .await
         .unwrap();
-    let error = wait::registry_ready(&cluster, &spec, &waiting)
+    let error = wait::registry_ready(&cluster, spec.place(), &waiting)
         .await
         .unwrap_err();
     assert!(error.to_string().contains("CrashLoopBackOff"), "{error}");
     let stuck = pod(&cluster, &spec).await;
     // Still not mended: one more Pod is tried, and no third.
-    let error = wait::registry_ready(&cluster, &spec, &waiting)
+    let error = wait::registry_ready(&cluster, spec.place(), &waiting)
         .await
         .unwrap_err();
     assert!(error.to_string().contains("CrashLoopBackOff"), "{error}");
@@ -162,10 +166,10 @@ async fn a_pod_that_waits_out_what_is_mended_by_now_begins_anew() {
     let applied = apply::apply(&cluster, &full, options, &quiet)
         .await
         .unwrap();
-    let workload = Names::of(&spec).workload;
+    let workload = Names::of(spec.place()).workload;
     let same = |change: &kreg_k8s::Change| change.object == workload && !change.is_change();
     assert!(applied.changes.iter().any(same), "{:?}", applied.changes);
-    wait::registry_ready(&cluster, &spec, &waiting)
+    wait::registry_ready(&cluster, spec.place(), &waiting)
         .await
         .unwrap();
     down_with_data(&cluster, &spec).await;
@@ -225,7 +229,7 @@ async fn a_claim_that_nobody_fills_is_told_by_name_and_class() {
     down_with_data(&cluster, &spec).await;
     let text = outcome.unwrap_err().to_string();
     for part in [
-        &format!("PersistentVolumeClaim {}/", spec.namespace()),
+        &format!("PersistentVolumeClaim {}/", spec.place().namespace()),
         "Pending",
         &class,
         "--storage",
@@ -260,7 +264,7 @@ async fn somebody_elses_claim_that_is_not_there_is_told_by_name() {
     assert!(
         error.contains(&format!(
             "PersistentVolumeClaim {}/theirs",
-            spec.namespace()
+            spec.place().namespace()
         )),
         "{error}"
     );
@@ -324,7 +328,7 @@ async fn deploy(
     wait::storage_ready(cluster, &spec, &waiting).await?;
     let material = spoil(real_material(&spec, address));
     apply::apply(cluster, &Manifests::full(&spec, &material), options, &quiet).await?;
-    wait::registry_ready(cluster, &spec, &waiting).await?;
+    wait::registry_ready(cluster, spec.place(), &waiting).await?;
     Ok(spec)
 }
 
@@ -372,7 +376,7 @@ async fn takes_restricted_pods_only(cluster: &LiveCluster, facts: &ClusterFacts,
 }
 
 async fn generation(cluster: &LiveCluster, spec: &RegistrySpec) -> Vec<Option<String>> {
-    let names = Names::of(spec);
+    let names = Names::of(spec.place());
     let mut seen = Vec::new();
     for reference in [
         &names.workload,
@@ -388,7 +392,7 @@ async fn generation(cluster: &LiveCluster, spec: &RegistrySpec) -> Vec<Option<St
 }
 
 async fn pod(cluster: &LiveCluster, spec: &RegistrySpec) -> Option<String> {
-    let query = Query::all(Kind::Pod).within(spec.namespace());
+    let query = Query::all(Kind::Pod).within(spec.place().namespace());
     let pods = cluster.list(&query).await.unwrap();
     pods.iter()
         .find(|pod| !pod.is_terminating())

@@ -53,25 +53,28 @@ async fn again(cluster: &LiveCluster, namespace: &str) {
 async fn a_registrys_namespace_that_was_made_again_is_believed_only_if_it_is_named() {
     let cluster = cluster().await;
     let (spec, _) = up(&cluster, &spec("remade")).await.unwrap();
-    again(&cluster, spec.namespace()).await;
-    let secret = Names::of(&spec).pull_secret;
-    let labels = names::labels(spec.instance());
-    forge(&cluster, spec.namespace(), secret.name(), labels).await;
-    let before = contents(&cluster, spec.namespace()).await;
+    again(&cluster, spec.place().namespace()).await;
+    let secret = Names::of(spec.place()).pull_secret;
+    let labels = names::labels(spec.place().instance());
+    forge(&cluster, spec.place().namespace(), secret.name(), labels).await;
+    let before = contents(&cluster, spec.place().namespace()).await;
 
-    let error = RegistryState::read(&cluster, &spec).await.unwrap_err();
+    let error = RegistryState::read(&cluster, spec.place())
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::Replaced { .. }), "{error}");
     let error = up(&cluster, &spec).await.unwrap_err();
     assert!(matches!(error, Error::Replaced { .. }), "{error}");
     assert!(error.to_string().contains("--namespace"), "{error}");
-    assert_eq!(contents(&cluster, spec.namespace()).await, before);
+    assert_eq!(contents(&cluster, spec.place().namespace()).await, before);
 
     // The operator says that it is the right one, such as in a cluster that was restored.
-    let named = spec.clone().with_earlier(true);
+    let place = spec.place().clone().with_earlier(true);
+    let named = spec.clone().with_place(place).unwrap();
     up(&cluster, &named).await.unwrap();
-    RegistryState::read(&cluster, &spec).await.unwrap();
+    RegistryState::read(&cluster, spec.place()).await.unwrap();
     down_with_data(&cluster, &spec).await;
-    delete_namespace(&cluster, spec.namespace()).await;
+    delete_namespace(&cluster, spec.place().namespace()).await;
 }
 
 #[tokio::test]
@@ -81,20 +84,20 @@ async fn a_shared_namespace_that_was_made_again_gets_no_password() {
     let (spec, _) = up(&cluster, &spec("reshared")).await.unwrap();
     let teams = teams(&cluster, "reshared", &["a"]).await;
     let accounts = ["default".to_owned()];
-    pull::attach(&cluster, &spec, &teams, &accounts)
+    pull::attach(&cluster, spec.place(), &teams, &accounts)
         .await
         .unwrap();
     again(&cluster, &teams[0]).await;
-    let mut labels = names::labels(spec.instance());
+    let mut labels = names::labels(spec.place().instance());
     labels[names::LABEL_COMPONENT] = pull::COMPONENT.into();
-    let own = Names::of(&spec).pull_secret;
+    let own = Names::of(spec.place()).pull_secret;
     forge(&cluster, &teams[0], own.name(), labels).await;
     let before = contents(&cluster, &teams[0]).await;
-    let (done, failed) = pull::refresh(&cluster, &spec).await.unwrap();
+    let (done, failed) = pull::refresh(&cluster, spec.place()).await.unwrap();
     assert!(done.is_empty() && failed.is_empty(), "{done:?} {failed:?}");
     down_with_data(&cluster, &spec).await;
     assert_eq!(contents(&cluster, &teams[0]).await, before);
-    delete_namespace(&cluster, spec.namespace()).await;
+    delete_namespace(&cluster, spec.place().namespace()).await;
     remove_namespaces(&cluster, &teams).await;
 }
 
@@ -105,10 +108,10 @@ async fn a_copy_that_cannot_be_written_keeps_no_other_from_its_renewal() {
     let (spec, _) = up(&cluster, &spec("stubborn")).await.unwrap();
     let teams = teams(&cluster, "stubborn", &["a", "b"]).await;
     let accounts = ["default".to_owned()];
-    pull::attach(&cluster, &spec, &teams, &accounts)
+    pull::attach(&cluster, spec.place(), &teams, &accounts)
         .await
         .unwrap();
-    let own = Names::of(&spec).pull_secret;
+    let own = Names::of(spec.place()).pull_secret;
     let changed = json!({ "stringData": { ".dockerconfigjson": r#"{"auths":{"other:1":{}}}"# }, "immutable": true });
     let (kind, team) = (Kind::Secret, &teams[0]);
     write_as(&cluster, "tenant", kind, team, own.name(), changed, false).await;
@@ -116,13 +119,13 @@ async fn a_copy_that_cannot_be_written_keeps_no_other_from_its_renewal() {
     let team = &teams[1];
     write_as(&cluster, "tenant", kind, team, own.name(), changed, false).await;
 
-    let (done, failed) = pull::refresh(&cluster, &spec).await.unwrap();
+    let (done, failed) = pull::refresh(&cluster, spec.place()).await.unwrap();
     let object = |namespace: &String| ObjectRef::new(Kind::Secret, namespace, own.name());
     let renewed: Vec<_> = done.iter().map(|one| one.object.clone()).collect();
     assert_eq!(renewed, [object(&teams[1])]);
     let stuck: Vec<_> = failed.iter().map(|(copy, _)| copy.clone()).collect();
     assert_eq!(stuck, [object(&teams[0])]);
     down_with_data(&cluster, &spec).await;
-    delete_namespace(&cluster, spec.namespace()).await;
+    delete_namespace(&cluster, spec.place().namespace()).await;
     remove_namespaces(&cluster, &teams).await;
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, Request, Response};
-use kreg_k8s::{Error, Inventory, LiveCluster, Names, Profile, RegistrySpec, names, secret};
+use kreg_k8s::{Error, Inventory, LiveCluster, Names, Place, Profile, RegistrySpec, names, secret};
 use kube::{Client, client::Body};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -39,14 +39,14 @@ fn mocked(answers: Vec<(u16, Value)>) -> (LiveCluster, JoinHandle<Vec<Value>>) {
 fn live(spec: &RegistrySpec, version: &str, text: &str) -> (u16, Value) {
     let body = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {"name": "docker-registry-htpasswd", "namespace": "kreg-system", "uid": "u1",
-            "resourceVersion": version, "labels": names::labels(spec.instance())},
+            "resourceVersion": version, "labels": names::labels(spec.place().instance())},
         "data": {"htpasswd": STANDARD.encode(text), "other": STANDARD.encode("kept")}});
     (200, body)
 }
 
 /// What is asked for first: the Secret counts because of it.
 fn record(spec: &RegistrySpec) -> (u16, Value) {
-    let record = Inventory::new(spec).unwrap().to_object(spec);
+    let record = Inventory::new(spec).unwrap().to_object(spec.place());
     (200, record.value().clone())
 }
 
@@ -58,8 +58,8 @@ fn lost_race() -> (u16, Value) {
 }
 
 async fn append(cluster: &LiveCluster, spec: &RegistrySpec, line: &str) -> Result<bool, Error> {
-    let names = Names::of(spec);
-    secret::edit(cluster, spec, &names.htpasswd, "htpasswd", |text| {
+    let names = Names::of(spec.place());
+    secret::edit(cluster, spec.place(), &names.htpasswd, "htpasswd", |text| {
         let text = text.expose_secret();
         Ok::<_, Error>(SecretString::from(match text.contains(line) {
             true => text.to_owned(),
@@ -71,7 +71,7 @@ async fn append(cluster: &LiveCluster, spec: &RegistrySpec, line: &str) -> Resul
 
 #[tokio::test]
 async fn a_write_that_lost_a_race_is_edited_anew_at_once_and_loses_nothing() {
-    let spec = RegistrySpec::new(Profile::Default);
+    let spec = RegistrySpec::new(Place::new(Profile::Default));
     let (cluster, server) = mocked(vec![
         record(&spec),
         live(&spec, "7", "ann:x\n"),
@@ -107,7 +107,7 @@ async fn a_write_that_lost_a_race_is_edited_anew_at_once_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_race_that_is_always_lost_ends_with_the_servers_words() {
-    let spec = RegistrySpec::new(Profile::Default);
+    let spec = RegistrySpec::new(Place::new(Profile::Default));
     let rounds = std::iter::repeat_with(|| [record(&spec), live(&spec, "7", ""), lost_race()]);
     let (cluster, server) = mocked(rounds.take(9).flatten().collect());
     let error = append(&cluster, &spec, "eve:z\n").await.unwrap_err();
@@ -117,7 +117,7 @@ async fn a_race_that_is_always_lost_ends_with_the_servers_words() {
 
 #[tokio::test]
 async fn an_edit_that_changes_nothing_writes_nothing() {
-    let spec = RegistrySpec::new(Profile::Default);
+    let spec = RegistrySpec::new(Place::new(Profile::Default));
     let (cluster, server) = mocked(vec![record(&spec), live(&spec, "7", "eve:z\n")]);
     assert!(!append(&cluster, &spec, "eve:z\n").await.unwrap());
     assert!(server.await.unwrap().is_empty());
@@ -125,7 +125,7 @@ async fn an_edit_that_changes_nothing_writes_nothing() {
 
 #[tokio::test]
 async fn a_secret_of_somebody_else_is_left_alone() {
-    let spec = RegistrySpec::new(Profile::Default);
+    let spec = RegistrySpec::new(Place::new(Profile::Default));
     let (code, mut foreign) = live(&spec, "7", "ann:x\n");
     foreign["metadata"]["labels"] = json!({});
     let (cluster, server) = mocked(vec![
@@ -136,7 +136,7 @@ async fn a_secret_of_somebody_else_is_left_alone() {
     ]);
     let error = append(&cluster, &spec, "eve:z\n").await.unwrap_err();
     assert!(matches!(error, Error::Unfit { .. }), "{error}");
-    let name = Names::of(&spec).htpasswd;
-    assert!(!secret::remove(&cluster, &spec, &name).await.unwrap());
+    let name = Names::of(spec.place()).htpasswd;
+    assert!(!secret::remove(&cluster, spec.place(), &name).await.unwrap());
     assert!(server.await.unwrap().is_empty());
 }

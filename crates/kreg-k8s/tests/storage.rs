@@ -54,8 +54,10 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
         keep_record: false,
         timeout: Duration::from_secs(60),
     };
-    let removal = down::down(&cluster, &spec, keep, &quiet).await.unwrap();
-    let names = Names::of(&spec);
+    let removal = down::down(&cluster, spec.place(), keep, &quiet)
+        .await
+        .unwrap();
+    let names = Names::of(spec.place());
     let kept: Vec<_> = removal
         .keep
         .iter()
@@ -71,7 +73,7 @@ async fn the_tutorials_volume_binds_at_once_and_outlives_a_plain_down() {
         ]
     );
     // The next up finds the same claim, still bound, and the address that the old one had.
-    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let state = RegistryState::read(&cluster, spec.place()).await.unwrap();
     assert!(!state.exists());
     assert_eq!(state.cluster_ip, pinned.cluster_ip());
     let again = spec.clone().with_cluster_ip(state.cluster_ip);
@@ -111,13 +113,13 @@ async fn an_address_that_another_service_took_is_told_before_and_while() {
     down_with_data(&cluster, &other).await;
     address::check(&cluster, &spec).await.unwrap();
     for text in &texts {
-        let service = Names::of(&spec).service.to_string();
+        let service = Names::of(spec.place()).service.to_string();
         assert!(
             text.contains(&service) && text.contains("--cluster-ip"),
             "{text}"
         );
     }
-    let service = Names::of(&other).service.to_string();
+    let service = Names::of(other.place()).service.to_string();
     assert!(texts[0].contains(&service), "{}", texts[0]);
 
     let facts = ClusterFacts::read(&cluster).await.unwrap();
@@ -161,7 +163,7 @@ async fn a_claim_that_is_there_is_judged_by_itself_and_not_by_todays_classes() {
     let theirs = async |name: &str, class: &str, volume: &str| {
         let body = json!({"spec": {"storageClassName": class, "volumeName": volume, "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": "1Gi"}}}});
-        let namespace = spec.namespace();
+        let namespace = spec.place().namespace();
         write_as(
             &cluster,
             "somebody",
@@ -217,13 +219,13 @@ async fn a_claim_that_is_there_is_judged_by_itself_and_not_by_todays_classes() {
         &cluster,
         "holder",
         kind,
-        spec.namespace(),
+        spec.place().namespace(),
         "waiting",
         body,
         true,
     )
     .await;
-    let waiting = ObjectRef::new(kind, spec.namespace(), "waiting");
+    let waiting = ObjectRef::new(kind, spec.place().namespace(), "waiting");
     remove(&cluster, &waiting).await;
     let text = claim::check(&cluster, &existing("waiting"), &facts)
         .await
@@ -234,7 +236,7 @@ async fn a_claim_that_is_there_is_judged_by_itself_and_not_by_todays_classes() {
         &cluster,
         "holder",
         kind,
-        spec.namespace(),
+        spec.place().namespace(),
         "waiting",
         json!({}),
         true,
@@ -247,7 +249,7 @@ async fn a_claim_that_is_there_is_judged_by_itself_and_not_by_todays_classes() {
     )
     .await;
     down_with_data(&cluster, &spec).await;
-    delete_namespace(&cluster, spec.namespace()).await;
+    delete_namespace(&cluster, spec.place().namespace()).await;
 }
 
 async fn remove(cluster: &LiveCluster, object: &ObjectRef) {
@@ -261,7 +263,7 @@ async fn a_registry_on_a_claim_of_somebody_else_gets_ready_and_leaves_it() {
     let cluster = cluster().await;
     let facts = ClusterFacts::read(&cluster).await.unwrap();
     let spec = spec("theirclaim");
-    let namespace = spec.namespace();
+    let namespace = spec.place().namespace();
     write_as(
         &cluster,
         "somebody",
@@ -303,10 +305,14 @@ async fn a_registry_on_a_claim_of_somebody_else_gets_ready_and_leaves_it() {
     apply::apply(&cluster, &full, options, &quiet)
         .await
         .unwrap();
-    wait::registry_ready(&cluster, &spec, &waiting)
+    wait::registry_ready(&cluster, spec.place(), &waiting)
         .await
         .unwrap();
-    let theirs = ObjectRef::new(Kind::PersistentVolumeClaim, spec.namespace(), "theirs");
+    let theirs = ObjectRef::new(
+        Kind::PersistentVolumeClaim,
+        spec.place().namespace(),
+        "theirs",
+    );
     let live = cluster.get(&theirs).await.unwrap().unwrap();
     assert_eq!(live.text("/status/phase"), Some("Bound"));
     claim::check(&cluster, &spec, &facts).await.unwrap();
@@ -316,7 +322,7 @@ async fn a_registry_on_a_claim_of_somebody_else_gets_ready_and_leaves_it() {
     let after = cluster.get(&theirs).await.unwrap().unwrap();
     assert_eq!(after.uid(), live.uid());
     assert!(!after.is_terminating());
-    delete_namespace(&cluster, spec.namespace()).await;
+    delete_namespace(&cluster, spec.place().namespace()).await;
 }
 
 #[tokio::test]
@@ -346,7 +352,7 @@ async fn a_volume_that_its_class_keeps_is_told_of() {
     apply::apply(&cluster, &foundation, ApplyOptions::default(), &quiet)
         .await
         .unwrap();
-    let claim = Names::of(&spec).claim;
+    let claim = Names::of(spec.place()).claim;
     until_phase(&cluster, &claim, "Bound").await;
     let volume = ObjectRef::new(Kind::PersistentVolume, "", &name);
     // Each time, as long as it is there.
@@ -388,7 +394,7 @@ async fn a_volume_that_remembers_an_older_claim_is_told_apart() {
     wait::storage_ready(&cluster, &spec, &waiting)
         .await
         .unwrap();
-    let claim = Names::of(&spec).claim;
+    let claim = Names::of(spec.place()).claim;
     let uid = cluster
         .get(&claim)
         .await
@@ -400,7 +406,7 @@ async fn a_volume_that_remembers_an_older_claim_is_told_apart() {
     cluster.delete(&claim, &uid).await.unwrap();
     wait::gone(&cluster, &claim, &uid, &waiting).await.unwrap();
     // The volume controller sees it a moment later.
-    let volume = Names::of(&spec).volume;
+    let volume = Names::of(spec.place()).volume;
     until_phase(&cluster, &volume, "Released").await;
     let facts = ClusterFacts::read(&cluster).await.unwrap();
     let before = claim::check(&cluster, &spec, &facts).await;
@@ -489,23 +495,24 @@ async fn what_cannot_change_is_replaced_or_refused_by_what_it_holds() {
     let text = error.to_string();
     assert!(matches!(error, Error::Immutable { .. }), "{text}");
     assert!(
-        text.contains(&Names::of(&first).claim.to_string()) && text.contains("--delete-data"),
+        text.contains(&Names::of(first.place()).claim.to_string())
+            && text.contains("--delete-data"),
         "{text}"
     );
 
     // A Secret's type is for life, and a Secret holds no images.
-    let names = Names::of(&first);
+    let names = Names::of(first.place());
     let pull = cluster.get(&names.pull_secret).await.unwrap().unwrap();
     cluster
         .delete(&names.pull_secret, pull.uid().unwrap())
         .await
         .unwrap();
-    let labels = kreg_k8s::names::labels(first.instance());
+    let labels = kreg_k8s::names::labels(first.place().instance());
     write_as(
         &cluster,
         "kubectl-edit",
         Kind::Secret,
-        first.namespace(),
+        first.place().namespace(),
         names.pull_secret.name(),
         json!({"metadata": {"labels": labels}, "type": "Opaque"}),
         true,

@@ -18,7 +18,7 @@ async fn each_of_them_keeps_the_namespace_until_it_is_gone() {
     let cluster = cluster().await;
     let spec = spec("strangers");
     up(&cluster, &spec).await.unwrap();
-    let namespace = spec.namespace();
+    let namespace = spec.place().namespace();
     assert_eq!(strangers(&cluster, namespace).await, [""; 0]);
 
     let crd = Resource::define(&cluster).await;
@@ -65,7 +65,7 @@ async fn each_of_them_keeps_the_namespace_until_it_is_gone() {
     }
     let removal = down_with_data(&cluster, &spec).await;
     assert!(removal.keep.is_empty(), "{:?}", removal.keep);
-    let names = Names::of(&spec);
+    let names = Names::of(spec.place());
     assert!(cluster.get(&names.namespace).await.unwrap().is_none());
     crd.remove(&cluster).await;
 }
@@ -76,8 +76,11 @@ async fn one_that_comes_while_the_registry_goes_keeps_it_too() {
     let cluster = cluster().await;
     let spec = spec("latecomer");
     up(&cluster, &spec).await.unwrap();
-    let service = Names::of(&spec).service;
-    let limits = format!("/api/v1/namespaces/{}/limitranges", spec.namespace());
+    let service = Names::of(spec.place()).service;
+    let limits = format!(
+        "/api/v1/namespaces/{}/limitranges",
+        spec.place().namespace()
+    );
     let come = |event: Progress| {
         if matches!(&event, Progress::Deleted(object) if *object == service) {
             tokio::task::block_in_place(|| {
@@ -91,13 +94,17 @@ async fn one_that_comes_while_the_registry_goes_keeps_it_too() {
         keep_record: false,
         timeout: Duration::from_secs(90),
     };
-    let planned = down::plan_down(&cluster, &spec, options).await.unwrap();
+    let planned = down::plan_down(&cluster, spec.place(), options)
+        .await
+        .unwrap();
     assert!(planned.keep.is_empty(), "{:?}", planned.keep);
-    let removal = down::down(&cluster, &spec, options, &come).await.unwrap();
+    let removal = down::down(&cluster, spec.place(), options, &come)
+        .await
+        .unwrap();
     stays(&removal, &spec, &["limitranges/theirs".to_owned()]);
-    remove_namespaces(&cluster, &[spec.namespace().to_owned()]).await;
+    remove_namespaces(&cluster, &[spec.place().namespace().to_owned()]).await;
     while cluster
-        .get(&Names::of(&spec).namespace)
+        .get(&Names::of(spec.place()).namespace)
         .await
         .unwrap()
         .is_some()
@@ -105,7 +112,7 @@ async fn one_that_comes_while_the_registry_goes_keeps_it_too() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let removal = down_with_data(&cluster, &spec).await;
-    assert_eq!(removal.delete, [Names::of(&spec).inventory]);
+    assert_eq!(removal.delete, [Names::of(spec.place()).inventory]);
 }
 
 #[tokio::test]
@@ -118,7 +125,7 @@ async fn whoever_may_not_look_keeps_the_namespace_and_is_told() {
     let [kept, _] = removal.keep.as_slice() else {
         panic!("{:?}", removal.keep)
     };
-    assert_eq!(kept.object, Names::of(&spec).namespace);
+    assert_eq!(kept.object, Names::of(spec.place()).namespace);
     assert!(
         kept.reason
             .starts_with("not all that is in it may be seen: not allowed to list widgets"),
@@ -126,7 +133,7 @@ async fn whoever_may_not_look_keeps_the_namespace_and_is_told() {
         kept.reason
     );
     let removal = down_with_data(&cluster, &spec).await;
-    let names = Names::of(&spec);
+    let names = Names::of(spec.place());
     assert_eq!(removal.delete, [names.namespace, names.inventory]);
 }
 
@@ -134,8 +141,8 @@ fn stays(removal: &Removal, spec: &kreg_k8s::RegistrySpec, named: &[String]) {
     let [kept, record] = removal.keep.as_slice() else {
         panic!("{:?}", removal.keep)
     };
-    assert_eq!(kept.object, Names::of(spec).namespace);
-    assert_eq!(record.object, Names::of(spec).inventory);
+    assert_eq!(kept.object, Names::of(spec.place()).namespace);
+    assert_eq!(record.object, Names::of(spec.place()).inventory);
     for name in named {
         assert!(kept.reason.contains(name), "{name}: {}", kept.reason);
     }

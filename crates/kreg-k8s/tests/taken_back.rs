@@ -48,7 +48,7 @@ fn changes() -> Vec<(&'static str, Value)> {
 async fn what_an_apply_cannot_take_back_is_reported_and_reverted() {
     let cluster = cluster().await;
     let (spec, _) = up(&cluster, &spec("takenback")).await.unwrap();
-    let workload = Names::of(&spec).workload;
+    let workload = Names::of(spec.place()).workload;
     let noted = json!([{"op": "add", "path": "/spec/template/metadata/annotations/team", "value": "storage"}]);
     patch(&cluster, &workload, &noted).await;
     for (field, change) in changes() {
@@ -133,8 +133,10 @@ async fn patch(cluster: &LiveCluster, object: &ObjectRef, change: &Value) {
 }
 
 async fn look(cluster: &LiveCluster, spec: &RegistrySpec) -> Vec<Drift> {
-    let state = RegistryState::read(cluster, spec).await.unwrap();
+    let state = RegistryState::read(cluster, spec.place()).await.unwrap();
     let known = state.inventory.as_ref().unwrap();
-    let recalled = spec.clone().recalled(known).unwrap().unwrap();
+    let recalled = RegistrySpec::recalled(spec.place(), known)
+        .unwrap()
+        .unwrap();
     drift(cluster, &recalled, &state).await.unwrap()
 }

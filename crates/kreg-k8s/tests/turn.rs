@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kreg_k8s::{
     ApplyMode, ApplyOptions, Cluster, Error, FolderCluster, Kind, Manifests, Names, Object,
-    ObjectRef, Profile, RegistrySpec, Serving, Storage, Turn, apply, settle, wait,
+    ObjectRef, Place, Profile, RegistrySpec, Serving, Storage, Turn, apply, settle, wait,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ struct Registry {
 async fn registry() -> Registry {
     let directory = tempfile::tempdir().unwrap();
     let folder = FolderCluster::open(directory.path()).unwrap();
-    let spec = RegistrySpec::new(Profile::Default);
+    let spec = RegistrySpec::new(Place::new(Profile::Default));
     let spec = spec.with_storage(Storage::EmptyDir).unwrap();
     let registry = Registry {
         folder,
@@ -43,17 +43,17 @@ impl Registry {
     }
 
     async fn begin(&self) -> Turn {
-        Turn::begin(&self.folder, &self.spec).await.unwrap()
+        Turn::begin(&self.folder, self.spec.place()).await.unwrap()
     }
 
     async fn alone(&self, turn: &mut Turn) -> Result<(), Error> {
         let mut wait = wait::Wait::new(Duration::from_millis(50), &common::quiet);
         wait.interval = Duration::from_millis(10);
-        turn.alone(&self.folder, &self.spec, &wait).await
+        turn.alone(&self.folder, self.spec.place(), &wait).await
     }
 
     async fn deployment(&self) -> Object {
-        let workload = Names::of(&self.spec).workload;
+        let workload = Names::of(self.spec.place()).workload;
         self.folder.get(&workload).await.unwrap().unwrap()
     }
 
@@ -65,7 +65,7 @@ impl Registry {
     async fn made_now(&self, kind: Kind, status: Value) -> ObjectRef {
         let deployment = self.deployment().await;
         let template = &deployment.value()["spec"]["template"];
-        let (name, namespace) = ("of-the-registry", self.spec.namespace());
+        let (name, namespace) = ("of-the-registry", self.spec.place().namespace());
         let spec = match kind {
             Kind::Pod => template["spec"].clone(),
             _ => json!({ "replicas": 1, "template": template }),
@@ -96,7 +96,11 @@ async fn a_turn_begins_and_ends_and_leaves_the_deployment_as_it_was() {
     let mut turn = registry.begin().await;
     assert_eq!(registry.serving().await, Some(Serving::ReadOnly));
     registry.alone(&mut turn).await.unwrap();
-    assert!(turn.end(&registry.folder, &registry.spec).await.unwrap());
+    assert!(
+        turn.end(&registry.folder, registry.spec.place())
+            .await
+            .unwrap()
+    );
     assert_eq!(registry.deployment().await.value(), before.value());
 }
 
@@ -156,10 +160,25 @@ async fn a_turn_that_another_one_followed_neither_collects_nor_ends_anything() {
         registry.alone(&mut first).await,
         Err(Error::Overtaken { .. })
     ));
-    assert!(!first.end(&registry.folder, &registry.spec).await.unwrap());
+    assert!(
+        !first
+            .end(&registry.folder, registry.spec.place())
+            .await
+            .unwrap()
+    );
     assert!(second.is_of(&registry.deployment().await));
-    assert!(second.end(&registry.folder, &registry.spec).await.unwrap());
-    assert!(!second.end(&registry.folder, &registry.spec).await.unwrap());
+    assert!(
+        second
+            .end(&registry.folder, registry.spec.place())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !second
+            .end(&registry.folder, registry.spec.place())
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -171,12 +190,12 @@ async fn settling_waits_for_the_pods_that_a_collector_may_run_in() {
         .await;
     let mut wait = wait::Wait::new(Duration::from_millis(50), &common::quiet);
     wait.interval = Duration::from_millis(10);
-    let settled = settle(&registry.folder, &registry.spec, &wait).await;
+    let settled = settle(&registry.folder, registry.spec.place(), &wait).await;
     assert!(matches!(settled, Err(Error::Timeout { .. })), "{settled:?}");
     assert_eq!(registry.serving().await, Some(Serving::ReadOnly));
     registry.remove(&pod).await;
     assert!(
-        settle(&registry.folder, &registry.spec, &wait)
+        settle(&registry.folder, registry.spec.place(), &wait)
             .await
             .unwrap()
     );
@@ -213,12 +232,14 @@ async fn where_a_rollout_stands_still_pods_that_may_collect_are_deleted_and_no_o
     let running = json!({ "phase": "Running" });
     let writing = registry.made_now(Kind::Pod, running.clone()).await;
     let mut turn = registry.begin().await;
-    let alone = turn.alone(&registry.folder, &registry.spec, &wait).await;
+    let alone = turn
+        .alone(&registry.folder, registry.spec.place(), &wait)
+        .await;
     assert!(matches!(alone, Err(Error::Timeout { .. })), "{alone:?}");
     assert!(registry.folder.get(&writing).await.unwrap().is_some());
     registry.made_now(Kind::Pod, running).await;
     assert!(
-        settle(&registry.folder, &registry.spec, &wait)
+        settle(&registry.folder, registry.spec.place(), &wait)
             .await
             .unwrap()
     );

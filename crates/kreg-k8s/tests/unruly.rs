@@ -35,7 +35,7 @@ async fn one_life(real: &LiveCluster, fault: Fault) -> usize {
     let full = Manifests::full(&pinned, &dummy_material());
     let after = plan(real, &full, ApplyOptions::default()).await.unwrap();
     assert!(!after.has_changes(), "{fault:?}: {after:?}");
-    let state = RegistryState::read(real, &spec).await.unwrap();
+    let state = RegistryState::read(real, spec.place()).await.unwrap();
     let inventory = state.inventory.unwrap();
     assert_eq!(inventory.entries.len(), full.objects().len(), "{fault:?}");
     for entry in &inventory.entries {
@@ -54,12 +54,12 @@ async fn one_life(real: &LiveCluster, fault: Fault) -> usize {
         Kind::Deployment,
     ] {
         let there = real
-            .list(&Query::all(kind).within(spec.namespace()))
+            .list(&Query::all(kind).within(spec.place().namespace()))
             .await
             .unwrap();
         let ours = there
             .iter()
-            .filter(|object| kreg_k8s::names::is_labelled(object, spec.instance()));
+            .filter(|object| kreg_k8s::names::is_labelled(object, spec.place().instance()));
         let wanted = full
             .objects()
             .iter()
@@ -75,7 +75,7 @@ async fn one_life(real: &LiveCluster, fault: Fault) -> usize {
     );
     down_with_data(&unruly.cluster, &spec).await;
     assert!(
-        contents(real, spec.namespace()).await.is_empty(),
+        contents(real, spec.place().namespace()).await.is_empty(),
         "{fault:?}"
     );
     unruly.spoilt()
@@ -86,11 +86,11 @@ async fn one_life(real: &LiveCluster, fault: Fault) -> usize {
 async fn a_line_that_is_added_to_a_secret_is_there_once_whatever_failed() {
     let cluster = cluster().await;
     let (spec, _) = up(&cluster, &spec("lines")).await.unwrap();
-    let secret = Names::of(&spec).htpasswd;
+    let secret = Names::of(spec.place()).htpasswd;
     for fault in FAULTS {
         let unruly = Unruly::in_front_of(&cluster, fault).await;
         let line = format!("{fault:?}\n");
-        let changed = secret::edit(&unruly.cluster, &spec, &secret, "htpasswd", |text| {
+        let changed = secret::edit(&unruly.cluster, spec.place(), &secret, "htpasswd", |text| {
             let text = text.expose_secret();
             // As a user is added: one who is there already is an error.
             assert!(!text.contains(&line), "{fault:?} is added twice");
@@ -98,7 +98,7 @@ async fn a_line_that_is_added_to_a_secret_is_there_once_whatever_failed() {
         });
         assert!(changed.await.unwrap(), "{fault:?}");
     }
-    let state = RegistryState::read(&cluster, &spec).await.unwrap();
+    let state = RegistryState::read(&cluster, spec.place()).await.unwrap();
     let text = state.htpasswd.unwrap();
     let lines: Vec<_> = text
         .expose_secret()
@@ -116,11 +116,11 @@ async fn a_pull_secret_is_attached_once_and_taken_off_whatever_failed() {
     let cluster = cluster().await;
     let (spec, _) = up(&cluster, &spec("attach")).await.unwrap();
     let teams = teams(&cluster, "attach", &["a"]).await;
-    let secret = Names::of(&spec).pull_secret;
+    let secret = Names::of(spec.place()).pull_secret;
     for fault in FAULTS {
         let unruly = Unruly::in_front_of(&cluster, fault).await;
         let accounts = ["default".to_owned()];
-        pull::attach(&unruly.cluster, &spec, &teams, &accounts)
+        pull::attach(&unruly.cluster, spec.place(), &teams, &accounts)
             .await
             .unwrap();
         assert_eq!(
@@ -128,7 +128,9 @@ async fn a_pull_secret_is_attached_once_and_taken_off_whatever_failed() {
             [secret.name()],
             "{fault:?}"
         );
-        pull::detach(&unruly.cluster, &spec, None).await.unwrap();
+        pull::detach(&unruly.cluster, spec.place(), None)
+            .await
+            .unwrap();
         assert!(
             entries(&account(&cluster, &teams[0]).await).is_empty(),
             "{fault:?}"

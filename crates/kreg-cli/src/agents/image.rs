@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use kreg_k8s::names::{self, Names};
-use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query, RegistrySpec};
+use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Place, Query};
 use kreg_nodes::daemonset::AgentImage;
 
 use crate::error::{Error, Tried as _};
@@ -20,11 +20,11 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(spec: &RegistrySpec, image: &str) -> Self {
+    pub(super) fn new(place: &Place, image: &str) -> Self {
         Self {
-            namespace: spec.namespace().to_owned(),
-            instance: spec.instance().to_owned(),
-            workload: Names::of(spec).workload,
+            namespace: place.namespace().to_owned(),
+            instance: place.instance().to_owned(),
+            workload: Names::of(place).workload,
             image: image.to_owned(),
             known: Mutex::default(),
         }
@@ -135,14 +135,14 @@ mod tests {
             .into_iter()
             .map(|pod| Object::from_value(pod).unwrap())
             .collect();
-        let workload = Names::of(&RegistrySpec::new(Profile::Default)).workload;
+        let workload = Names::of(&Place::new(Profile::Default)).workload;
         let found = running(&pods, &workload, IMAGE)?;
         Some(format!("{} {}", found.reference(), found.pull_policy()))
     }
 
     #[test]
     fn the_tutorials_registry_is_a_pod_by_itself() {
-        let workload = Names::of(&RegistrySpec::new(Profile::Tutorial)).workload;
+        let workload = Names::of(&Place::new(Profile::Tutorial)).workload;
         let mut value = changed("/metadata/name", json!(workload.name()));
         value["metadata"]["namespace"] = json!(workload.namespace());
         let object = |value: &Value| Object::from_value(value.clone()).unwrap();

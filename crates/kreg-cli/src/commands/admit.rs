@@ -133,8 +133,8 @@ impl Rounds<'_> {
             only: vec![PULL.to_owned()],
             ..Wanted::default()
         };
-        let spec = &self.session.spec;
-        let proof = proof::prove_as(self.app, self.session, spec, &keys, wanted).await?;
+        let place = &self.session.place;
+        let proof = proof::prove_as(self.app, self.session, place, &keys, wanted).await?;
         waiting.lift(self.app, self.session, proof.report()).await
     }
 

@@ -36,7 +36,7 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         keep_record: false,
         timeout: session.settings.timeout,
     };
-    let planned = down::plan_down(&session.cluster, &session.spec, options)
+    let planned = down::plan_down(&session.cluster, &session.place, options)
         .await
         .tried("cannot find out what there is to remove")?;
     confirm(app, &session, &planned, args)?;
@@ -101,7 +101,7 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
     };
     output::print(app.global.output, "Down", &outcome, text)?;
     // What a person must finish by hand is named with the commands.
-    let instance = fleet::instance(&session.spec)?;
+    let instance = fleet::instance(&session.place)?;
     let by_hand = nodes.and_then(|nodes| nodes.by_hand(&outcome.nodes, &instance));
     fleet::judge(&outcome.nodes, "not put back as it was")
         .map(|()| Ending::Done)
@@ -136,7 +136,7 @@ async fn agents(
     match nodes {
         Some(nodes) if nodes.way() == "agent" => nodes.leave().await?,
         _ => {
-            let instance = fleet::instance(&session.spec)?;
+            let instance = fleet::instance(&session.place)?;
             crate::agents::remove(&session.cluster, &instance, session.settings.timeout).await?;
         }
     }
@@ -164,7 +164,7 @@ impl<'a> Objects<'a> {
         let step = &self.step;
         let removal = down::down(
             &self.session.cluster,
-            &self.session.spec,
+            &self.session.place,
             options,
             &|event| match event {
                 Event::Waiting(object, state) => step.at(&format!("{object} is {state}")),
@@ -193,7 +193,7 @@ impl<'a> Objects<'a> {
 
 fn untrust(app: &App, session: &Session, nodes: &Nodes) -> Result<Vec<Receipt>, Error> {
     let step = app.progress.step("trust on the nodes");
-    let receipts = nodes.untrust(&fleet::instance(&session.spec)?);
+    let receipts = nodes.untrust(&fleet::instance(&session.place)?);
     let good = receipts.iter().filter(|receipt| receipt.is_ok()).count();
     let restored = changed(&receipts);
     let summary = match restored {
@@ -226,8 +226,8 @@ fn confirm(app: &App, session: &Session, planned: &Removal, args: &DownArgs) -> 
     let what = format!(
         "remove {} of registry {} in namespace {}{}",
         count(planned.delete.len(), "object"),
-        session.spec.instance(),
-        session.spec.namespace(),
+        session.place.instance(),
+        session.place.namespace(),
         if args.delete_data {
             ", with all images"
         } else {

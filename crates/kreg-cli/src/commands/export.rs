@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use kreg_k8s::rights::{self, Right};
-use kreg_k8s::{ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, RegistrySpec, taint};
+use kreg_k8s::rights::{self, Extras, Right};
+use kreg_k8s::{
+    ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, Place, Profile, RegistrySpec, taint,
+};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::args::TargetArgs;
+use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
 use crate::output;
 use crate::session::Session;
@@ -81,16 +84,20 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    fn rights(self, spec: &RegistrySpec) -> Vec<Right> {
+    fn rights(self, place: &Place, extras: Extras) -> Vec<Right> {
         match self {
-            Purpose::Setup => [rights::needed(spec), rights::needed_to_set_up(spec)].concat(),
+            Purpose::Setup => [
+                rights::needed(place, extras),
+                rights::needed_to_set_up(place, extras),
+            ]
+            .concat(),
             Purpose::Operation => [Purpose::Up, Purpose::Gc, Purpose::Doctor]
                 .iter()
-                .flat_map(|one| one.rights(spec))
+                .flat_map(|one| one.rights(place, extras))
                 .collect(),
-            Purpose::Up => rights::needed(spec),
-            Purpose::Gc => rights::needed_to_collect(spec),
-            Purpose::Doctor => rights::needed_to_diagnose(spec),
+            Purpose::Up => rights::needed(place, extras),
+            Purpose::Gc => rights::needed_to_collect(place),
+            Purpose::Doctor => rights::needed_to_diagnose(place, extras),
         }
     }
 }
@@ -112,18 +119,24 @@ pub(crate) async fn run(app: &App, command: &ExportCommand) -> Result<Ending, Er
 
 /// Without a cluster: whoever prints this has no rights yet.
 fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
-    let settings = Settings::new(&app.global, &app.config, &args.target)?;
-    let hosting = settings.profile == crate::args::ProfileArg::Default;
-    let spec = spec::located(&settings)?.with_local_hosting(hosting);
+    let settings = Settings::new(&app.global, &app.config, &args.target);
+    let place = spec::place(app, &args.target)?;
+    // Whether it is announced is up to the flags of each `up`.
+    let extras = Extras {
+        local_hosting: place.profile() == Profile::Default,
+        node_agent: settings.nodes.backend == Backend::DaemonSet,
+    };
     let commands = args.commands.iter();
-    let mut needed: Vec<Right> = commands.flat_map(|one| one.rights(&spec)).collect();
+    let mut needed: Vec<Right> = commands
+        .flat_map(|one| one.rights(&place, extras))
+        .collect();
     let named = (!args.all_namespaces).then_some(args.namespaces.as_slice());
-    needed.extend(rights::needed_to_share(&spec, named));
+    needed.extend(rights::needed_to_share(&place, named));
     if args.taint.taint(&app.config)?.is_some() {
         needed.extend(taint::needed_to_lift());
     }
     let text =
-        rights::yaml(&spec, &args.service_account, &needed).tried("cannot print the rights")?;
+        rights::yaml(&place, &args.service_account, &needed).tried("cannot print the rights")?;
     output::line(text.trim_end())?;
     Ok(Ending::Done)
 }
@@ -132,10 +145,7 @@ async fn folder(app: &App, args: &FolderArgs, kustomize: bool) -> Result<Ending,
     let session = Session::open(app, &args.target, true).await?;
     let state = session.existing().await?;
     let recalled = match &state.inventory {
-        Some(inventory) => session
-            .spec
-            .clone()
-            .recalled(inventory)
+        Some(inventory) => RegistrySpec::recalled(&session.place, inventory)
             .tried("cannot tell what this registry should be")?,
         None => None,
     };
@@ -166,7 +176,7 @@ async fn folder(app: &App, args: &FolderArgs, kustomize: bool) -> Result<Ending,
             notes.push_str(&format!(
                 "\n## {}\n\nkubectl get secret -n {} {} -o yaml | kubeseal -o yaml > sealedsecret-{}.yaml\n",
                 reference.name(),
-                spec.namespace(),
+                spec.place().namespace(),
                 reference.name(),
                 reference.name(),
             ));

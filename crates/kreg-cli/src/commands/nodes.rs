@@ -136,7 +136,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
         NodesCommand::Untrust(args) => {
             let (session, nodes) = args.open(app, true).await?;
             nodes.must_be_all()?;
-            let instance = fleet::instance(&session.spec)?;
+            let instance = fleet::instance(&session.place)?;
             let step = app.progress.step("trust on the nodes");
             let receipts = nodes.untrust(&instance);
             if receipts.iter().all(Receipt::is_ok) {
@@ -178,7 +178,7 @@ pub(super) async fn held_trust(session: &Session) -> Result<Trust, Error> {
     let state = session.existing().await?;
     match (state.cluster_ip, &state.ca_bundle_pem) {
         (Some(address), Some(bundle)) => {
-            fleet::trust(&session.settings, &session.spec, address, bundle)
+            fleet::trust(&session.settings, &session.place, address, bundle)
         }
         _ => Err(
             Error::failed("the registry has no address or no certificate yet")

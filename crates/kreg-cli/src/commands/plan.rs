@@ -64,12 +64,12 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
     if !args.skip_nodes {
         let trust = fleet::trust(
             &session.settings,
-            &spec,
+            spec.place(),
             address,
             &decision.material.ca_bundle_pem,
         )?
         .with_adopt(intent.adopt());
-        let way = Nodes::of(&session, &session.facts, &spec, &[])?;
+        let way = Nodes::of(&session, &session.facts, (spec.place(), spec.image()), &[])?;
         let step = app.progress.step(format!("nodes by {}", way.way()));
         agents = way.are_out_of_reach();
         let outcomes = match agents {

@@ -11,7 +11,7 @@ use crate::error::{Ending, Error, Tried as _};
 use crate::fleet;
 use crate::output;
 use crate::session::Session;
-use crate::settings::Settings;
+use crate::spec;
 
 #[derive(Debug, Args)]
 pub(crate) struct ScriptArgs {
@@ -56,11 +56,11 @@ pub(crate) async fn run(app: &App, args: &ScriptArgs) -> Result<Ending, Error> {
 async fn untrust(app: &App, args: &NodesArgs) -> Result<Ending, Error> {
     let instance = match is_named(app, &args.target) {
         true => {
-            let settings = Settings::new(&app.global, &app.config, &args.target)?;
-            InstanceId::new(&settings.name)
+            let place = spec::place(app, &args.target)?;
+            InstanceId::new(place.instance())
                 .tried("the registry's name cannot name a journal on the nodes")?
         }
-        false => fleet::instance(&Session::open_to_remove(app, &args.target).await?.spec)?,
+        false => fleet::instance(&Session::open_to_remove(app, &args.target).await?.place)?,
     };
     output::line(NodeProgram::undo(&instance).script())?;
     Ok(Ending::Done)

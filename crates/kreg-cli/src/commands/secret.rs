@@ -82,10 +82,10 @@ pub(crate) async fn run(app: &App, command: &SecretCommand) -> Result<Ending, Er
                 true => &[],
                 false => args.accounts.as_slice(),
             };
-            rights::check_to_share(&session.cluster, &session.spec, &namespaces, accounts)
+            rights::check_to_share(&session.cluster, &session.place, &namespaces, accounts)
                 .await
                 .tried("this user may not do this in all of them; nothing was changed")?;
-            pull::attach(&session.cluster, &session.spec, &namespaces, accounts)
+            pull::attach(&session.cluster, &session.place, &namespaces, accounts)
                 .await
                 .tried("cannot give the pull secret to these namespaces")?
         }
@@ -96,7 +96,7 @@ pub(crate) async fn run(app: &App, command: &SecretCommand) -> Result<Ending, Er
                 true => None,
                 false => Some(chosen(&session, &args.place).await?),
             };
-            pull::detach(&session.cluster, &session.spec, namespaces.as_deref())
+            pull::detach(&session.cluster, &session.place, namespaces.as_deref())
                 .await
                 .tried("cannot take the pull secret out of these namespaces")?
         }

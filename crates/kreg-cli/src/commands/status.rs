@@ -1,7 +1,7 @@
 //! `kreg status`: the registry, its certificates and users, and which nodes trust it.
 
 use kreg_auth::{ExposeSecret as _, Htpasswd, User};
-use kreg_k8s::{Drift, ObjectRef, RegistryState, WorkloadState, pull};
+use kreg_k8s::{Drift, ObjectRef, RegistrySpec, RegistryState, WorkloadState, pull};
 use kreg_nodes::daemonset::StandingAgents;
 use kreg_nodes::{Receipt, State};
 use kreg_pki::{Certificate, TrustBundle};
@@ -74,7 +74,7 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         (Some(address), Some(bundle)) => {
             let nodes = Nodes::new(&session, &session.facts, &[])?;
             let step = app.progress.step(format!("nodes by {}", nodes.way()));
-            let trust = fleet::trust(&session.settings, &session.spec, address, bundle)?;
+            let trust = fleet::trust(&session.settings, &session.place, address, bundle)?;
             let receipts = nodes.status(&trust);
             step.done("");
             receipts
@@ -86,12 +86,12 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         true => Guard::look(&session.cluster, session.facts.version.as_deref()).await?,
         false => Guard::InPlace,
     };
-    let unlisted = pull::unlisted(&session.cluster, &session.spec)
+    let unlisted = pull::unlisted(&session.cluster, &session.place)
         .await
         .tried("cannot look for Secrets that are labelled as copies of the pull secret")?;
     let outcome = Outcome {
-        registry: session.spec.registry_name(),
-        namespace: session.spec.namespace().to_owned(),
+        registry: session.place.registry_name(),
+        namespace: session.place.namespace().to_owned(),
         cluster_ip: state.cluster_ip,
         certificates: certificates(
             state.tls_chain_pem.as_deref(),
@@ -138,10 +138,7 @@ async fn drift(
     let Some(inventory) = &state.inventory else {
         return Ok(None);
     };
-    let spec = session
-        .spec
-        .clone()
-        .recalled(inventory)
+    let spec = RegistrySpec::recalled(&session.place, inventory)
         .tried("cannot tell what this registry should be")?;
     let Some(spec) = spec else {
         app.progress

@@ -1,12 +1,12 @@
 //! `kreg up`: the registry's objects, then trust on every node, then the proof.
 
-mod place;
+mod directory;
 
 use std::net::IpAddr;
 
 use kreg_k8s::{
-    ApplyOptions, Change, Manifests, ObjectRef, Progress as Event, RegistrySpec, RegistryState,
-    apply, rights, wait,
+    ApplyOptions, Change, Manifests, ObjectRef, Place, Progress as Event, RegistrySpec,
+    RegistryState, apply, rights, wait,
 };
 use kreg_nodes::Receipt;
 use serde::Serialize;
@@ -24,7 +24,7 @@ use crate::progress::Step;
 use crate::proof::{self, Proof};
 use crate::session::{Session, count};
 use crate::startup_taint::{Lifting, Waiting};
-use place::Place;
+use directory::Directory;
 
 /// What `up` did, as `-o json` prints it.
 #[derive(Debug, Serialize)]
@@ -69,8 +69,8 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     if nodes.is_some() {
         agents_of_before(&session).await?;
     }
-    let place = Place::of(&session, nodes.as_ref(), &spec, &state, intent.adopt())?;
-    let up = cluster(app, &session, spec, &intent, &state, place.as_ref()).await?;
+    let directory = Directory::of(&session, nodes.as_ref(), &spec, &state, intent.adopt())?;
+    let up = cluster(app, &session, spec, &intent, &state, directory.as_ref()).await?;
     let receipts = match &nodes {
         Some(nodes) => trust(app, &session, nodes, &intent, &up).await?,
         None => Vec::new(),
@@ -86,8 +86,8 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     };
 
     let outcome = Outcome {
-        registry: up.spec.registry_name(),
-        namespace: up.spec.namespace().to_owned(),
+        registry: up.spec.place().registry_name(),
+        namespace: up.spec.place().namespace().to_owned(),
         cluster_ip: up.address,
         changed: up.changes.iter().any(Change::is_change)
             || receipts
@@ -110,7 +110,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
 /// lists them.
 async fn agents_of_before(session: &Session) -> Result<(), Error> {
     if session.settings.nodes.backend != Backend::DaemonSet && session.agents.are_there() {
-        let instance = fleet::instance(&session.spec)?;
+        let instance = fleet::instance(&session.place)?;
         agents::remove(&session.cluster, &instance, session.settings.timeout).await?;
     }
     Ok(())
@@ -124,7 +124,7 @@ async fn preflight(
     intent: &Intent,
     state: &RegistryState,
 ) -> Result<Nodes, Error> {
-    let nodes = Nodes::of(session, &session.facts, spec, &[])?;
+    let nodes = Nodes::of(session, &session.facts, (spec.place(), spec.image()), &[])?;
     let step = app.progress.step(format!("nodes by {}", nodes.way()));
     nodes.enter().await?;
     let trust = intent::provisional_trust(session, state)?.with_adopt(intent.adopt());
@@ -176,7 +176,7 @@ async fn cluster(
     spec: RegistrySpec,
     intent: &Intent,
     state: &RegistryState,
-    place: Option<&Place<'_>>,
+    directory: Option<&Directory<'_>>,
 ) -> Result<Running, Error> {
     let cluster = &session.cluster;
     let options = ApplyOptions {
@@ -202,8 +202,8 @@ async fn cluster(
             .await
             .tried("the registry's storage does not come up")?;
     }
-    if let Some(place) = place {
-        place.is_free(app, &spec)?;
+    if let Some(directory) = directory {
+        directory.is_free(app, spec.place())?;
     }
     step.done(format!("{}, address {address}", changed(&first.changes)));
 
@@ -238,12 +238,12 @@ async fn cluster(
             }
         }
     };
-    ready(session, &spec, &step).await?;
-    if let Some(place) = place {
-        place.claim(app, &spec).await?;
+    ready(session, spec.place(), &step).await?;
+    if let Some(directory) = directory {
+        directory.claim(app, spec.place()).await?;
     }
     // Before anybody pulls with the new password.
-    let (_, not_renewed) = kreg_k8s::pull::refresh(cluster, &spec)
+    let (_, not_renewed) = kreg_k8s::pull::refresh(cluster, spec.place())
         .await
         .tried("cannot renew the pull secret in other namespaces")?;
     step.done(format!("{}, ready", changed(&second.changes)));
@@ -285,10 +285,10 @@ fn changed(changes: &[Change]) -> String {
     }
 }
 
-async fn ready(session: &Session, spec: &RegistrySpec, step: &Step<'_>) -> Result<(), Error> {
+async fn ready(session: &Session, place: &Place, step: &Step<'_>) -> Result<(), Error> {
     let watcher = |event: Event| show(step, &event);
     let wait = wait::Wait::new(session.settings.timeout, &watcher);
-    wait::registry_ready(&session.cluster, spec, &wait)
+    wait::registry_ready(&session.cluster, place, &wait)
         .await
         .tried("the registry does not come up")
 }
@@ -302,7 +302,7 @@ async fn trust(
 ) -> Result<Vec<Receipt>, Error> {
     let trust = fleet::trust(
         &session.settings,
-        &up.spec,
+        up.spec.place(),
         up.address,
         &up.decision.material.ca_bundle_pem,
     )?
@@ -310,7 +310,7 @@ async fn trust(
     let step = app.progress.step("trust on the nodes");
     let receipts = nodes.trust(&trust);
     // On a node whose runtime was restarted its Pod is not ready for a moment.
-    ready(session, &up.spec, &step).await?;
+    ready(session, up.spec.place(), &step).await?;
     let number = |state| {
         receipts
             .iter()
@@ -358,7 +358,7 @@ async fn prove(
     proof::prove(
         app,
         session,
-        &up.spec,
+        up.spec.place(),
         &proof::Keys {
             bundle_pem: &material.ca_bundle_pem,
             credentials: &up.decision.credentials,

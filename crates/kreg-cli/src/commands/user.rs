@@ -19,6 +19,7 @@ use crate::output;
 use crate::proof;
 use crate::session::Session;
 use crate::settings;
+use crate::spec;
 use crate::witness;
 
 #[derive(Debug, Serialize)]
@@ -110,14 +111,14 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
     let user = credentials(app, args)?;
     let session = Session::open(app, &args.target, true).await?;
     let door = Door::of(&session).await?;
-    let names = Names::of(&session.spec);
+    let names = Names::of(&session.place);
     let held = proof::held_credentials(&session, &door.state).ok();
     let was = held.filter(|held| held.username() == user.username());
 
     let step = app.progress.step(format!("user {}", user.username()));
     secret::edit(
         &session.cluster,
-        &session.spec,
+        &session.place,
         &names.htpasswd,
         "htpasswd",
         |text| {
@@ -133,10 +134,10 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
     .await?;
     let mut not_renewed = Vec::new();
     if was.is_some() {
-        let host = session.settings.host()?;
+        let host = spec::host(&session.place)?;
         secret::edit(
             &session.cluster,
-            &session.spec,
+            &session.place,
             &names.pull_secret,
             PullSecret::DATA_KEY,
             |json| {
@@ -147,7 +148,7 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
             },
         )
         .await?;
-        let renewed = pull::refresh(&session.cluster, &session.spec).await;
+        let renewed = pull::refresh(&session.cluster, &session.place).await;
         not_renewed = renewed
             .tried("cannot renew the pull secret in other namespaces")?
             .1;
@@ -168,7 +169,7 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
     }
     step.done(proved);
     let done = Done {
-        registry: session.spec.registry_name(),
+        registry: session.place.registry_name(),
         user: user.username().to_owned(),
         can_log_in: true,
         seconds,
@@ -189,7 +190,7 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
 async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
     let door = Door::of(&session).await?;
-    let names = Names::of(&session.spec);
+    let names = Names::of(&session.place);
     if proof::held_credentials(&session, &door.state).is_ok_and(|held| held.username() == args.user)
     {
         return Err(Error::usage(format!("{} pulls as user {}", names.pull_secret, args.user))
@@ -214,7 +215,7 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
         "the registry has read the file without this user, {seconds:.1} s after it was written"
     ));
     let done = Done {
-        registry: session.spec.registry_name(),
+        registry: session.place.registry_name(),
         user: args.user.clone(),
         can_log_in: false,
         seconds,
@@ -237,7 +238,7 @@ async fn change(
     let edit = |text: &SecretString| edited(text, &change);
     secret::edit(
         &session.cluster,
-        &session.spec,
+        &session.place,
         &names.htpasswd,
         "htpasswd",
         edit,
@@ -253,7 +254,7 @@ async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
     match door.knock(&session, &user).await? {
         Some(login::Answer::In) => {
             let done = Done {
-                registry: session.spec.registry_name(),
+                registry: session.place.registry_name(),
                 user: user.username().to_owned(),
                 can_log_in: true,
                 seconds: asked.elapsed().as_secs_f64(),

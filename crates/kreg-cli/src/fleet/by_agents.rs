@@ -1,6 +1,6 @@
 //! Nodes whose trust is kept by agents: what they did, what they could not do, and how they stand.
 
-use kreg_k8s::{ClusterFacts, RegistrySpec};
+use kreg_k8s::{ClusterFacts, Place};
 use kreg_nodes::daemonset::AgentPods;
 use kreg_nodes::{Edit, FileStatus, Node, PlanOutcome, Receipt, State, StorageDir, Trust};
 use tokio::runtime::Handle;
@@ -144,14 +144,9 @@ fn done_by_agents(before: Vec<PlanOutcome>, after: Vec<Receipt>) -> Vec<Receipt>
 pub(super) fn way(
     session: &Session,
     facts: &ClusterFacts,
-    spec: &RegistrySpec,
+    (place, image): (&Place, &str),
 ) -> Result<Way, Error> {
-    let instance = super::instance(spec)?;
-    // A spec that was only located has an image that nobody chose.
-    let image = match spec == &session.spec {
-        true => session.agents.image().unwrap_or(spec.image()),
-        false => spec.image(),
-    };
+    let instance = super::instance(place)?;
     let settings = &session.settings;
     let streams = session.cluster.streams().clone();
     let pods = AgentPods::new(streams, Handle::current(), instance.clone());
@@ -161,7 +156,7 @@ pub(super) fn way(
                 &session.cluster,
                 pods.watch(),
                 &instance,
-                (spec, image),
+                (place, image),
                 facts,
                 &settings.nodes.skip,
                 settings.timeout,

@@ -15,7 +15,7 @@ use crate::{
     kind::Kind,
     names::{ANNOTATION_TURN, LABEL_COMPONENT, LABEL_INSTANCE, Names},
     object::Object,
-    spec::RegistrySpec,
+    place::Place,
     wait::{Clock, Wait},
 };
 
@@ -44,8 +44,8 @@ impl Turn {
     ///
     /// # Errors
     /// If there is no Deployment, or what the server says. After [`Error::Unreachable`] it may have begun all the same.
-    pub async fn begin(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Turn, Error> {
-        let workload = Names::of(spec).workload;
+    pub async fn begin(cluster: &dyn Cluster, place: &Place) -> Result<Turn, Error> {
+        let workload = Names::of(place).workload;
         let mut turn = Turn {
             name: String::new(),
             departures: Departures::default(),
@@ -63,7 +63,7 @@ impl Turn {
                 .unwrap_or_default()
                 .clone_into(&mut turn.name);
             let stays = Started::ReadOnly(turn.name.clone());
-            look(cluster, spec, &mut turn.departures, |one| *one == stays).await?;
+            look(cluster, place, &mut turn.departures, |one| *one == stays).await?;
             let patch = patch(&live, &stays);
             match cluster.patch(&workload, &patch, Patcher::Collect).await {
                 Err(Error::Refused { code: 409, .. }) => tokio::time::sleep(PAUSE).await,
@@ -82,26 +82,26 @@ impl Turn {
     pub async fn alone(
         &mut self,
         cluster: &dyn Cluster,
-        spec: &RegistrySpec,
+        place: &Place,
         wait: &Wait<'_>,
     ) -> Result<(), Error> {
-        if !self.is_on(cluster, spec).await? {
-            let object = Names::of(spec).workload;
+        if !self.is_on(cluster, place).await? {
+            let object = Names::of(place).workload;
             return Err(Error::Overtaken { object });
         }
         let stays = Started::ReadOnly(self.name.clone());
         alone(
             cluster,
-            spec,
+            place,
             &mut self.departures,
             |one| *one == stays,
             wait,
         )
         .await?;
-        match self.is_on(cluster, spec).await? {
+        match self.is_on(cluster, place).await? {
             true => Ok(()),
             false => Err(Error::Overtaken {
-                object: Names::of(spec).workload,
+                object: Names::of(place).workload,
             }),
         }
     }
@@ -110,8 +110,8 @@ impl Turn {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn is_on(&self, cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<bool, Error> {
-        let live = cluster.get(&Names::of(spec).workload).await?;
+    pub async fn is_on(&self, cluster: &dyn Cluster, place: &Place) -> Result<bool, Error> {
+        let live = cluster.get(&Names::of(place).workload).await?;
         Ok(live.is_some_and(|live| self.is_of(&live)))
     }
 
@@ -126,8 +126,8 @@ impl Turn {
     ///
     /// # Errors
     /// What the server says.
-    pub async fn end(&self, cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<bool, Error> {
-        let workload = Names::of(spec).workload;
+    pub async fn end(&self, cluster: &dyn Cluster, place: &Place) -> Result<bool, Error> {
+        let workload = Names::of(place).workload;
         let mut tried = false;
         for _ in 0..TRIES {
             let Some(live) = cluster.get(&workload).await? else {
@@ -153,24 +153,20 @@ impl Turn {
 ///
 /// # Errors
 /// Those of [`Turn::begin`] and [`Turn::alone`]; the registry then stays read-only.
-pub async fn settle(
-    cluster: &dyn Cluster,
-    spec: &RegistrySpec,
-    wait: &Wait<'_>,
-) -> Result<bool, Error> {
-    let mut turn = Turn::begin(cluster, spec).await?;
-    turn.alone(cluster, spec, wait).await?;
-    turn.end(cluster, spec).await
+pub async fn settle(cluster: &dyn Cluster, place: &Place, wait: &Wait<'_>) -> Result<bool, Error> {
+    let mut turn = Turn::begin(cluster, place).await?;
+    turn.alone(cluster, place, wait).await?;
+    turn.end(cluster, place).await
 }
 
 /// Waits until nothing in any Pod can collect, so that a Deployment may be written whose Pods take pushes. Returns the
 /// version for which that holds: a turn that begins later makes another. `None` if there is no Deployment.
 pub(crate) async fn make_way(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     watcher: Watcher<'_>,
 ) -> Result<Option<String>, Error> {
-    let workload = Names::of(spec).workload;
+    let workload = Names::of(place).workload;
     let wait = Wait::new(LIMIT, watcher);
     for _ in 0..TRIES {
         let live = cluster.get(&workload).await?;
@@ -178,13 +174,13 @@ pub(crate) async fn make_way(
             .as_ref()
             .is_some_and(|live| Started::of(live).is_read_only())
         {
-            settle(cluster, spec, &wait).await?;
+            settle(cluster, place, &wait).await?;
             continue;
         }
         let mut departures = Departures::default();
         alone(
             cluster,
-            spec,
+            place,
             &mut departures,
             |one| !one.is_read_only(),
             &wait,
@@ -212,16 +208,16 @@ fn patch(live: &Object, to: &Started) -> Value {
 
 async fn alone(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     departures: &mut Departures,
     stays: impl Fn(&Started) -> bool + Send + Sync,
     wait: &Wait<'_>,
 ) -> Result<(), Error> {
     let goal = "free of Pods that were started before";
-    let mut clock = Clock::new(wait, Names::of(spec).workload, goal);
+    let mut clock = Clock::new(wait, Names::of(place).workload, goal);
     let mut last = (Instant::now(), Vec::new());
     loop {
-        let in_the_way = look(cluster, spec, departures, &stays).await?;
+        let in_the_way = look(cluster, place, departures, &stays).await?;
         if in_the_way.is_empty() {
             return Ok(());
         }
@@ -245,18 +241,18 @@ async fn alone(
 
 async fn look(
     cluster: &dyn Cluster,
-    spec: &RegistrySpec,
+    place: &Place,
     departures: &mut Departures,
     stays: impl Fn(&Started) -> bool,
 ) -> Result<Vec<InTheWay>, Error> {
-    let query = |kind| Query::all(kind).within(spec.namespace());
+    let query = |kind| Query::all(kind).within(place.namespace());
     let mut look = Look::default();
-    let labelled = format!("{LABEL_INSTANCE}={}", spec.instance());
+    let labelled = format!("{LABEL_INSTANCE}={}", place.instance());
     look.sets = cluster
         .list(&query(Kind::ReplicaSet).labelled(labelled))
         .await?;
     look.pods = cluster.list(&query(Kind::Pod)).await?;
-    look.pods.retain(|pod| is_of_registry(pod, spec));
+    look.pods.retain(|pod| is_of_registry(pod, place));
     for name in departures.nodes(&look.pods) {
         let named = Query::all(Kind::Node).with_fields(format!("metadata.name={name}"));
         look.nodes.extend(cluster.list(&named).await?);
@@ -265,13 +261,13 @@ async fn look(
 }
 
 /// Whether a Pod runs the registry: by its labels or, where somebody took these off, by the configuration that it mounts.
-fn is_of_registry(pod: &Object, spec: &RegistrySpec) -> bool {
-    let config = Names::of(spec).config;
+fn is_of_registry(pod: &Object, place: &Place) -> bool {
+    let config = Names::of(place).config;
     let mounts = |volume: &Value| {
         let config = config.as_ref().map(|config| config.name());
         config.is_some() && volume["configMap"]["name"].as_str() == config
     };
-    let is_labelled = pod.label(LABEL_INSTANCE) == Some(spec.instance())
+    let is_labelled = pod.label(LABEL_INSTANCE) == Some(place.instance())
         && pod.label(LABEL_COMPONENT) == Some("registry");
     is_labelled || pod.items("/spec/volumes").iter().any(mounts)
 }

@@ -19,22 +19,13 @@ use crate::{
     storage::Storage,
 };
 
-pub(super) fn namespace(spec: &RegistrySpec, names: &Names) -> Object {
-    let mut labels = labels(spec.instance());
-    if spec.profile() == crate::Profile::Default {
-        labels["pod-security.kubernetes.io/enforce"] = "restricted".into();
-        labels["pod-security.kubernetes.io/warn"] = "restricted".into();
-    }
-    Object::build(names.namespace.clone(), &labels, Value::Null, json!({}))
-}
-
 pub(super) fn service(spec: &RegistrySpec, names: &Names) -> Object {
     let mut service = json!({
         "type": "ClusterIP",
         "selector": selector(spec),
         "ports": [{
             "name": "https",
-            "port": spec.port(),
+            "port": spec.place().port(),
             "targetPort": RegistrySpec::CONTAINER_PORT,
             // Part of the list's merge key; older servers do not default it before they merge.
             "protocol": "TCP",
@@ -45,7 +36,7 @@ pub(super) fn service(spec: &RegistrySpec, names: &Names) -> Object {
     }
     Object::build(
         names.service.clone(),
-        &labels(spec.instance()),
+        &labels(spec.place().instance()),
         Value::Null,
         json!({ "spec": service }),
     )
@@ -55,7 +46,7 @@ pub(super) fn config_map(spec: &RegistrySpec, names: &Names) -> Option<Object> {
     let name = names.config.clone()?;
     Some(Object::build(
         name,
-        &labels(spec.instance()),
+        &labels(spec.place().instance()),
         Value::Null,
         json!({ "data": config(spec) }),
     ))
@@ -80,7 +71,7 @@ fn storage_ca(spec: &RegistrySpec) -> Option<&str> {
 pub(super) fn deployment(spec: &RegistrySpec, names: &Names, material: &Material) -> Object {
     Object::build(
         names.workload.clone(),
-        &labels(spec.instance()),
+        &labels(spec.place().instance()),
         Value::Null,
         json!({ "spec": {
             "replicas": spec.replicas(),
@@ -126,11 +117,11 @@ fn checksums(spec: &RegistrySpec, material: &Material) -> Value {
 
 /// Labels that the Service and the Deployment find the registry's Pods by, and no other Pod of the instance.
 pub(super) fn selector(spec: &RegistrySpec) -> Value {
-    json!({ LABEL_INSTANCE: spec.instance(), LABEL_COMPONENT: "registry" })
+    json!({ LABEL_INSTANCE: spec.place().instance(), LABEL_COMPONENT: "registry" })
 }
 
 fn pod_labels(spec: &RegistrySpec) -> Value {
-    let mut labels = labels(spec.instance());
+    let mut labels = labels(spec.place().instance());
     labels[LABEL_COMPONENT] = "registry".into();
     labels
 }

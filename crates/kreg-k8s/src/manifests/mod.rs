@@ -9,18 +9,36 @@ mod volumes;
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use crate::{
     error::ForeignObject,
     material::Material,
-    names::Names,
+    names::{Names, labels},
     object::{Object, ObjectRef},
-    spec::{Profile, RegistrySpec},
+    place::Place,
+    profile::Profile,
+    spec::RegistrySpec,
     state::RegistryState,
     storage::{HostDirectory, Storage},
 };
 
 /// User and group id the default profile's registry runs under; the "nonroot" of common base images.
 pub const REGISTRY_UID: u32 = 65532;
+
+/// The registry's namespace; `None` for `default`, which every cluster has and which is nobody's.
+pub(crate) fn namespace(place: &Place) -> Option<Object> {
+    let namespace = Names::of(place).namespace;
+    if place.namespace() == "default" {
+        return None;
+    }
+    let mut labels = labels(place.instance());
+    if place.profile() == Profile::Default {
+        labels["pod-security.kubernetes.io/enforce"] = "restricted".into();
+        labels["pod-security.kubernetes.io/warn"] = "restricted".into();
+    }
+    Some(Object::build(namespace, &labels, Value::Null, json!({})))
+}
 
 /// How much of a registry a [`Manifests`] value describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,14 +65,11 @@ impl Manifests {
     /// Namespace, Service, volume and claim: what can be made before the Service's address is known.
     #[must_use]
     pub fn foundation(spec: &RegistrySpec) -> Self {
-        let names = Names::of(spec);
+        let names = Names::of(spec.place());
         let mut objects = Vec::new();
-        // Every cluster has `default`, and it is nobody's.
-        if spec.namespace() != "default" {
-            objects.push(hardened::namespace(spec, &names));
-        }
+        objects.extend(namespace(spec.place()));
         objects.extend(volumes::objects(spec, &names));
-        objects.push(match spec.profile() {
+        objects.push(match spec.place().profile() {
             Profile::Default => hardened::service(spec, &names),
             Profile::Tutorial => tutorial::service(spec, &names),
         });
@@ -69,10 +84,10 @@ impl Manifests {
     /// Everything, the foundation included.
     #[must_use]
     pub fn full(spec: &RegistrySpec, material: &Material) -> Self {
-        let names = Names::of(spec);
+        let names = Names::of(spec.place());
         let Manifests { mut objects, .. } = Manifests::foundation(spec);
         objects.extend(secrets::objects(spec, &names, material));
-        match spec.profile() {
+        match spec.place().profile() {
             Profile::Default => {
                 objects.extend(surroundings::network_policy(spec, &names));
                 objects.extend(hardened::config_map(spec, &names));
@@ -135,7 +150,7 @@ impl Manifests {
     /// the storage needs none or the kubelet makes it.
     #[must_use]
     pub fn host_directory(spec: &RegistrySpec) -> Option<HostDirectory> {
-        match (spec.profile(), spec.storage()) {
+        match (spec.place().profile(), spec.storage()) {
             (
                 Profile::Default,
                 Storage::HostPath {

@@ -16,7 +16,7 @@ pub(super) fn objects(spec: &RegistrySpec, names: &Names, material: &Material) -
     let secret = |name: &ObjectRef, kind: &str, data: Value| {
         Object::build(
             name.clone(),
-            &labels(spec.instance()),
+            &labels(spec.place().instance()),
             Value::Null,
             json!({ "type": kind, "data": data }),
         )

@@ -6,15 +6,22 @@ use super::hardened::selector;
 use crate::{
     names::{Names, labels},
     object::Object,
-    spec::{Profile, RegistrySpec},
+    profile::Profile,
+    spec::RegistrySpec,
 };
 
 /// In: the registry's port, from anywhere, because pulls come from the nodes. Out: nothing, because it needs
 /// nothing; with images in S3 to the port of that server, and to DNS.
 pub(super) fn network_policy(spec: &RegistrySpec, names: &Names) -> Option<Object> {
     let name = names.network_policy.clone()?;
-    spec.network_policy()
-        .then(|| Object::build(name, &labels(spec.instance()), Value::Null, policy(spec)))
+    spec.network_policy().then(|| {
+        Object::build(
+            name,
+            &labels(spec.place().instance()),
+            Value::Null,
+            policy(spec),
+        )
+    })
 }
 
 fn policy(spec: &RegistrySpec) -> Value {
@@ -37,14 +44,14 @@ const HELP: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// Source: KEP-1755, "Communicating a local registry", `LocalRegistryHostingV1`.
 pub(super) fn local_hosting(spec: &RegistrySpec, names: &Names) -> Option<Object> {
-    let wanted = spec.local_hosting() && spec.profile() == Profile::Default;
-    let registry = spec.registry_name();
+    let wanted = spec.local_hosting() && spec.place().profile() == Profile::Default;
+    let registry = spec.place().registry_name();
     let inside = format!(
         "{}.{}.svc.{}:{}",
-        spec.service(),
-        spec.namespace(),
-        spec.cluster_domain(),
-        spec.port()
+        spec.place().service(),
+        spec.place().namespace(),
+        spec.place().cluster_domain(),
+        spec.place().port()
     );
     // Every value is made of DNS labels and digits, so plain quotes are enough.
     let text = format!(
@@ -54,7 +61,7 @@ pub(super) fn local_hosting(spec: &RegistrySpec, names: &Names) -> Option<Object
     wanted.then(|| {
         Object::build(
             names.local_hosting.clone(),
-            &labels(spec.instance()),
+            &labels(spec.place().instance()),
             Value::Null,
             json!({ "data": { "localRegistryHosting.v1": text } }),
         )

@@ -14,7 +14,7 @@ pub(super) fn service(spec: &RegistrySpec, names: &Names) -> Object {
     let mut service = json!({
         "selector": { "app": "registry" },
         "ports": [{
-            "port": spec.port(),
+            "port": spec.place().port(),
             "targetPort": RegistrySpec::CONTAINER_PORT,
             "protocol": "TCP",
         }],
@@ -24,14 +24,14 @@ pub(super) fn service(spec: &RegistrySpec, names: &Names) -> Object {
     }
     Object::build(
         names.service.clone(),
-        &labels(spec.instance()),
+        &labels(spec.place().instance()),
         Value::Null,
         json!({ "spec": service }),
     )
 }
 
 pub(super) fn pod(spec: &RegistrySpec, names: &Names, material: &Material) -> Object {
-    let mut labels = labels(spec.instance());
+    let mut labels = labels(spec.place().instance());
     labels["app"] = "registry".into();
     let secret =
         |volume: &str, name: &str| json!({ "name": volume, "secret": { "secretName": name } });

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::{
     names::{ANNOTATION_ADDRESS, Names, labels},
     object::Object,
-    spec::{Profile, RegistrySpec},
+    profile::Profile,
+    spec::RegistrySpec,
     storage::Storage,
 };
 
@@ -56,7 +57,7 @@ fn claim_object(spec: &RegistrySpec, names: &Names, claim: Value) -> Object {
     let address = spec.cluster_ip();
     Object::build(
         names.claim.clone(),
-        &labels(spec.instance()),
+        &labels(spec.place().instance()),
         address.map_or(
             Value::Null,
             |address| json!({ ANNOTATION_ADDRESS: address }),
@@ -81,11 +82,11 @@ fn volume_object(
         "claimRef": {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "namespace": spec.namespace(),
+            "namespace": spec.place().namespace(),
             "name": names.claim.name(),
         },
     });
-    match spec.profile() {
+    match spec.place().profile() {
         // fsGroup is honoured on `local` volumes and not on `hostPath`, and only the former moves the Pod to its node.
         Profile::Default => volume["local"] = json!({ "path": path }),
         Profile::Tutorial => volume["hostPath"] = json!({ "path": path }),
@@ -97,7 +98,7 @@ fn volume_object(
     }
     Object::build(
         names.volume.clone(),
-        &labels(spec.instance()),
+        &labels(spec.place().instance()),
         Value::Null,
         json!({ "spec": volume }),
     )

@@ -3,23 +3,19 @@
 use serde_json::{Value, json};
 
 use super::Right;
-use crate::{
-    error::Error, kind::Kind, manifests::Manifests, names::NODE_AGENTS, spec::RegistrySpec,
-};
+use crate::{error::Error, manifests::namespace, names::NODE_AGENTS, place::Place};
 
 /// RBAC objects that give a service account `account` in the registry's namespace exactly these rights, such as those
 /// of [`super::needed`]: the namespace, the account, a ClusterRole, a Role in each namespace, and their bindings. What they are
 /// called has the account's name in it, so that several accounts may each have their own.
 #[must_use]
-pub fn manifests(spec: &RegistrySpec, account: &str, rights: &[Right]) -> Vec<Value> {
+pub fn manifests(place: &Place, account: &str, rights: &[Right]) -> Vec<Value> {
     let subject =
-        json!([{ "kind": "ServiceAccount", "name": account, "namespace": spec.namespace() }]);
-    let name = format!("{account}-{}", spec.instance());
-    let mut objects: Vec<Value> = Manifests::foundation(spec)
-        .objects()
-        .iter()
-        .filter(|object| object.reference().kind() == Kind::Namespace)
+        json!([{ "kind": "ServiceAccount", "name": account, "namespace": place.namespace() }]);
+    let name = format!("{account}-{}", place.instance());
+    let mut objects: Vec<Value> = namespace(place)
         .map(|object| object.value().clone())
+        .into_iter()
         .collect();
     if rights
         .iter()
@@ -32,22 +28,22 @@ pub fn manifests(spec: &RegistrySpec, account: &str, rights: &[Right]) -> Vec<Va
         );
     }
     objects.push(json!({ "apiVersion": "v1", "kind": "ServiceAccount",
-        "metadata": { "name": account, "namespace": spec.namespace() } }));
-    let mut places: Vec<Option<String>> =
+        "metadata": { "name": account, "namespace": place.namespace() } }));
+    let mut namespaces: Vec<Option<String>> =
         rights.iter().map(|right| right.namespace.clone()).collect();
-    places.sort();
-    places.dedup();
-    for place in places {
-        let (role, binding) = match place {
+    namespaces.sort();
+    namespaces.dedup();
+    for namespace in namespaces {
+        let (role, binding) = match &namespace {
             None => ("ClusterRole", "ClusterRoleBinding"),
             Some(_) => ("Role", "RoleBinding"),
         };
         let mut metadata = json!({ "name": name });
-        if let Some(namespace) = &place {
-            metadata["namespace"] = namespace.as_str().into();
+        if let Some(name) = &namespace {
+            metadata["namespace"] = name.as_str().into();
         }
         let api = "rbac.authorization.k8s.io/v1";
-        let rules = rules(rights.iter().filter(|right| right.namespace == place));
+        let rules = rules(rights.iter().filter(|right| right.namespace == namespace));
         objects
             .push(json!({ "apiVersion": api, "kind": role, "metadata": metadata, "rules": rules }));
         objects.push(
@@ -63,17 +59,17 @@ pub fn manifests(spec: &RegistrySpec, account: &str, rights: &[Right]) -> Vec<Va
 ///
 /// # Errors
 /// [`Error::Malformed`] if they cannot be written as YAML.
-pub fn yaml(spec: &RegistrySpec, account: &str, rights: &[Right]) -> Result<String, Error> {
+pub fn yaml(place: &Place, account: &str, rights: &[Right]) -> Result<String, Error> {
     let mut marked = 0;
     let mut documents = Vec::new();
-    for mut object in manifests(spec, account, rights) {
+    for mut object in manifests(place, account, rights) {
         let rules = object.as_object_mut().and_then(|map| map.remove("rules"));
         let mut text = written(&object)?;
-        let place = object["metadata"]["namespace"].as_str();
+        let within = object["metadata"]["namespace"].as_str();
         if let Some(rules) = rules {
             text.push_str("rules:\n");
             for rule in rules.as_array().into_iter().flatten() {
-                let notes = notes(place, rule, rights);
+                let notes = notes(within, rule, rights);
                 marked += usize::from(!notes.is_empty());
                 for note in notes {
                     text.push_str(&format!("# {note}\n"));
@@ -101,11 +97,11 @@ fn written(value: &Value) -> Result<String, Error> {
 }
 
 /// Why this rule of a role in that namespace amounts to root on a node; verb by verb, each reason once.
-fn notes(place: Option<&str>, rule: &Value, rights: &[Right]) -> Vec<String> {
+fn notes(namespace: Option<&str>, rule: &Value, rights: &[Right]) -> Vec<String> {
     let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
     for right in rights
         .iter()
-        .filter(|right| right.namespace.as_deref() == place)
+        .filter(|right| right.namespace.as_deref() == namespace)
     {
         if rule_of(right) != without_verbs(rule) {
             continue;

@@ -1,6 +1,6 @@
 //! What only the setup of a registry needs: its first apply, one with other settings, and its end.
 
-use super::{Right, Rights};
+use super::{Extras, Right, Rights};
 use crate::{
     cluster::Cluster,
     declared,
@@ -10,6 +10,7 @@ use crate::{
     manifests::Manifests,
     names::{ANNOTATION_ADOPTED, LABEL_MANAGED_BY, NODE_AGENTS, Names},
     object::{Object, ObjectRef},
+    place::Place,
     spec::RegistrySpec,
 };
 
@@ -18,27 +19,27 @@ use crate::{
 ///
 /// `create` with a name holds for server-side apply, which names what it makes.
 #[must_use]
-pub fn needed_to_set_up(spec: &RegistrySpec) -> Vec<Right> {
-    let names = Names::of(spec);
+pub fn needed_to_set_up(place: &Place, extras: Extras) -> Vec<Right> {
+    let names = Names::of(place);
     let mut rights = Rights::default();
     // A record is made by a plain request, for which RBAC knows no name. The server lets nobody give rights in a
     // ClusterRole that they do not hold.
     rights.add(None, Kind::ClusterRole, "", None, &["create"]);
     let record = Some(names.inventory.name());
     rights.add(None, Kind::ClusterRole, "", record, &["delete"]);
-    if spec.namespace() != "default" {
-        let name = Some(spec.namespace());
+    if place.namespace() != "default" {
+        let name = Some(place.namespace());
         rights.add(None, Kind::Namespace, "", name, &["patch"]);
     }
     let volume = Some(names.volume.name());
     let verbs = &["create", "patch", "delete"];
     rights.add(None, Kind::PersistentVolume, "", volume, verbs);
-    if spec.local_hosting() {
+    if extras.local_hosting {
         let hosting = &names.local_hosting;
         let (place, name) = (hosting.namespace(), Some(hosting.name()));
         rights.add(place, Kind::ConfigMap, "", name, &["create", "delete"]);
     }
-    if spec.node_agent() {
+    if extras.node_agent {
         let agents = Some(NODE_AGENTS);
         rights.add(None, Kind::Namespace, "", agents, &["patch", "delete"]);
         for kind in [Kind::ServiceAccount, Kind::DaemonSet] {
@@ -78,7 +79,7 @@ pub(super) async fn still_needed(
     spec: &RegistrySpec,
 ) -> Result<Vec<Right>, Error> {
     let pending = pending(cluster, spec).await?;
-    let mut rights = needed_to_set_up(spec);
+    let mut rights = needed_to_set_up(spec.place(), spec.into());
     rights.retain(|right| {
         pending.iter().any(|one| match right.verb {
             "create" => !one.there && right.is_about(&one.object),
@@ -96,8 +97,8 @@ pub(super) async fn still_needed(
 }
 
 async fn pending(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Pending>, Error> {
-    let names = Names::of(spec);
-    let known = match Inventory::read(cluster, spec).await {
+    let names = Names::of(spec.place());
+    let known = match Inventory::read(cluster, spec.place()).await {
         // The right to read it is among those that are asked about.
         Err(Error::Denied { .. }) => None,
         known => known?,
@@ -116,7 +117,7 @@ async fn pending(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<Vec<Pendi
         }
         wanted.push(namespace);
         for kind in [Kind::ServiceAccount, Kind::DaemonSet] {
-            wanted.push(ObjectRef::new(kind, NODE_AGENTS, spec.instance()));
+            wanted.push(ObjectRef::new(kind, NODE_AGENTS, spec.place().instance()));
         }
     }
     let mut pending = Vec::new();

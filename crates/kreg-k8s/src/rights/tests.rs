@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::spec::Profile;
+use crate::profile::Profile;
 
 fn right(verb: &'static str, resource: &'static str, namespace: Option<&str>) -> Right {
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
@@ -66,18 +66,19 @@ fn what_amounts_to_root_on_a_node_and_what_does_not() {
 
 /// Every list for operation.
 fn operation(spec: &RegistrySpec) -> Vec<Right> {
-    let lists = [
-        needed,
-        needed_to_collect,
-        needed_to_diagnose,
-        needed_to_prove,
-    ];
-    lists.iter().flat_map(|list| list(spec)).collect()
+    let (place, extras) = (spec.place(), Extras::from(spec));
+    [
+        needed(place, extras),
+        needed_to_collect(place),
+        needed_to_diagnose(place, extras),
+        needed_to_prove(place),
+    ]
+    .concat()
 }
 
 fn specs() -> [RegistrySpec; 4] {
     let spec = |profile, agents| {
-        RegistrySpec::new(profile)
+        RegistrySpec::new(Place::new(profile))
             .with_local_hosting(true)
             .with_node_agent(agents)
     };
@@ -92,7 +93,7 @@ fn specs() -> [RegistrySpec; 4] {
 #[test]
 fn operation_writes_nothing_of_the_whole_cluster_but_the_record() {
     for spec in specs() {
-        let record = Names::of(&spec).inventory;
+        let record = Names::of(spec.place()).inventory;
         for right in operation(&spec) {
             let reads = ["get", "list", "watch", "use"].contains(&right.verb);
             let is_record = right.resource == "clusterroles"
@@ -133,7 +134,10 @@ fn operation_without_agents_is_root_on_no_node_whose_pods_are_restricted() {
 #[test]
 fn setup_is_more_than_operation_and_never_asks_for_the_same_twice() {
     for spec in specs() {
-        let (setup, operation) = (needed_to_set_up(&spec), operation(&spec));
+        let (setup, operation) = (
+            needed_to_set_up(spec.place(), (&spec).into()),
+            operation(&spec),
+        );
         assert!(!setup.is_empty());
         for right in &setup {
             assert!(!operation.contains(right), "{right}");
@@ -144,15 +148,15 @@ fn setup_is_more_than_operation_and_never_asks_for_the_same_twice() {
 /// The comments are beside the rules that they are about, and the documents are still the objects.
 #[test]
 fn the_yaml_marks_each_rule_that_amounts_to_root_and_no_other() {
-    let spec = RegistrySpec::new(Profile::Default).with_node_agent(true);
-    let mut rights = needed(&spec);
-    rights.extend(needed_to_set_up(&spec));
-    let text = yaml(&spec, "kreg", &rights).unwrap();
+    let spec = RegistrySpec::new(Place::new(Profile::Default)).with_node_agent(true);
+    let mut rights = needed(spec.place(), (&spec).into());
+    rights.extend(needed_to_set_up(spec.place(), (&spec).into()));
+    let text = yaml(spec.place(), "kreg", &rights).unwrap();
     let objects: Vec<Value> = text
         .split("---\n")
         .map(|document| serde_saphyr::from_str(document).unwrap())
         .collect();
-    assert_eq!(objects, manifests(&spec, "kreg", &rights));
+    assert_eq!(objects, manifests(spec.place(), "kreg", &rights));
     let lines: Vec<&str> = text.lines().collect();
     let rules = lines
         .iter()
@@ -197,7 +201,7 @@ fn policies_are_served_since_kubernetes_1_30() {
 
 #[test]
 fn to_collect_or_to_look_nothing_is_made_or_deleted_and_no_secret_listed() {
-    let spec = RegistrySpec::new(Profile::Default).with_node_agent(true);
+    let spec = RegistrySpec::new(Place::new(Profile::Default)).with_node_agent(true);
     let changes = |rights: Vec<Right>| -> Vec<String> {
         let reads = |right: &Right| {
             ["get", "list", "watch"].contains(&right.verb) || right.subresource == "portforward"
@@ -206,7 +210,7 @@ fn to_collect_or_to_look_nothing_is_made_or_deleted_and_no_secret_listed() {
         changing.map(ToString::to_string).collect()
     };
     assert_eq!(
-        changes(needed_to_collect(&spec)),
+        changes(needed_to_collect(spec.place())),
         [
             "patch deployments.apps in namespace kreg-system",
             "create pods/exec in namespace kreg-system"
@@ -214,19 +218,23 @@ fn to_collect_or_to_look_nothing_is_made_or_deleted_and_no_secret_listed() {
     );
     // To ask the agents on the nodes.
     assert_eq!(
-        changes(needed_to_diagnose(&spec)),
+        changes(needed_to_diagnose(spec.place(), (&spec).into())),
         [
             "create pods/exec in namespace kreg-nodes",
             "use validatingadmissionpolicies.admissionregistration.k8s.io kreg-nodes in the cluster"
         ]
     );
-    let needed = needed(&spec);
-    let granted = needed_to_prove(&spec);
+    let needed = needed(spec.place(), (&spec).into());
+    let granted = needed_to_prove(spec.place());
     assert!(
         granted.iter().all(|right| needed.contains(right)),
         "{granted:?}"
     );
-    let both = [needed_to_collect(&spec), needed_to_diagnose(&spec)].concat();
+    let both = [
+        needed_to_collect(spec.place()),
+        needed_to_diagnose(spec.place(), (&spec).into()),
+    ]
+    .concat();
     assert!(
         !both
             .iter()
@@ -236,11 +244,15 @@ fn to_collect_or_to_look_nothing_is_made_or_deleted_and_no_secret_listed() {
 
 #[test]
 fn what_two_commands_need_is_granted_once_and_two_accounts_have_roles_of_their_own() {
-    let spec = RegistrySpec::new(Profile::Default);
-    let twice = [needed(&spec), needed(&spec)].concat();
+    let spec = RegistrySpec::new(Place::new(Profile::Default));
+    let twice = [
+        needed(spec.place(), (&spec).into()),
+        needed(spec.place(), (&spec).into()),
+    ]
+    .concat();
     let (once, twice) = (
-        manifests(&spec, "a", &needed(&spec)),
-        manifests(&spec, "a", &twice),
+        manifests(spec.place(), "a", &needed(spec.place(), (&spec).into())),
+        manifests(spec.place(), "a", &twice),
     );
     assert_eq!(once, twice);
     let role = |objects: &[Value]| -> Value {
@@ -249,18 +261,22 @@ fn what_two_commands_need_is_granted_once_and_two_accounts_have_roles_of_their_o
     };
     assert_eq!(role(&once), "a-docker-registry");
     assert_eq!(
-        role(&manifests(&spec, "b", &needed(&spec))),
+        role(&manifests(
+            spec.place(),
+            "b",
+            &needed(spec.place(), (&spec).into())
+        )),
         "b-docker-registry"
     );
 }
 
 #[test]
 fn every_right_is_in_a_role_of_its_namespace_and_the_account_is_bound_to_each() {
-    let spec = RegistrySpec::new(Profile::Default).with_local_hosting(true);
+    let spec = RegistrySpec::new(Place::new(Profile::Default)).with_local_hosting(true);
     let namespaces = ["team".to_owned()];
-    let mut rights = needed(&spec);
-    rights.extend(needed_to_share(&spec, Some(&namespaces)));
-    let objects = manifests(&spec, "robot", &rights);
+    let mut rights = needed(spec.place(), (&spec).into());
+    rights.extend(needed_to_share(spec.place(), Some(&namespaces)));
+    let objects = manifests(spec.place(), "robot", &rights);
     let of = |kind: &str| {
         objects
             .iter()

@@ -15,8 +15,8 @@ use std::{
 use futures::future::BoxFuture;
 use kreg_k8s::{
     ApplyMode, Cluster, ClusterFacts, Connection, Deleted, DownOptions, Error, Kind, LiveCluster,
-    Manifests, Material, Object, ObjectRef, Profile, Progress, Query, RegistrySpec, RegistryState,
-    Scope, Storage, apply, down, wait,
+    Manifests, Material, Object, ObjectRef, Place, Profile, Progress, Query, RegistrySpec,
+    RegistryState, Scope, Storage, apply, down, wait,
 };
 use serde_json::{Value, json};
 
@@ -30,10 +30,10 @@ pub async fn cluster() -> LiveCluster {
 /// A spec whose namespace, instance and Service no other test uses, on storage that needs nothing.
 pub fn spec(test: &str) -> RegistrySpec {
     let name = format!("t-{test}-{}", std::process::id());
-    RegistrySpec::new(Profile::Default)
+    Place::new(Profile::Default)
         .with_instance(&name)
-        .and_then(|spec| spec.with_namespace(&name))
-        .and_then(|spec| spec.with_image("kreg.test/registry:2.8.2"))
+        .and_then(|place| place.with_namespace(&name))
+        .and_then(|place| RegistrySpec::new(place).with_image("kreg.test/registry:2.8.2"))
         .and_then(|spec| spec.with_storage(Storage::EmptyDir))
         .unwrap()
 }
@@ -56,14 +56,15 @@ pub fn dummy_material() -> Material {
 pub fn real_material(spec: &RegistrySpec, address: IpAddr) -> Material {
     use kreg_auth::{Cost, Credentials, Htpasswd, PullSecret};
     use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
-    let authority = Authority::generate(&AuthorityRequest::new(spec.instance())).unwrap();
-    let names = spec.dns_names().into_iter().chain([address.to_string()]);
-    let request = LeafRequest::new(spec.service()).sans(names.map(|name| name.parse().unwrap()));
+    let authority = Authority::generate(&AuthorityRequest::new(spec.place().instance())).unwrap();
+    let names = spec.place().certificate_names(Some(address)).into_iter();
+    let request =
+        LeafRequest::new(spec.place().service()).sans(names.map(|name| name.parse().unwrap()));
     let leaf = authority.issue(&request).unwrap();
     let alice = Credentials::new("alice", "wonderland").unwrap();
     let mut users = Htpasswd::parse("");
     users.add(&alice, Cost::MIN).unwrap();
-    let host = spec.registry_name().parse().unwrap();
+    let host = spec.place().registry_name().parse().unwrap();
     Material {
         tls_chain_pem: leaf.chain_pem(),
         tls_key_pem: leaf.key_pem().clone(),
@@ -89,7 +90,7 @@ pub async fn up(
     let spec = spec
         .clone()
         .with_cluster_ip(Some(apply::cluster_ip(cluster, &foundation).await?));
-    let state = RegistryState::read(cluster, &spec).await?;
+    let state = RegistryState::read(cluster, spec.place()).await?;
     let applied = apply::apply(
         cluster,
         &Manifests::full(&spec, &dummy_material()).decided_on(&state),
@@ -106,7 +107,9 @@ pub async fn down_with_data(cluster: &dyn Cluster, spec: &RegistrySpec) -> kreg_
         keep_record: false,
         timeout: Duration::from_secs(90),
     };
-    down::down(cluster, spec, options, &quiet).await.unwrap()
+    down::down(cluster, spec.place(), options, &quiet)
+        .await
+        .unwrap()
 }
 
 /// Everything in a namespace (and the namespace) as text, without what comes or changes by itself.
@@ -171,7 +174,7 @@ fn made_by_controllers(reference: &ObjectRef) -> bool {
 
 /// uid and resourceVersion of every object of the instance: any write at all shows.
 pub async fn versions(cluster: &dyn Cluster, manifests: &Manifests) -> Vec<String> {
-    let inventory = kreg_k8s::Names::of(manifests.spec()).inventory;
+    let inventory = kreg_k8s::Names::of(manifests.spec().place()).inventory;
     let references = manifests
         .objects()
         .iter()

@@ -40,7 +40,7 @@ impl fmt::Display for Whereabouts {
 }
 
 pub(super) fn whereabouts(session: &Session, state: &RegistryState) -> Whereabouts {
-    match (Names::of(&session.spec).ca, &state.ca_key_pem) {
+    match (Names::of(&session.place).ca, &state.ca_key_pem) {
         (None, _) => Whereabouts::None,
         (Some(_), Some(_)) => Whereabouts::InCluster,
         (Some(_), None) => Whereabouts::Outside,
@@ -51,7 +51,7 @@ pub(super) async fn rotation_under_way(session: &Session) -> Result<bool, Error>
     let Ok(secrets) = Secrets::of(session) else {
         return Ok(false);
     };
-    let entries = secret::read(&session.cluster, &session.spec, &secrets.rotation).await?;
+    let entries = secret::read(&session.cluster, &session.place, &secrets.rotation).await?;
     Ok(entries.is_some())
 }
 
@@ -73,13 +73,13 @@ struct Secrets {
 
 impl Secrets {
     fn of(session: &Session) -> Result<Self, Error> {
-        let ca = Names::of(&session.spec).ca.ok_or_else(|| {
+        let ca = Names::of(&session.place).ca.ok_or_else(|| {
             Error::usage("the tutorial profile has no CA: its certificate vouches for itself")
                 .help("`kreg cert renew` without --ca replaces it, on every node first")
         })?;
         let rotation = ObjectRef::new(
             Kind::Secret,
-            session.spec.namespace(),
+            session.place.namespace(),
             &format!("{}-rotation", ca.name()),
         );
         Ok(Self { ca, rotation })
@@ -94,7 +94,7 @@ impl Keys {
         outside: Option<&Path>,
     ) -> Result<Self, Error> {
         let secrets = Secrets::of(session)?;
-        let rotation = secret::read(&session.cluster, &session.spec, &secrets.rotation).await?;
+        let rotation = secret::read(&session.cluster, &session.place, &secrets.rotation).await?;
         let bundle = state.ca_bundle_pem.as_deref().ok_or_else(|| {
             Error::failed("the registry has no CA yet").help("run `kreg up`, which makes it")
         })?;
@@ -192,7 +192,7 @@ impl Keys {
         }
         secret::put(
             &session.cluster,
-            &session.spec,
+            &session.place,
             &self.secrets.rotation,
             &entries,
         )
@@ -215,7 +215,7 @@ impl Keys {
         let inside = self.outside.is_none();
         secret::edit_all(
             &session.cluster,
-            &session.spec,
+            &session.place,
             &self.secrets.ca,
             |entries| {
                 entries.insert("ca.crt".to_owned(), bundle.to_pem().into());
@@ -236,7 +236,7 @@ impl Keys {
         leaf: &Certificate,
     ) -> Result<(), Error> {
         let rotation = &self.secrets.rotation;
-        secret::edit_all(&session.cluster, &session.spec, rotation, |entries| {
+        secret::edit_all(&session.cluster, &session.place, rotation, |entries| {
             entries.insert("proven".to_owned(), leaf.fingerprint().to_owned().into());
             Ok::<_, Error>(())
         })
@@ -246,7 +246,7 @@ impl Keys {
 
     /// Ends the rotation: only the one that signs is kept.
     pub(super) async fn keep_signer_only(&self, session: &Session) -> Result<(), Error> {
-        secret::remove(&session.cluster, &session.spec, &self.secrets.rotation).await?;
+        secret::remove(&session.cluster, &session.place, &self.secrets.rotation).await?;
         self.tidy()
     }
 

@@ -149,7 +149,7 @@ async fn cluster(
     const HELD: &str = "held by the cluster";
     let mut looked_at = vec![format!(
         "{} as held by the cluster",
-        session.spec.registry_name()
+        session.place.registry_name()
     )];
     let mut found = match &state.tls_key_pem {
         Some(key) => rows(

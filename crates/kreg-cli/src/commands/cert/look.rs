@@ -114,7 +114,7 @@ pub(super) fn trust_of(
     let address = state.cluster_ip.ok_or_else(|| {
         Error::failed("the registry's service has no address").help("run `kreg up`")
     })?;
-    fleet::trust(&session.settings, &session.spec, address, &bundle.to_pem())
+    fleet::trust(&session.settings, &session.place, address, &bundle.to_pem())
 }
 
 /// Tells nodes what to trust; those that are not done, each with its reason.

@@ -44,7 +44,7 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
     let before = serving::leaf(&session, bundle).await?;
     let now = OffsetDateTime::now_utc();
     let mut outcome = Outcome {
-        registry: session.spec.registry_name(),
+        registry: session.place.registry_name(),
         changed: false,
         before: View::of(&before, now),
         after: View::of(&before, now),
@@ -72,7 +72,7 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
         })?;
         return Ok(Ending::Done);
     }
-    let (leaf, trusted, behind) = match session.settings.profile {
+    let (leaf, trusted, behind) = match session.profile() {
         ProfileArg::Default => {
             let leaf = issue.under_ca(args).await?;
             (leaf, bundle.to_owned(), Vec::new())
@@ -134,14 +134,14 @@ impl Issue<'_> {
     }
 
     async fn ahead(&self, args: &RenewArgs) -> Result<Vec<String>, Error> {
-        let request = self.request(LeafRequest::new(&self.session.settings.name))?;
+        let request = self.request(LeafRequest::new(self.session.place.service()))?;
         let names: Vec<_> = request
             .requested_sans()
             .iter()
             .map(ToString::to_string)
             .collect();
         let names = names.join(", ");
-        Ok(match self.session.settings.profile {
+        Ok(match self.session.profile() {
             ProfileArg::Default => vec![
                 format!(
                     "issue a certificate for {names} under {}",
@@ -163,7 +163,7 @@ impl Issue<'_> {
         let keys = self.keys(args).await?;
         let leaf = keys
             .signer()
-            .issue(&self.request(LeafRequest::new(&self.session.settings.name))?)
+            .issue(&self.request(LeafRequest::new(self.session.place.service()))?)
             .tried("cannot issue the registry's certificate")?;
         let step = self.app.progress.step("new certificate");
         serving::serve(self.session, self.state, &leaf, self.bundle).await?;
@@ -175,7 +175,7 @@ impl Issue<'_> {
     /// run that is cut short leaves a node that trusts one certificate too many, until the next.
     async fn self_signed(&self) -> Result<(Leaf, String, Vec<Receipt>), Error> {
         let session = self.session;
-        let blank = SelfSigned::request(&session.settings.name)
+        let blank = SelfSigned::request(session.place.service())
             .tried("the registry's name cannot stand in a certificate")?;
         let request = self.request(blank)?;
         let leaf = tokio::task::block_in_place(|| SelfSigned.issue(&request))
@@ -234,7 +234,7 @@ impl Issue<'_> {
             .filter(|name| !skipped.contains(name))
             .filter(|name| behind.iter().all(|receipt| &receipt.node != name))
             .collect();
-        proof::prove(self.app, session, &session.spec, &keys, &nodes).await
+        proof::prove(self.app, session, &session.place, &keys, &nodes).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! `kreg cert renew --ca`: a new CA, step by step, each decided anew from what is really there.
 
+use kreg_k8s::Profile;
 use kreg_nodes::Receipt;
 use kreg_pki::rotation::{Goal, Phase, Policy, Step};
 use kreg_pki::{Authority, AuthorityRequest, Issuer as _, LeafRequest};
@@ -13,7 +14,6 @@ use super::outlook::{self, Ahead};
 use super::serving;
 use super::view::View;
 use crate::app::App;
-use crate::args::ProfileArg;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet;
 use crate::output;
@@ -45,7 +45,7 @@ struct Outcome {
 
 pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
-    if session.settings.profile == ProfileArg::Tutorial {
+    if session.place.profile() == Profile::Tutorial {
         return Err(Error::usage(
             "the tutorial profile has no CA: its certificate vouches for itself",
         )
@@ -217,7 +217,7 @@ impl Rotation<'_> {
     }
 
     fn authority(&self) -> Result<Authority, Error> {
-        let mut request = AuthorityRequest::new(self.session.spec.instance());
+        let mut request = AuthorityRequest::new(self.session.place.instance());
         if let Some(days) = self.app.config.tls.ca_days {
             request = request.validity_days(days);
         }
@@ -227,7 +227,7 @@ impl Rotation<'_> {
     fn request(&self, look: &Look) -> Result<LeafRequest, Error> {
         let (app, session) = (self.app, self.session);
         let sans = serving::names(app, session, &look.state, &look.holdings.serving)?;
-        let mut request = LeafRequest::new(&session.settings.name).sans(sans);
+        let mut request = LeafRequest::new(session.place.service()).sans(sans);
         if let Some(days) = app.config.tls.leaf_days {
             request = request.validity_days(days);
         }
@@ -260,7 +260,7 @@ impl Rotation<'_> {
             bundle_pem: &look.holdings.published.to_pem(),
             credentials: &credentials,
         };
-        proof::prove(self.app, self.session, &self.session.spec, &keys, &nodes).await
+        proof::prove(self.app, self.session, &self.session.place, &keys, &nodes).await
     }
 
     fn unproven(&self) -> Result<(), Error> {
@@ -307,7 +307,7 @@ impl Rotation<'_> {
     ) -> Result<Ending, Error> {
         let now = OffsetDateTime::now_utc();
         let outcome = Outcome {
-            registry: self.session.spec.registry_name(),
+            registry: self.session.place.registry_name(),
             phase: look
                 .holdings
                 .phase()

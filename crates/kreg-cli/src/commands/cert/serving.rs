@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use kreg_auth::SecretString;
 use kreg_k8s::{
-    ApplyMode, Cluster as _, Kind, Manifests, Material, Names, Object, Patcher, RegistryState,
-    names, secret, wait,
+    ApplyMode, Cluster as _, Kind, Manifests, Material, Names, Object, Patcher, RegistrySpec,
+    RegistryState, names, secret, wait,
 };
 use kreg_pki::{Certificate, Leaf, San};
 use kreg_verify::dial::PodDial;
@@ -26,15 +26,15 @@ pub(super) struct Seen {
 
 /// Shakes hands with the registry through the API server.
 pub(super) async fn seen(session: &Session, bundle_pem: &str) -> Result<Seen, Error> {
-    let spec = &session.spec;
+    let place = &session.place;
     let roots = roots_of_pem(bundle_pem).tried("cannot use the CA that the cluster holds")?;
     let dial = PodDial::new(
         session.cluster.streams().clone(),
-        spec.namespace(),
-        spec.service(),
-        spec.port(),
+        place.namespace(),
+        place.service(),
+        place.port(),
     );
-    let served = served_chain(&dial, &session.settings.host()?, roots)
+    let served = served_chain(&dial, &spec::host(&session.place)?, roots)
         .await
         .tried("cannot see what the registry serves")?;
     let chain = served
@@ -92,7 +92,7 @@ pub(super) fn names(
 
 /// What clients use.
 pub(super) fn required(session: &Session, state: &RegistryState) -> Result<Vec<San>, Error> {
-    spec::endpoints(&session.settings, &session.spec, state.cluster_ip)
+    spec::endpoints(&session.place, state.cluster_ip)
 }
 
 /// Has the registry serve this leaf, and sees that it does. Safe to repeat.
@@ -102,8 +102,8 @@ pub(super) async fn serve(
     leaf: &Leaf,
     bundle_pem: &str,
 ) -> Result<(), Error> {
-    let (cluster, spec) = (&session.cluster, &session.spec);
-    secret::edit_all(cluster, spec, &Names::of(spec).tls, |entries| {
+    let (cluster, place) = (&session.cluster, &session.place);
+    secret::edit_all(cluster, place, &Names::of(place).tls, |entries| {
         entries.insert("tls.crt".to_owned(), leaf.chain_pem().into());
         entries.insert("tls.key".to_owned(), leaf.key_pem().clone());
         Ok::<_, Error>(())
@@ -129,7 +129,7 @@ pub(super) async fn serve(
 
 async fn ready(session: &Session) -> Result<(), Error> {
     let waiting = wait::Wait::new(session.settings.timeout, &|_| {});
-    wait::registry_ready(&session.cluster, &session.spec, &waiting)
+    wait::registry_ready(&session.cluster, &session.place, &waiting)
         .await
         .tried("the registry is not ready")
 }
@@ -171,9 +171,7 @@ fn rendered(session: &Session, state: &RegistryState, leaf: &Leaf) -> Result<Obj
             );
         }
     };
-    let spec = session
-        .spec
-        .clone()
+    let spec = RegistrySpec::new(session.place.clone())
         .with_image(image)
         .tried(format!("the registry's image {image} cannot be named"))?;
     let nothing = || SecretString::from(String::new());
@@ -188,7 +186,7 @@ fn rendered(session: &Session, state: &RegistryState, leaf: &Leaf) -> Result<Obj
         docker_config_json: nothing(),
         s3: None,
     };
-    let workload = Names::of(&spec).workload;
+    let workload = Names::of(&session.place).workload;
     Manifests::full(&spec, &material)
         .objects()
         .iter()

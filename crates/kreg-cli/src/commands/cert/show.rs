@@ -54,8 +54,8 @@ pub(super) async fn run(app: &App, target: &TargetArgs) -> Result<Ending, Error>
     }
     let now = OffsetDateTime::now_utc();
     let shown = Shown {
-        registry: session.spec.registry_name(),
-        namespace: session.spec.namespace().to_owned(),
+        registry: session.place.registry_name(),
+        namespace: session.place.namespace().to_owned(),
         served_is_stored: served.first() == stored.first(),
         stored: View::all(&stored, now),
         served: View::all(&served, now),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kreg_k8s::rights;
-use kreg_k8s::{Drift, Kind, RegistryState};
+use kreg_k8s::{Drift, Kind, RegistrySpec, RegistryState};
 use kreg_verify::CheckReport;
 use kreg_verify::doctor::{ChangedObject, FailedCheck, Observations, examine, unexplained};
 
@@ -27,7 +27,7 @@ pub(super) async fn changed(
     let Some(inventory) = &state.inventory else {
         return Ok(());
     };
-    let Ok(Some(spec)) = session.spec.clone().recalled(inventory) else {
+    let Ok(Some(spec)) = RegistrySpec::recalled(&session.place, inventory) else {
         return Ok(()); // an older kreg put it up, and noted nothing
     };
     let found = match kreg_k8s::drift(&session.cluster, &spec, state).await {
@@ -98,7 +98,7 @@ pub(super) async fn proof(
             return Ok(());
         }
     };
-    let needed = rights::needed_to_prove(&session.spec);
+    let needed = rights::needed_to_prove(&session.place);
     let missing = rights::lacking(&session.cluster, needed).await?;
     if !missing.is_empty() {
         let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
@@ -124,7 +124,7 @@ pub(super) async fn proof(
         patience: Some(PATIENCE),
         ..Wanted::default()
     };
-    let proof = proof::prove_for(app, session, &session.spec, &keys, wanted).await?;
+    let proof = proof::prove_for(app, session, &session.place, &keys, wanted).await?;
     if proof.report().interrupted {
         return Err(Error::failed("interrupted during the proof"));
     }

@@ -77,14 +77,14 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
             .push("whether nodes can pull: --no-proof leaves that out".to_owned()),
     }
     if !look.unseen.is_empty() {
-        let needed = rights::needed_to_diagnose(&session.spec);
+        let needed = rights::needed_to_diagnose(&session.place, session.extras());
         let missing = rights::lacking(&session.cluster, needed).await?;
         look.unseen.extend(told_together(&missing));
     }
     tracing::debug!(seen = %noted(&seen), "observed");
     let outcome = Outcome {
-        registry: session.spec.registry_name(),
-        namespace: session.spec.namespace().to_owned(),
+        registry: session.place.registry_name(),
+        namespace: session.place.namespace().to_owned(),
         findings: examine(&seen),
         not_looked_at: look.unseen,
     };
@@ -94,7 +94,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
         some => Err(Error::failed(format!(
             "{} found at registry {}",
             count(some, "cause"),
-            session.spec.instance()
+            session.place.instance()
         ))
         .told()),
     }
@@ -117,7 +117,7 @@ fn noted(seen: &Observations) -> String {
 
 /// Every missing right, if that may be why a doctor could not even begin.
 async fn for_want_of_rights(session: &Session) -> Option<Error> {
-    let needed = rights::needed_to_diagnose(&session.spec);
+    let needed = rights::needed_to_diagnose(&session.place, session.extras());
     let cause = match rights::require(&session.cluster, needed).await {
         Err(cause @ kreg_k8s::Error::Rights { .. }) => cause,
         _ => return None,

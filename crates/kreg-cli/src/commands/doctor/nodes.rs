@@ -53,7 +53,7 @@ pub(super) async fn nodes(
         return Ok(());
     };
     // Files of others at kreg's paths are to be looked at, not to be refused.
-    let trust = fleet::trust(&session.settings, &session.spec, address, bundle)?.with_adopt(true);
+    let trust = fleet::trust(&session.settings, &session.place, address, bundle)?.with_adopt(true);
     seen.registry.endpoint = trust.endpoint_url();
     let server = server_offset(session).await;
     if server.is_none() {

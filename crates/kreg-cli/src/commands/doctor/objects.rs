@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kreg_k8s::Cluster as _;
-use kreg_k8s::{Kind, Names, Object, ObjectRef, Query, RegistrySpec, RegistryState};
+use kreg_k8s::{
+    Kind, Names, Object, ObjectRef, Place, Profile, Query, RegistrySpec, RegistryState,
+};
 use kreg_verify::doctor::{
     Claim, Observations, PodSeen, Policy, Registry, ServiceSeen, StorageClass, Workload,
     admits_nodes, chooses,
@@ -11,32 +13,32 @@ use kreg_verify::doctor::{
 use serde_json::Value;
 
 use super::{Look, titled};
-use crate::args::ProfileArg;
 use crate::error::Error;
 use crate::session::Session;
 
 const LOG_LINES: u32 = 12;
 
 pub(super) fn registry(session: &Session, state: &RegistryState) -> Registry {
-    let (settings, spec) = (&session.settings, &session.spec);
-    let names = Names::of(spec);
+    let (place, is_tutorial) = (&session.place, session.place.profile() == Profile::Tutorial);
+    let names = Names::of(place);
     let mut options = String::new();
-    if settings.profile == ProfileArg::Tutorial {
+    if is_tutorial {
         options.push_str(" --profile tutorial");
     }
-    if settings.namespace != settings.profile.namespace() {
-        options.push_str(&format!(" --namespace {}", settings.namespace));
+    let usual = Place::new(place.profile());
+    if place.namespace() != usual.namespace() {
+        options.push_str(&format!(" --namespace {}", place.namespace()));
     }
-    if settings.name != "docker-registry" {
-        options.push_str(&format!(" --name {}", settings.name));
+    if place.instance() != usual.instance() {
+        options.push_str(&format!(" --name {}", place.instance()));
     }
     Registry {
-        host: spec.registry_name(),
-        instance: spec.instance().to_owned(),
-        namespace: spec.namespace().to_owned(),
-        port: spec.port(),
+        host: place.registry_name(),
+        instance: place.instance().to_owned(),
+        namespace: place.namespace().to_owned(),
+        port: place.port(),
         known_address: state.inventory.as_ref().and_then(|known| known.cluster_ip),
-        by_name: settings.profile == ProfileArg::Tutorial,
+        by_name: is_tutorial,
         options,
         pull_secret: names.pull_secret.name().to_owned(),
         htpasswd_secret: names.htpasswd.name().to_owned(),
@@ -51,7 +53,7 @@ pub(super) async fn workload(
     session: &Session,
     seen: &mut Observations,
 ) -> Result<(), Error> {
-    let names = Names::of(&session.spec);
+    let names = Names::of(&session.place);
     let Some(live) = look.get(&names.workload).await? else {
         return Ok(());
     };
@@ -62,7 +64,7 @@ pub(super) async fn workload(
         Kind::Pod => "/spec",
         _ => "/spec/template/spec",
     };
-    let pods = pods(look, &session.spec, &live).await?;
+    let pods = pods(look, &session.place, &live).await?;
     for pod in &pods {
         seen.pods.push(self::pod(look, pod).await?);
     }
@@ -95,17 +97,14 @@ pub(super) async fn workload(
     if let Some(name) = volumes(&live, pod_spec)
         .find_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())
     {
-        let reference = ObjectRef::new(Kind::PersistentVolumeClaim, session.spec.namespace(), name);
+        let reference =
+            ObjectRef::new(Kind::PersistentVolumeClaim, session.place.namespace(), name);
         seen.storage.claim = claim(look, &reference).await?;
     }
     Ok(())
 }
 
-async fn pods(
-    look: &mut Look<'_>,
-    spec: &RegistrySpec,
-    workload: &Object,
-) -> Result<Vec<Object>, Error> {
+async fn pods(look: &mut Look<'_>, place: &Place, workload: &Object) -> Result<Vec<Object>, Error> {
     if workload.reference().kind() == Kind::Pod {
         return Ok(vec![workload.clone()]);
     }
@@ -116,7 +115,7 @@ async fn pods(
         .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)))
         .collect();
     let query = Query::all(Kind::Pod)
-        .within(spec.namespace())
+        .within(place.namespace())
         .labelled(labels.join(","));
     let mut pods = look.list(&query).await?;
     pods.retain(|pod| !pod.is_terminating());
@@ -274,7 +273,7 @@ pub(super) async fn surroundings(
     session: &Session,
     seen: &mut Observations,
 ) -> Result<(), Error> {
-    let names = Names::of(&session.spec);
+    let names = Names::of(&session.place);
     if let Some(live) = look.get(&names.service).await? {
         seen.service_gone = live.is_none();
         seen.registry.address = live
@@ -282,7 +281,7 @@ pub(super) async fn surroundings(
             .and_then(|live| live.text("/spec/clusterIP")?.parse().ok());
         seen.service = live.as_ref().map(service);
     }
-    let query = Query::all(Kind::NetworkPolicy).within(session.spec.namespace());
+    let query = Query::all(Kind::NetworkPolicy).within(session.place.namespace());
     let nodes: Vec<_> = session
         .facts
         .nodes

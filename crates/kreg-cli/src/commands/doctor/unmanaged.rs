@@ -1,6 +1,6 @@
 //! A registry that is there and that kreg did not make, such as the tutorial's typed by hand.
 
-use kreg_k8s::{Inventory, Names, Profile, RegistrySpec, RegistryState};
+use kreg_k8s::{Inventory, Names, Place, Profile, RegistryState};
 use kreg_verify::doctor::{Observations, Unmanaged};
 
 use super::{Look, objects, titled};
@@ -14,14 +14,13 @@ pub(super) async fn seen(
     session: &Session,
     state: &RegistryState,
 ) -> Result<Option<Observations>, Error> {
-    let tutorial = RegistrySpec::new(Profile::Tutorial);
-    let mut specs = vec![session.spec.clone()];
-    if session.spec.profile() != Profile::Tutorial {
-        specs.push(tutorial);
+    let mut places = vec![session.place.clone()];
+    if session.place.profile() != Profile::Tutorial {
+        places.push(Place::new(Profile::Tutorial));
     }
     let mut found = Vec::new();
-    for spec in specs {
-        found.extend(of(look, &spec).await?);
+    for place in places {
+        found.extend(of(look, &place).await?);
     }
     Ok((!found.is_empty()).then(|| Observations {
         registry: objects::registry(session, state),
@@ -30,10 +29,10 @@ pub(super) async fn seen(
     }))
 }
 
-async fn of(look: &mut Look<'_>, spec: &RegistrySpec) -> Result<Option<Unmanaged>, Error> {
-    let names = Names::of(spec);
+async fn of(look: &mut Look<'_>, place: &Place) -> Result<Option<Unmanaged>, Error> {
+    let names = Names::of(place);
     let mut there = Vec::new();
-    let known = Inventory::read(look.cluster, spec).await;
+    let known = Inventory::read(look.cluster, place).await;
     let known = look.allowed(known)?.flatten();
     for reference in [&names.workload, &names.claim] {
         if let Some(Some(live)) = look.get(reference).await?
@@ -45,7 +44,7 @@ async fn of(look: &mut Look<'_>, spec: &RegistrySpec) -> Result<Option<Unmanaged
     if there.is_empty() {
         return Ok(None);
     }
-    let is_tutorial = spec.profile() == Profile::Tutorial;
+    let is_tutorial = place.profile() == Profile::Tutorial;
     Ok(Some(Unmanaged {
         objects: there,
         claim: match is_tutorial {
@@ -56,7 +55,7 @@ async fn of(look: &mut Look<'_>, spec: &RegistrySpec) -> Result<Option<Unmanaged
         tutorial_pod: is_tutorial.then(|| {
             format!(
                 "kubectl -n {} delete pod {}",
-                spec.namespace(),
+                place.namespace(),
                 names.workload.name()
             )
         }),

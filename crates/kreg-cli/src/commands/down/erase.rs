@@ -18,7 +18,7 @@ pub(super) fn images(
     receipts: &mut Vec<Receipt>,
 ) -> Result<Vec<NodeDirectory>, Error> {
     let step = app.progress.step("images on the nodes");
-    let instance = fleet::instance(&session.spec)?;
+    let instance = fleet::instance(&session.place)?;
     let mut left = Vec::new();
     let mut erased = Vec::new();
     for directory in directories {

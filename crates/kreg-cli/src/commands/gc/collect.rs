@@ -54,7 +54,7 @@ impl Collector {
         };
         Ok(Self {
             streams: session.cluster.streams().clone(),
-            namespace: session.spec.namespace().to_owned(),
+            namespace: session.place.namespace().to_owned(),
             name: pod.reference().name().to_owned(),
         })
     }
@@ -123,8 +123,8 @@ impl Collector {
 /// Every Pod of the registry, also those on their way out.
 pub(super) async fn pods(session: &Session) -> Result<Vec<Object>, Error> {
     let query = Query::all(Kind::Pod)
-        .within(session.spec.namespace())
-        .labelled(names::pod_selector(session.spec.instance()));
+        .within(session.place.namespace())
+        .labelled(names::pod_selector(session.place.instance()));
     session
         .cluster
         .list(&query)

@@ -12,11 +12,11 @@ mod switch;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use kreg_k8s::{Cluster as _, Names, Serving, WorkloadState, rights};
+use kreg_k8s::{Cluster as _, Names, Profile, Serving, WorkloadState, rights};
 use serde::Serialize;
 
 use crate::app::App;
-use crate::args::{ProfileArg, TargetArgs};
+use crate::args::TargetArgs;
 use crate::commands::verify::told_to_end;
 use crate::confirm;
 use crate::error::{Ending, Error, Tried as _};
@@ -60,11 +60,11 @@ struct Outcome {
 
 pub(crate) async fn run(app: &App, args: &GcArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
-    rights::require(&session.cluster, rights::needed_to_collect(&session.spec))
+    rights::require(&session.cluster, rights::needed_to_collect(&session.place))
         .await
         .tried("cannot collect; nothing was changed")?;
     let state = session.existing().await?;
-    if session.settings.profile == ProfileArg::Tutorial {
+    if session.place.profile() == Profile::Tutorial {
         return Err(Error::usage(
             "the tutorial's registry is a bare Pod that keeps a cache of what it has: it cannot be made \
              read-only and back without being replaced",
@@ -84,7 +84,7 @@ pub(crate) async fn run(app: &App, args: &GcArgs) -> Result<Ending, Error> {
         );
     }
     let mut outcome = Outcome {
-        registry: session.spec.registry_name(),
+        registry: session.place.registry_name(),
         dry_run: args.dry_run,
         blobs: Vec::new(),
         bytes: None,
@@ -204,7 +204,7 @@ fn seconds(time: Duration) -> String {
 
 /// Whether the Deployment serves read-only before anything was done.
 async fn left_by_another_run(session: &Session) -> Result<Serving, Error> {
-    let names = Names::of(&session.spec);
+    let names = Names::of(&session.place);
     let serving = switch::serving(session).await?;
     let config = match &names.config {
         Some(config) => session
@@ -236,8 +236,8 @@ fn confirm(app: &App, session: &Session, outcome: &Outcome) -> Result<(), Error>
     let what = format!(
         "remove {} from registry {} in namespace {}, which takes no pushes meanwhile and restarts twice",
         count(outcome.blobs.len(), "blob"),
-        session.spec.instance(),
-        session.spec.namespace(),
+        session.place.instance(),
+        session.place.namespace(),
     );
     confirm::ask(
         &what,

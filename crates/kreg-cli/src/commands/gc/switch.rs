@@ -15,6 +15,7 @@ use crate::error::{Error, Tried as _};
 use crate::progress::Step;
 use crate::proof;
 use crate::session::Session;
+use crate::spec;
 
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -60,8 +61,8 @@ impl<'a> Switch<'a> {
 
     /// From now on pushes are refused.
     pub(super) async fn begin(&mut self) -> Result<(), Error> {
-        let Session { cluster, spec, .. } = self.session;
-        let turn = Turn::begin(cluster, spec).await.map_err(|cause| {
+        let Session { cluster, place, .. } = self.session;
+        let turn = Turn::begin(cluster, place).await.map_err(|cause| {
             Error::failed("cannot make the registry read-only")
                 .because(&cause)
                 .help("if `kreg status` says that it is read-only, run `kreg gc` again: it puts it back")
@@ -73,12 +74,12 @@ impl<'a> Switch<'a> {
 
     /// Waits until no process is left that can write or collect, and every Pod says that it takes no pushes.
     pub(super) async fn read_only(&mut self, step: &Step<'_>) -> Result<(), Error> {
-        let Session { cluster, spec, .. } = self.session;
+        let Session { cluster, place, .. } = self.session;
         let watcher = watcher(step);
         let wait = wait::Wait::new(self.session.settings.timeout, &watcher);
         let help = "nothing was removed; look at the registry's Pods, then run `kreg gc` again";
         if let Some(turn) = &mut self.turn {
-            turn.alone(cluster, spec, &wait)
+            turn.alone(cluster, place, &wait)
                 .await
                 .tried("cannot prove that nothing writes to the registry's storage")
                 .map_err(|error| error.help(help))?;
@@ -102,10 +103,10 @@ impl<'a> Switch<'a> {
 
     /// Whether the registry still is in the turn of this run.
     pub(super) async fn is_on(&self) -> Result<bool, Error> {
-        let Session { cluster, spec, .. } = self.session;
+        let Session { cluster, place, .. } = self.session;
         match &self.turn {
             Some(turn) => turn
-                .is_on(cluster, spec)
+                .is_on(cluster, place)
                 .await
                 .tried("cannot read how the registry serves"),
             None => Ok(false),
@@ -114,18 +115,18 @@ impl<'a> Switch<'a> {
 
     /// Has the registry take pushes again, once no collector can run any more, and waits until it does.
     pub(super) async fn back(&self, step: &Step<'_>) -> Result<Back, Error> {
-        let Session { cluster, spec, .. } = self.session;
+        let Session { cluster, place, .. } = self.session;
         let watcher = watcher(step);
         let wait = wait::Wait::new(self.session.settings.timeout, &watcher);
         let what = "cannot prove that the collector has ended, so the registry stays read-only";
         let help = "run `kreg gc` or `kreg up`: both allow pushes again when it is safe";
         let here = match &self.turn {
             Some(turn) if !self.collecting => turn
-                .end(cluster, spec)
+                .end(cluster, place)
                 .await
                 .tried("cannot allow pushes again"),
-            Some(turn) => match turn.is_on(cluster, spec).await {
-                Ok(true) => settle(cluster, spec, &wait).await.tried(what),
+            Some(turn) => match turn.is_on(cluster, place).await {
+                Ok(true) => settle(cluster, place, &wait).await.tried(what),
                 other => other.tried(what),
             },
             None => Ok(false),
@@ -152,7 +153,7 @@ impl<'a> Switch<'a> {
     ) -> Result<(), Error> {
         let timeout = self.session.settings.timeout;
         let waiting = wait::Wait::new(timeout, watcher);
-        wait::registry_ready(&self.session.cluster, &self.session.spec, &waiting)
+        wait::registry_ready(&self.session.cluster, &self.session.place, &waiting)
             .await
             .tried("the registry is not ready")
             .map_err(|error| error.help(help))?;
@@ -180,9 +181,9 @@ impl<'a> Switch<'a> {
                 return Ok(Some(format!("{} serves otherwise", pod.reference())));
             }
         }
-        let spec = &self.session.spec;
+        let place = &self.session.place;
         let streams = self.session.cluster.streams().clone();
-        let ways = PodDial::new(streams, spec.namespace(), spec.service(), spec.port())
+        let ways = PodDial::new(streams, place.namespace(), place.service(), place.port())
             .each()
             .await
             .tried("cannot ask the registry")?;
@@ -191,7 +192,7 @@ impl<'a> Switch<'a> {
             let transport = Transport::trusting(&self.bundle_pem)
                 .tried("cannot use the CA that the cluster holds")?;
             let takes =
-                RegistryClient::new(self.session.settings.host()?, Arc::new(way), transport)
+                RegistryClient::new(spec::host(&self.session.place)?, Arc::new(way), transport)
                     .with_credentials(&self.credentials)
                     .takes_pushes(&repository)
                     .await
@@ -212,7 +213,7 @@ impl<'a> Switch<'a> {
 
 /// How the Deployment has it now.
 pub(super) async fn serving(session: &Session) -> Result<Option<Serving>, Error> {
-    let workload = Names::of(&session.spec).workload;
+    let workload = Names::of(&session.place).workload;
     let live = session.cluster.get(&workload).await;
     let live = live.tried(format!("cannot read {workload}"))?;
     Ok(live.as_ref().and_then(Serving::of))

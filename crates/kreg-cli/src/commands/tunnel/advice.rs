@@ -32,7 +32,7 @@ struct File {
 
 impl Advice {
     pub(super) fn new(session: &Session, registry: &Registry) -> Result<Self, Error> {
-        let trust = trust::trust(session.spec.instance(), registry, None)?;
+        let trust = trust::trust(session.place.instance(), registry, None)?;
         let file = |kind: EditKind| match kind {
             EditKind::Block { path, text } => File {
                 path,

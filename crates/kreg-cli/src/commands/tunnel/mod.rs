@@ -27,6 +27,7 @@ use crate::error::{Ending, Error, Tried as _};
 use crate::output;
 use crate::progress::Progress;
 use crate::session::Session;
+use crate::spec;
 
 use trust::Installed;
 
@@ -88,7 +89,7 @@ pub(crate) async fn run(app: &App, args: &TunnelArgs) -> Result<ExitCode, Error>
         return remove(app, args).map(ExitCode::from);
     }
     let session = Session::open(app, &args.target, true).await?;
-    own_port(args, session.spec.port())?;
+    own_port(args, session.place.port())?;
     let registry = Registry::of(&session).await?;
     if args.trust == Some(TrustArg::Print) {
         let advice = advice::Advice::new(&session, &registry)?;
@@ -151,7 +152,7 @@ impl Registry {
             return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
         };
         Ok(Self {
-            host: session.settings.host()?,
+            host: spec::host(&session.place)?,
             state,
             bundle_pem,
         })
@@ -174,9 +175,9 @@ fn install(
 }
 
 fn remove(app: &App, args: &TunnelArgs) -> Result<Ending, Error> {
-    let settings = crate::settings::Settings::new(&app.global, &app.config, &args.target)?;
+    let place = spec::place(app, &args.target)?;
     let step = app.progress.step("trust of this machine's clients");
-    let removed = trust::remove(&settings.name)?;
+    let removed = trust::remove(place.instance())?;
     step.done(match removed.as_slice() {
         [] => "nothing was there".to_owned(),
         some => format!("{} taken back", some.join(", ")),
@@ -196,16 +197,16 @@ async fn hold(
     let step = app.progress.step("tunnel");
     let dial = PodDial::new(
         session.cluster.streams().clone(),
-        session.spec.namespace(),
-        session.spec.service(),
-        session.spec.port(),
+        session.place.namespace(),
+        session.place.service(),
+        session.place.port(),
     );
     let route = dial.route();
     let ip = match installed {
         Some(installed) => installed.address(),
         None => args.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
     };
-    let port = args.local_port.unwrap_or(session.spec.port());
+    let port = args.local_port.unwrap_or(session.place.port());
     let options = TunnelOptions {
         address: SocketAddr::new(ip, port),
         watcher: Some(teller(&app.progress)),

@@ -107,7 +107,7 @@ pub(super) fn install(
     registry: &Registry,
     wanted: Option<IpAddr>,
 ) -> Result<Installed, Error> {
-    let trust = trust(session.spec.instance(), registry, wanted)?;
+    let trust = trust(session.place.instance(), registry, wanted)?;
     let address = trust.endpoint().unwrap_or(IpAddr::from([0, 0, 0, 0]));
     let paths: Vec<_> = client_files(&trust)
         .iter()

@@ -124,7 +124,7 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
         patience: None,
     };
     let waiting = Waiting::read(&session, taint).await?;
-    let proof = proof::prove_as(app, &session, &session.spec, &keys, wanted).await?;
+    let proof = proof::prove_as(app, &session, &session.place, &keys, wanted).await?;
     // First the result: what goes wrong after it does not cost it.
     output::whole(app.global.output, proof.report(), |_| proof.table())?;
     let lifted = match &waiting {

@@ -22,7 +22,7 @@ pub(super) fn read(
                 .help("run `kreg up`"),
         );
     };
-    let trust = fleet::trust(&session.settings, &session.spec, address, bundle)?;
+    let trust = fleet::trust(&session.settings, &session.place, address, bundle)?;
     let nodes = Nodes::new(session, &session.facts, only)?;
     let step = app.progress.step(format!("nodes by {}", nodes.way()));
     let read: Vec<NodeTrust> = nodes

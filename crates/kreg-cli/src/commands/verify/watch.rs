@@ -36,12 +36,12 @@ pub(super) async fn run(
         replace(file, b"")?; // a folder that is not there ends it now, not at the end
     }
     let target = proof::target(session, keys)?;
-    let pulls = proof::pulls(session, &session.spec, nodes.to_vec());
+    let pulls = proof::pulls(session, &session.place, nodes.to_vec());
     let voice = Arc::new(Voice::new(app, args));
     let teller = Arc::clone(&voice);
-    let spec = &session.spec;
+    let place = &session.place;
     let streams = session.cluster.streams().clone();
-    let report = Watch::of_cluster(target, streams, pulls, spec.namespace(), spec.service())
+    let report = Watch::of_cluster(target, streams, pulls, place.namespace(), place.service())
         .every(args.every)
         .bundle(bundle(session))
         .observe(move |event, report| teller.hear(event, report))
@@ -55,11 +55,11 @@ pub(super) async fn run(
 
 /// The CA bundle as the cluster holds it then: a rotation goes on while this watches.
 fn bundle(session: &Session) -> impl Fn() -> BoxFuture<'static, Option<String>> + use<> {
-    let (cluster, spec) = (session.cluster.clone(), session.spec.clone());
+    let (cluster, place) = (session.cluster.clone(), session.place.clone());
     move || {
-        let (cluster, spec) = (cluster.clone(), spec.clone());
+        let (cluster, place) = (cluster.clone(), place.clone());
         Box::pin(async move {
-            let state = RegistryState::read(&cluster, &spec).await.ok()?;
+            let state = RegistryState::read(&cluster, &place).await.ok()?;
             state.ca_bundle_pem
         })
     }

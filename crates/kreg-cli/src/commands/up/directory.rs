@@ -4,8 +4,8 @@
 //! provisioner makes a directory for each claim and removes it.
 
 use kreg_k8s::{
-    Cluster as _, Kind, Names, NodeFact, Profile, Query, RegistrySpec, RegistryState, Storage,
-    WorkloadState, names,
+    Cluster as _, Kind, Names, NodeFact, Place, Profile, Query, RegistrySpec, RegistryState,
+    Storage, WorkloadState, names,
 };
 use kreg_nodes::{Marking, Receipt, StorageDir};
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Tried as _};
 use crate::fleet::{self, Nodes};
 use crate::session::Session;
 
-pub(super) struct Place<'a> {
+pub(super) struct Directory<'a> {
     session: &'a Session,
     nodes: &'a Nodes,
     storage: StorageDir,
@@ -26,7 +26,7 @@ pub(super) struct Place<'a> {
     adopt: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Directory<'a> {
     /// `None` where there is nothing to mark: other storage, a registry that an earlier kreg made (it has no
     /// id of its own), or one that was marked when it first came up and whose agents would have to be
     /// replaced twice to see it again.
@@ -40,7 +40,8 @@ impl<'a> Place<'a> {
         let (Some(nodes), Storage::HostPath { path, node, .. }) = (nodes, spec.storage()) else {
             return Ok(None);
         };
-        let by_name = spec.id().is_none_or(|id| id == spec.instance());
+        let place = spec.place();
+        let by_name = place.id().is_none_or(|id| id == place.instance());
         let runs = state.workload != WorkloadState::Absent;
         if by_name || (nodes.way() == "agent" && runs) {
             return Ok(None);
@@ -53,7 +54,7 @@ impl<'a> Place<'a> {
             hostname: node.clone(),
             // One that ran before has images and, if its mark could not be written, no marker. The tutorial's directory
             // is nobody's.
-            look: match runs || spec.profile() == Profile::Tutorial {
+            look: match runs || place.profile() == Profile::Tutorial {
                 true => Marking::Look,
                 false => Marking::Fresh,
             },
@@ -63,7 +64,7 @@ impl<'a> Place<'a> {
 
     /// Before the registry starts: fails if the directory is another registry's on a node where this one may
     /// come to run.
-    pub(super) fn is_free(&self, app: &App, spec: &RegistrySpec) -> Result<(), Error> {
+    pub(super) fn is_free(&self, app: &App, place: &Place) -> Result<(), Error> {
         if self.adopt {
             return Ok(());
         }
@@ -73,7 +74,7 @@ impl<'a> Place<'a> {
         };
         let nodes = self.session.facts.nodes.iter().filter(may_hold);
         let names: Vec<&str> = nodes.map(|node| node.name.as_str()).collect();
-        let receipts = self.mark(spec, &names, self.look)?.into_iter();
+        let receipts = self.mark(place, &names, self.look)?.into_iter();
         let bad: Vec<Receipt> = receipts.filter(|receipt| !receipt.is_ok()).collect();
         let (taken, unseen): (Vec<Receipt>, Vec<Receipt>) = bad
             .into_iter()
@@ -99,15 +100,15 @@ impl<'a> Place<'a> {
     }
 
     /// Once it runs: marks the directory on the nodes that its Pods are on.
-    pub(super) async fn claim(&self, app: &App, spec: &RegistrySpec) -> Result<(), Error> {
-        let nodes = self.nodes_of_pods(spec).await?;
+    pub(super) async fn claim(&self, app: &App, place: &Place) -> Result<(), Error> {
+        let nodes = self.nodes_of_pods(place).await?;
         let names: Vec<&str> = nodes.iter().map(String::as_str).collect();
         let how = if self.adopt {
             Marking::Adopt
         } else {
             Marking::Write
         };
-        for receipt in self.mark(spec, &names, how)? {
+        for receipt in self.mark(place, &names, how)? {
             if !receipt.is_ok() {
                 app.progress.note(format!(
                     "{} is not marked as this registry's, so `kreg down --delete-data` will leave its images: {receipt}",
@@ -119,22 +120,17 @@ impl<'a> Place<'a> {
         self.nodes.enter().await
     }
 
-    fn mark(
-        &self,
-        spec: &RegistrySpec,
-        names: &[&str],
-        how: Marking,
-    ) -> Result<Vec<Receipt>, Error> {
-        let instance = fleet::instance(spec)?;
+    fn mark(&self, place: &Place, names: &[&str], how: Marking) -> Result<Vec<Receipt>, Error> {
+        let instance = fleet::instance(place)?;
         Ok(self.nodes.mark(&instance, &self.storage, names, how))
     }
 
-    async fn nodes_of_pods(&self, spec: &RegistrySpec) -> Result<Vec<String>, Error> {
-        let workload = Names::of(spec).workload;
-        let mut query = Query::all(Kind::Pod).within(spec.namespace());
+    async fn nodes_of_pods(&self, place: &Place) -> Result<Vec<String>, Error> {
+        let workload = Names::of(place).workload;
+        let mut query = Query::all(Kind::Pod).within(place.namespace());
         query = match workload.kind() {
             Kind::Pod => query.with_fields(format!("metadata.name={}", workload.name())),
-            _ => query.labelled(names::pod_selector(spec.instance())),
+            _ => query.labelled(names::pod_selector(place.instance())),
         };
         let pods = self.session.cluster.list(&query).await;
         let pods = pods.tried("cannot see which nodes the registry's Pods are on")?;
