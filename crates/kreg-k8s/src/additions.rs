@@ -7,10 +7,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{
-    cluster::{CREATE_MANAGER, FIELD_MANAGER, Patcher},
-    object::Object,
-};
+use crate::{cluster::FIELD_MANAGER, managed_fields::item_by_keys, object::Object};
 
 /// Managers that write plain updates and are no hands. A distribution in one program writes under its own name;
 /// `before-first-apply` stands for all fields of an object whose managers somebody had stripped.
@@ -93,7 +90,7 @@ impl Writer<'_> {
         self.manager == FIELD_MANAGER && self.operation == "Apply"
     }
 
-    /// [`CREATE_MANAGER`] counts as one: what it wrote and kreg does not declare any more is to go.
+    /// [`crate::CREATE_MANAGER`] counts as one: what it wrote and kreg does not declare any more is to go.
     fn is_hand(&self) -> bool {
         self.operation == "Update"
             && self.subresource.is_empty()
@@ -185,9 +182,8 @@ fn enter<'a>(key: &str, live: &'a Value) -> Option<(Step, &'a Value)> {
             item(live.as_array()?.iter().position(|item| *item == wanted)?)
         }
         "k" => {
-            let keys: Map<String, Value> = serde_json::from_str(rest).ok()?;
-            let fits = |item: &Value| keys.iter().all(|(key, value)| item.get(key) == Some(value));
-            item(live.as_array()?.iter().position(fits)?)
+            let (index, live) = item_by_keys(live, rest)?;
+            Some((Step::Index(index), live))
         }
         _ => None,
     }
@@ -199,16 +195,6 @@ fn pointer(path: &[Step]) -> String {
         Step::Name(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
     };
     path.iter().map(step).collect()
-}
-
-/// Whether this manager is kreg, under one of its names.
-pub(crate) fn is_kreg(manager: &str) -> bool {
-    is_declaring(manager) || Patcher::ALL.iter().any(|by| by.manager() == manager)
-}
-
-/// Whether this manager writes what kreg declares. The others change it for a while.
-pub(crate) fn is_declaring(manager: &str) -> bool {
-    manager == FIELD_MANAGER || manager == CREATE_MANAGER
 }
 
 #[cfg(test)]

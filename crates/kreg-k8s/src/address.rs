@@ -7,7 +7,8 @@ use crate::{
     error::Error,
     kind::Kind,
     names::Names,
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     spec::RegistrySpec,
 };
 

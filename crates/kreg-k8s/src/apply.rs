@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     additions::by_hand,
     address,
+    change::{Action, Change},
     cluster::{ApplyMode, Cluster},
     error::Error,
     inventory::{Declared, Entry, Inventory},
@@ -12,28 +13,15 @@ use crate::{
     maintenance::make_way,
     manifests::Manifests,
     names::Names,
-    object::{Object, ObjectRef},
-    plan::{Action, ApplyOptions, Change, Expected, Plan, Step, plan, same_data},
+    object::Object,
+    object_ref::ObjectRef,
+    plan::{ApplyOptions, Expected, Plan, Step, plan, same_data},
+    progress::{Progress, Watcher},
     record::{rewrite, uid_of},
     reset,
     spec::RegistrySpec,
     wait::{Wait, gone, volume_noted},
 };
-
-/// Something that just happened, for a progress display.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Progress {
-    /// This change was carried out (or there was nothing to do).
-    Done(Change),
-    /// Still waiting for this object, which is in this state.
-    Waiting(ObjectRef, String),
-    /// This object was deleted and is gone.
-    Deleted(ObjectRef),
-}
-
-/// Receives [`Progress`]. `&|_| {}` ignores it.
-pub type Watcher<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// What an apply did.
 #[derive(Debug, Clone, PartialEq)]

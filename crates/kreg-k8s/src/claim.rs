@@ -1,15 +1,8 @@
 //! Where a PersistentVolumeClaim stands, and why it may never be bound.
 
 use crate::{
-    cluster::Cluster,
-    diagnose::Cause,
-    error::Error,
-    facts::ClusterFacts,
-    inventory::Inventory,
-    kind::Kind,
-    names::Names,
-    object::{Object, ObjectRef},
-    spec::RegistrySpec,
+    cause::Cause, cluster::Cluster, error::Error, facts::ClusterFacts, inventory::Inventory,
+    kind::Kind, names::Names, object::Object, object_ref::ObjectRef, spec::RegistrySpec,
     storage::Storage,
 };
 

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::{error::Error, kind::Kind, object::Object, object::ObjectRef, rights::Right};
+use crate::{error::Error, kind::Kind, object::Object, object_ref::ObjectRef, right::Right};
 
 /// Field manager of every write (`metadata.managedFields[].manager`).
 pub const FIELD_MANAGER: &str = "kreg";

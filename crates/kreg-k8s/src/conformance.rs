@@ -6,7 +6,8 @@ use crate::{
     cluster::{ApplyMode, Cluster, Deleted, Patcher, Query},
     error::Error,
     kind::Kind,
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
 };
 
 /// Puts a backend through every promise of the trait, with ConfigMaps and a Secret in `namespace`, which must exist (a

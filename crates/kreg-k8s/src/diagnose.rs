@@ -1,44 +1,15 @@
 //! Why a Pod does not get ready: judged from its status alone (pure), then enriched with events and log lines.
 
-use std::fmt;
-
 use serde_json::Value;
 
 use crate::{
+    cause::Cause,
     cluster::{Cluster, Query},
     error::Error,
     kind::Kind,
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
 };
-
-/// A cause that will not go away by waiting.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Cause {
-    /// The object that is stuck.
-    pub object: ObjectRef,
-    /// Kubernetes' own word for it: `ImagePullBackOff`, `Unschedulable`.
-    pub reason: String,
-    /// What the runtime, scheduler or volume controller said.
-    pub message: String,
-    /// Log lines or events that show it.
-    pub evidence: Vec<String>,
-    /// What to do next.
-    pub advice: String,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is stuck: {}", self.object, self.reason)?;
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
-        }
-        write!(f, "; {}", self.advice)?;
-        for line in &self.evidence {
-            write!(f, "\n    {line}")?;
-        }
-        Ok(())
-    }
-}
 
 /// What a Pod's status says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +70,21 @@ pub fn pod_state(pod: &Object) -> PodState {
         Some(phase) => phase.to_lowercase(),
         None => "just made".to_owned(),
     }))
+}
+
+/// How many Pods a Deployment is to have.
+pub(crate) fn wanted(deployment: &Object) -> i64 {
+    deployment.number("/spec/replicas").unwrap_or(1)
+}
+
+/// Source: kubectl `pkg/polymorphichelpers/rollout_status.go`.
+pub(crate) fn is_rolled_out(deployment: &Object) -> bool {
+    let count = |pointer: &str| deployment.number(pointer).unwrap_or(0);
+    let wanted = wanted(deployment);
+    count("/status/observedGeneration") >= count("/metadata/generation")
+        && count("/status/updatedReplicas") >= wanted
+        && count("/status/replicas") <= count("/status/updatedReplicas")
+        && count("/status/availableReplicas") >= wanted
 }
 
 /// Puts the evidence to what [`pod_state`] found.

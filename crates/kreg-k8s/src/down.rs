@@ -5,15 +5,16 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 
 use crate::{
-    apply::{Progress, Watcher},
     cluster::{Cluster, Deleted, Query},
     error::Error,
     inventory::Inventory,
     kind::Kind,
     names::{ANNOTATION_ADOPTED, Names, selector},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     occupants,
     place::Place,
+    progress::{Progress, Watcher},
     pull,
     wait::{Wait, gone},
 };

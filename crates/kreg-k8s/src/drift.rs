@@ -1,36 +1,20 @@
 //! What somebody changed by hand since the last apply: which field, who, and when.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::{
-    additions::is_declaring,
+    change::Action,
     cluster::Cluster,
-    diff::{FieldDiff, step},
+    diff::FieldDiff,
     error::{Error, ForeignObject},
-    inventory::Inventory,
+    managed_fields::{Edit, blame},
     manifests::Manifests,
-    material::Material,
     names::ANNOTATION_TLS,
-    object::{Object, ObjectRef},
-    place::Place,
-    plan::{Action, ApplyOptions, plan},
+    object_ref::ObjectRef,
+    plan::{ApplyOptions, plan},
     spec::RegistrySpec,
     state::RegistryState,
-    taint::StartupTaint,
 };
-
-/// Who wrote a field last, from `metadata.managedFields`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Edit {
-    /// Field manager, such as `kubectl-edit`.
-    pub manager: String,
-    /// `Update` for an edit by hand, `Apply` for a tool that declares the field again and again.
-    pub operation: String,
-    /// When, RFC 3339, as the server noted it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
-}
 
 /// One way in which the cluster is no longer as the last apply left it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,36 +43,6 @@ pub enum Drift {
         #[serde(flatten)]
         object: ForeignObject,
     },
-}
-
-impl RegistrySpec {
-    /// The registry as the last apply was asked to make it, from its inventory; `None` if that was written by a kreg
-    /// which did not note it. Of `place` it keeps whether the inventory of an earlier kreg counts.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] if what is noted there breaks a rule.
-    pub fn recalled(place: &Place, inventory: &Inventory) -> Result<Option<Self>, Error> {
-        let Some(noted) = &inventory.declared else {
-            return Ok(None);
-        };
-        let recalled = || -> Result<Self, crate::SpecError> {
-            let startup_taint = noted.startup_taint.as_deref().map(StartupTaint::new);
-            let place = inventory.place()?.with_earlier(place.earlier());
-            Ok(RegistrySpec::new(place)
-                .with_image(&noted.image)?
-                .with_storage(noted.storage.clone())?
-                .with_replicas(noted.replicas)?
-                .with_resources(noted.resources.clone())?
-                .with_network_policy(noted.network_policy)
-                .with_local_hosting(noted.local_hosting)
-                .with_node_agent(noted.node_agent)
-                .with_startup_taint(startup_taint.transpose()?))
-        };
-        recalled().map(Some).map_err(|error| Error::Malformed {
-            what: format!("the inventory of {}", inventory.instance),
-            problem: format!("{error}; run `kreg up`, which writes it anew"),
-        })
-    }
 }
 
 /// Compares what is there with what the last apply declared, keys and passwords being those that are there. Writes
@@ -150,137 +104,4 @@ pub async fn drift(
         }
     }
     Ok(found)
-}
-
-impl RegistryState {
-    /// What the Secrets hold, as far as they are there; what is missing is empty.
-    #[must_use]
-    pub fn material(&self) -> Material {
-        Material {
-            tls_chain_pem: self.tls_chain_pem.clone().unwrap_or_default(),
-            tls_key_pem: self.tls_key_pem.clone().unwrap_or_default(),
-            ca_bundle_pem: self.ca_bundle_pem.clone().unwrap_or_default(),
-            ca_key_pem: self.ca_key_pem.clone(),
-            htpasswd: self.htpasswd.clone().unwrap_or_default(),
-            http_secret: self.http_secret.clone().unwrap_or_default(),
-            docker_config_json: self.docker_config_json.clone().unwrap_or_default(),
-            s3: self.s3.clone(),
-        }
-    }
-}
-
-/// Who wrote the field at `path` (as [`FieldDiff::path`] has it) last, other than kreg's own declaration. A
-/// [`crate::Patcher`] counts: `kreg-gc` says that a collection was cut short.
-#[must_use]
-pub fn blame(live: &Object, path: &str) -> Option<Edit> {
-    let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
-    live.items("/metadata/managedFields")
-        .iter()
-        .filter(|entry| !text(entry, "manager").is_some_and(|name| is_declaring(&name)))
-        .filter(|entry| {
-            let mut leaves = Vec::new();
-            if let Some(fields) = entry.get("fieldsV1") {
-                owned("", fields, Some(live.value()), &mut leaves);
-            }
-            leaves.iter().any(|leaf| touches(leaf, path))
-        })
-        .max_by_key(|entry| text(entry, "time"))
-        .map(|entry| Edit {
-            manager: text(entry, "manager").unwrap_or_default(),
-            operation: text(entry, "operation").unwrap_or_default(),
-            time: text(entry, "time"),
-        })
-}
-
-/// One is the other, or lies within it.
-fn touches(one: &str, other: &str) -> bool {
-    let within = |inner: &str, outer: &str| {
-        inner
-            .strip_prefix(outer)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
-    within(one, other) || within(other, one)
-}
-
-/// The leaves of `fieldsV1`, written as [`FieldDiff::path`] writes them.
-/// Source: structured-merge-diff `fieldpath/serialize-pe.go`: `f:` field, `k:` list item by keys, `v:` set item, `i:` index.
-fn owned(path: &str, fields: &Value, live: Option<&Value>, leaves: &mut Vec<String>) {
-    let inner: Vec<_> = fields
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(key, _)| *key != ".")
-        .collect();
-    if inner.is_empty() {
-        leaves.push(path.to_owned());
-        return;
-    }
-    for (key, fields) in inner {
-        if let Some(name) = key.strip_prefix("f:") {
-            let live = live.and_then(|live| live.get(name));
-            owned(&format!("{path}{}", step(name)), fields, live, leaves);
-        } else if let Some(keys) = key.strip_prefix("k:") {
-            let keys: Value = serde_json::from_str(keys).unwrap_or_default();
-            let items = live.and_then(Value::as_array);
-            let found = items.into_iter().flatten().enumerate().find(|(_, item)| {
-                let mut pairs = keys.as_object().into_iter().flatten();
-                pairs.all(|(key, value)| item.get(key) == Some(value))
-            });
-            let Some((index, item)) = found else { continue };
-            let name = item.get("name").and_then(Value::as_str);
-            let at = name.map_or_else(|| index.to_string(), str::to_owned);
-            owned(&format!("{path}[{at}]"), fields, Some(item), leaves);
-        } else {
-            // Items of sets have no path of their own in a diff.
-            leaves.push(path.to_owned());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn edited() -> Object {
-        Object::from_value(json!({"apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "r", "namespace": "n", "managedFields": [
-                {"manager": "kreg", "operation": "Apply", "time": "2026-01-03T00:00:00Z",
-                 "fieldsV1": {"f:spec": {"f:replicas": {}}}},
-                {"manager": "kubectl-edit", "operation": "Update", "time": "2026-01-02T00:00:00Z", "fieldsV1":
-                    {"f:metadata": {"f:annotations": {".": {}, "f:kreg.dev/x": {}}},
-                     "f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"registry\"}":
-                        {".": {}, "f:image": {}, "f:ports": {"k:{\"containerPort\":5000,\"protocol\":\"TCP\"}": {"f:hostPort": {}}}}}}}}}},
-                {"manager": "older", "operation": "Update", "time": "2026-01-01T00:00:00Z",
-                 "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"registry\"}": {"f:image": {}}}}}}}},
-            ]},
-            "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "registry", "image": "x",
-                "ports": [{"name": "https", "containerPort": 5000, "protocol": "TCP", "hostPort": 1}]}]}}}}))
-        .unwrap()
-    }
-
-    fn who(path: &str) -> Option<String> {
-        blame(&edited(), path).map(|edit| format!("{} {}", edit.manager, edit.time.unwrap()))
-    }
-
-    #[test]
-    fn the_last_writer_of_a_field_is_named_whatever_list_it_lies_in() {
-        let edit = Some("kubectl-edit 2026-01-02T00:00:00Z".to_owned());
-        let container = ".spec.template.spec.containers[registry]";
-        assert_eq!(who(&format!("{container}.image")), edit);
-        assert_eq!(who(&format!("{container}.ports[https].hostPort")), edit);
-        assert_eq!(who(".metadata.annotations[\"kreg.dev/x\"]"), edit);
-        assert_eq!(who(container), edit, "the whole of what was edited in part");
-    }
-
-    #[test]
-    fn kreg_itself_and_neighbours_are_not_blamed() {
-        assert_eq!(who(".spec.replicas"), None);
-        assert_eq!(
-            who(".spec.template.spec.containers[registry].imagePullPolicy"),
-            None
-        );
-        assert_eq!(who(".spec.template.spec.containers[registry].images"), None);
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{diagnose::Cause, object::ObjectRef, rights::Right};
+use crate::{cause::Cause, object_ref::ObjectRef, right::Right};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 

@@ -10,7 +10,8 @@ use crate::{
     cluster::{Cluster, Query},
     error::Error,
     kind::Kind,
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     spec::RegistrySpec,
     storage::Storage,
 };

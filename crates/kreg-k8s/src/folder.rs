@@ -11,10 +11,11 @@ use serde_json::Value;
 use crate::{
     additions::without,
     cluster::{ApplyMode, Cluster, Deleted, Patcher, Query},
+    digest::sha256_hex,
     error::Error,
     kind::Kind,
-    manifests::sha256_hex,
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
 };
 
 /// First line of every file; a file without it is somebody else's and is left alone.

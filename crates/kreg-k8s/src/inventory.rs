@@ -12,11 +12,13 @@ use crate::{
     error::Error,
     kind::Kind,
     names::{ANNOTATION_INVENTORY, Names, is_labelled, labels},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     place::Place,
     profile::Profile,
     rules::SpecError,
     spec::{RegistrySpec, Resources},
+    startup_taint::StartupTaint,
     storage::Storage,
 };
 
@@ -350,6 +352,36 @@ impl Inventory {
             uid: object.uid().map(str::to_owned),
             created: true,
         });
+    }
+}
+
+impl RegistrySpec {
+    /// The registry as the last apply was asked to make it, from its inventory; `None` if that was written by a kreg
+    /// which did not note it. Of `place` it keeps whether the inventory of an earlier kreg counts.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if what is noted there breaks a rule.
+    pub fn recalled(place: &Place, inventory: &Inventory) -> Result<Option<Self>, Error> {
+        let Some(noted) = &inventory.declared else {
+            return Ok(None);
+        };
+        let recalled = || -> Result<Self, SpecError> {
+            let startup_taint = noted.startup_taint.as_deref().map(StartupTaint::new);
+            let place = inventory.place()?.with_earlier(place.earlier());
+            Ok(RegistrySpec::new(place)
+                .with_image(&noted.image)?
+                .with_storage(noted.storage.clone())?
+                .with_replicas(noted.replicas)?
+                .with_resources(noted.resources.clone())?
+                .with_network_policy(noted.network_policy)
+                .with_local_hosting(noted.local_hosting)
+                .with_node_agent(noted.node_agent)
+                .with_startup_taint(startup_taint.transpose()?))
+        };
+        recalled().map(Some).map_err(|error| Error::Malformed {
+            what: format!("the inventory of {}", inventory.instance),
+            problem: format!("{error}; run `kreg up`, which writes it anew"),
+        })
     }
 }
 

@@ -26,7 +26,8 @@ use crate::{
     connection::{Connection, Prepared},
     error::Error,
     kind::Kind,
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     retry::{Denials, Retry, classify, field_conflicts, is_precondition},
     rights::Right,
 };

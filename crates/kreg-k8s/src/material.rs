@@ -1,6 +1,13 @@
 //! The certificates, keys and passwords that go into the registry's Secrets.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{digest::sha256_hex, object_ref::ObjectRef};
+
+/// `metadata.resourceVersion` of Secrets that were read.
+pub type Versions = BTreeMap<ObjectRef, String>;
 
 /// What the Secrets hold. `Debug` shows nothing secret.
 #[derive(Debug, Clone)]
@@ -37,6 +44,6 @@ impl S3Keys {
     /// Hex SHA-256 of both; a Pod reads them at its start only. The secret key is random and long, so this tells nothing.
     pub(crate) fn checksum(&self) -> String {
         let text = format!("{}\n{}", self.access_key, self.secret_key.expose_secret());
-        crate::manifests::sha256_hex(text.as_bytes())
+        sha256_hex(text.as_bytes())
     }
 }

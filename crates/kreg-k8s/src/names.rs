@@ -2,12 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    kind::Kind,
-    object::{Object, ObjectRef},
-    place::Place,
-    profile::Profile,
-};
+use crate::{kind::Kind, object::Object, object_ref::ObjectRef, place::Place, profile::Profile};
 
 /// Label that names the instance an object belongs to.
 pub const LABEL_INSTANCE: &str = "kreg.dev/instance";
@@ -30,6 +25,9 @@ pub const ANNOTATION_S3: &str = "kreg.dev/s3-keys-checksum";
 /// Annotation on the Pod template while the registry serves read-only: the [`Turn`](crate::Turn) that its Pods are
 /// started for.
 pub const ANNOTATION_TURN: &str = "kreg.dev/read-only-turn";
+
+/// User and group id the default profile's registry runs under; the "nonroot" of common base images.
+pub const REGISTRY_UID: u32 = 65532;
 
 /// References to every object a registry may consist of.
 ///

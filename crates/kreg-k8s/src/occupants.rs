@@ -4,7 +4,8 @@ use crate::{
     cluster::{Cluster, Query},
     error::Error,
     kind::{Kind, Scope},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
 };
 
 /// Objects of the kinds that kreg knows, but for what another object owns, what is on its way out, and what comes with

@@ -4,19 +4,18 @@ mod compare;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::{
-    additions::is_kreg,
     address,
+    change::{Action, Change},
     cluster::Cluster,
-    diff::FieldDiff,
-    error::{Error, FieldConflict, ForeignObject},
+    error::{Error, ForeignObject},
     inventory::Inventory,
     kind::{Kind, Scope},
+    managed_fields::is_kreg,
     manifests::{Manifests, Stage},
     names::{ANNOTATION_ADDRESS, ANNOTATION_ADOPTED, LABEL_INSTANCE, LABEL_MANAGED_BY, Names},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
 };
 
 use compare::{Compared, compare_at_rest, dry_run, pod_is_over};
@@ -29,52 +28,6 @@ pub struct ApplyOptions {
     pub adopt: bool,
     /// Take fields from other tools that declare them too (field managers that use server-side apply).
     pub force: bool,
-}
-
-/// What happens to one object.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "action", rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Action {
-    /// It is not there yet.
-    Create,
-    /// Some fields change.
-    Update {
-        /// Which.
-        fields: Vec<FieldDiff>,
-    },
-    /// It has to be deleted and made anew.
-    Replace {
-        /// Why.
-        reason: String,
-        /// Fields that differ, as far as the server would say.
-        fields: Vec<FieldDiff>,
-    },
-    /// Nothing to do; nothing is sent.
-    Unchanged,
-    /// kreg made it once and it is no longer wanted.
-    Delete,
-}
-
-/// One object and what happens to it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Change {
-    /// The object.
-    pub object: ObjectRef,
-    /// What happens.
-    #[serde(flatten)]
-    pub action: Action,
-    /// Fields that somebody changed or added by hand, or another tool declares, and that are taken back.
-    #[serde(rename = "takenFrom", skip_serializing_if = "Vec::is_empty")]
-    pub taken_from: Vec<FieldConflict>,
-}
-
-impl Change {
-    /// Whether anything would be written.
-    #[must_use]
-    pub fn is_change(&self) -> bool {
-        self.action != Action::Unchanged
-    }
 }
 
 /// Everything that would happen, in order.

@@ -17,7 +17,8 @@ use crate::{
     inventory::Inventory,
     kind::Kind,
     names::{LABEL_COMPONENT, Names, is_labelled, labels, selector},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     place::Place,
     record::{TRIES, pause, remember, uid_of},
 };

@@ -9,7 +9,8 @@ use crate::{
     inventory::Inventory,
     kind::Kind,
     names::{Names, earlier_inventory, is_labelled, pull_label},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     place::Place,
 };
 

@@ -8,11 +8,8 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    additions,
-    cluster::Cluster,
-    error::Error,
-    maintenance::Started,
-    object::{Object, ObjectRef},
+    additions, cluster::Cluster, error::Error, manifests::serving::Started, object::Object,
+    object_ref::ObjectRef,
 };
 
 /// `live` with each field of its spec (or data) that `desired` declares as `desired` has it, and with nothing of others

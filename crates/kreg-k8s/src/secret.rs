@@ -11,7 +11,8 @@ use crate::{
     error::Error,
     inventory::Inventory,
     names::labels,
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     place::Place,
 };
 

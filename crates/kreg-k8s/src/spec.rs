@@ -6,8 +6,8 @@ use crate::{
     place::Place,
     profile::Profile,
     rules::{self, SpecError},
+    startup_taint::StartupTaint,
     storage::Storage,
-    taint::StartupTaint,
 };
 
 /// Processor and memory for the registry's container, as Kubernetes quantities.

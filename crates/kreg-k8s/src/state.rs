@@ -1,22 +1,22 @@
 //! Reading a registry back from the cluster, so that a later run goes on with its keys, passwords and address.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{fmt, net::IpAddr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
 
 use crate::{
     cluster::{Cluster, Query},
-    diagnose::{PodState, pod_state},
+    diagnose::{PodState, is_rolled_out, pod_state},
     error::Error,
     inventory::Inventory,
     kind::Kind,
-    material::S3Keys,
+    material::{Material, S3Keys, Versions},
     names::{ANNOTATION_ADDRESS, Names, pod_selector},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     place::Place,
     profile::Profile,
-    wait::is_rolled_out,
 };
 
 /// What is there of a registry. Without a record nothing is: what only carries the labels is not read.
@@ -46,7 +46,7 @@ pub struct RegistryState {
     /// Keys of the S3 server, where images lie in one.
     pub s3: Option<S3Keys>,
     /// `metadata.resourceVersion` of each Secret that was read; see [`crate::Manifests::decided_on`].
-    pub versions: BTreeMap<ObjectRef, String>,
+    pub versions: Versions,
     /// The Deployment or Pod.
     pub workload: WorkloadState,
 }
@@ -165,6 +165,21 @@ impl RegistryState {
             s3: s3_keys(s3.as_ref())?,
             workload,
         })
+    }
+
+    /// What the Secrets hold, as far as they are there; what is missing is empty.
+    #[must_use]
+    pub fn material(&self) -> Material {
+        Material {
+            tls_chain_pem: self.tls_chain_pem.clone().unwrap_or_default(),
+            tls_key_pem: self.tls_key_pem.clone().unwrap_or_default(),
+            ca_bundle_pem: self.ca_bundle_pem.clone().unwrap_or_default(),
+            ca_key_pem: self.ca_key_pem.clone(),
+            htpasswd: self.htpasswd.clone().unwrap_or_default(),
+            http_secret: self.http_secret.clone().unwrap_or_default(),
+            docker_config_json: self.docker_config_json.clone().unwrap_or_default(),
+            s3: self.s3.clone(),
+        }
     }
 
     /// Whether anything of this registry is there.

@@ -8,15 +8,17 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    apply::{Progress, Watcher},
+    cause::Cause,
     claim::{self, ClaimState},
     cluster::{Cluster, Query},
-    diagnose::{Cause, PodState, explain, pod_state, warnings},
+    diagnose::{PodState, explain, is_rolled_out, pod_state, wanted, warnings},
     error::Error,
     kind::Kind,
     names::{Names, pod_selector},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     place::Place,
+    progress::{Progress, Watcher},
     spec::RegistrySpec,
 };
 
@@ -248,21 +250,6 @@ async fn look(cluster: &dyn Cluster, place: &Place, workload: &ObjectRef) -> Res
         },
         None => Look::Waiting("no Pod yet".to_owned()),
     })
-}
-
-/// How many Pods a Deployment is to have.
-fn wanted(deployment: &Object) -> i64 {
-    deployment.number("/spec/replicas").unwrap_or(1)
-}
-
-/// Source: kubectl `pkg/polymorphichelpers/rollout_status.go`.
-pub(crate) fn is_rolled_out(deployment: &Object) -> bool {
-    let count = |pointer: &str| deployment.number(pointer).unwrap_or(0);
-    let wanted = wanted(deployment);
-    count("/status/observedGeneration") >= count("/metadata/generation")
-        && count("/status/updatedReplicas") >= wanted
-        && count("/status/replicas") <= count("/status/updatedReplicas")
-        && count("/status/availableReplicas") >= wanted
 }
 
 /// The API server would not take the Pod: quota, Pod Security, a webhook.

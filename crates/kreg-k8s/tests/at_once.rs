@@ -38,7 +38,7 @@ async fn first_at_once(cluster: &LiveCluster, round: usize) -> u32 {
     // Nobody is to find anything left to do.
     let state = RegistryState::read(cluster, spec.place()).await.unwrap();
     let spec = spec.with_cluster_ip(state.cluster_ip);
-    let full = Manifests::full(&spec, &state.material()).decided_on(&state);
+    let full = Manifests::full(&spec, &state.material()).decided_on(&state.versions);
     let planned = plan(cluster, &full, ApplyOptions::default()).await.unwrap();
     assert!(!planned.has_changes(), "round {round}: {planned:?}");
     down_with_data(cluster, &spec).await;
@@ -85,7 +85,7 @@ async fn what_was_decided_on_an_older_state_is_not_written() {
     let mut material = old.material();
     material.htpasswd = "bob was added".into();
     let spec = spec.with_cluster_ip(old.cluster_ip);
-    let full = Manifests::full(&spec, &material).decided_on(&old);
+    let full = Manifests::full(&spec, &material).decided_on(&old.versions);
     let error = apply::apply(&cluster, &full, ApplyOptions::default(), &quiet)
         .await
         .unwrap_err();
@@ -114,7 +114,7 @@ async fn up(
     let mut lost = 0;
     loop {
         let material = decide(&state, operator);
-        let full = Manifests::full(&spec, &material).decided_on(&state);
+        let full = Manifests::full(&spec, &material).decided_on(&state.versions);
         match apply::apply(cluster, &full, options, &quiet).await {
             Ok(_) => return Ok((material, lost)),
             Err(Error::Overtaken { .. }) if lost < 10 => {

@@ -221,7 +221,7 @@ async fn cluster(
         });
 
         let step = app.progress.step("registry");
-        let manifests = Manifests::full(&spec, &decision.material).decided_on(state);
+        let manifests = Manifests::full(&spec, &decision.material).decided_on(&state.versions);
         let applied =
             apply::apply(cluster, &manifests, options, &|event| show(&step, &event)).await;
         match applied {

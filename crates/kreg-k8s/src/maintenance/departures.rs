@@ -8,11 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Started;
 use crate::{
-    error::Error,
-    kind::Kind,
-    object::{Object, ObjectRef},
+    error::Error, kind::Kind, manifests::serving::Started, object::Object, object_ref::ObjectRef,
 };
 
 /// Pods that stood in the way at one look or another.

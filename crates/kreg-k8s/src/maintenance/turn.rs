@@ -4,18 +4,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{
-    Serving, Started,
-    departures::{Departures, InTheWay, Look},
-};
+use super::departures::{Departures, InTheWay, Look};
 use crate::{
-    apply::Watcher,
     cluster::{Cluster, Patcher, Query},
     error::Error,
     kind::Kind,
+    manifests::serving::{Serving, Started},
     names::{ANNOTATION_TURN, LABEL_COMPONENT, LABEL_INSTANCE, Names},
     object::Object,
     place::Place,
+    progress::Watcher,
     wait::{Clock, Wait},
 };
 

@@ -3,18 +3,19 @@
 use serde_json::{Value, json};
 
 use super::{
-    REGISTRY_UID,
     registry_config::{self, FILE, FOLDER, LINGER_SECONDS, READ_ONLY_FILE, STORAGE_CA},
-    sha256_hex, volumes,
+    serving::Serving,
+    volumes,
 };
 use crate::{
-    maintenance::Serving,
+    digest::sha256_hex,
     material::Material,
     names::{
         ANNOTATION_CONFIG, ANNOTATION_S3, ANNOTATION_TLS, LABEL_COMPONENT, LABEL_INSTANCE, Names,
-        labels,
+        REGISTRY_UID, labels,
     },
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     spec::RegistrySpec,
     storage::Storage,
 };

@@ -1,30 +1,25 @@
 //! The desired objects of a registry, rendered from the spec and the secrets. Pure and total.
 
 mod hardened;
-pub(crate) mod registry_config;
+mod registry_config;
 mod secrets;
+pub(crate) mod serving;
 mod surroundings;
 mod tutorial;
 mod volumes;
-
-use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use crate::{
     error::ForeignObject,
-    material::Material,
-    names::{Names, labels},
-    object::{Object, ObjectRef},
+    material::{Material, Versions},
+    names::{Names, REGISTRY_UID, labels},
+    object::Object,
     place::Place,
     profile::Profile,
     spec::RegistrySpec,
-    state::RegistryState,
     storage::{HostDirectory, Storage},
 };
-
-/// User and group id the default profile's registry runs under; the "nonroot" of common base images.
-pub const REGISTRY_UID: u32 = 65532;
 
 /// The registry's namespace; `None` for `default`, which every cluster has and which is nobody's.
 pub(crate) fn namespace(place: &Place) -> Option<Object> {
@@ -58,7 +53,7 @@ pub struct Manifests {
     stage: Stage,
     objects: Vec<Object>,
     /// Secrets as they were when the material was decided on, by version.
-    seen: Option<BTreeMap<ObjectRef, String>>,
+    seen: Option<Versions>,
 }
 
 impl Manifests {
@@ -105,14 +100,15 @@ impl Manifests {
         }
     }
 
-    /// Writes a Secret only if it is still as it was in `state`, which its material was decided on.
+    /// Writes a Secret only if it is still the version that its material was decided on
+    /// ([`crate::RegistryState::versions`]).
     ///
     /// With that, of several applies at once one wins each Secret, and the others end with
     /// [`crate::Error::Overtaken`]; they are to read the state and decide anew. What is decided first is written first
     /// (the CA before what it signs, the password before its hash), so they end with one and the same material.
     #[must_use]
-    pub fn decided_on(mut self, state: &RegistryState) -> Self {
-        self.seen = Some(state.versions.clone());
+    pub fn decided_on(mut self, versions: &Versions) -> Self {
+        self.seen = Some(versions.clone());
         self
     }
 
@@ -124,7 +120,7 @@ impl Manifests {
         self
     }
 
-    pub(crate) fn seen(&self) -> Option<&BTreeMap<ObjectRef, String>> {
+    pub(crate) fn seen(&self) -> Option<&Versions> {
         self.seen.as_ref()
     }
 
@@ -168,9 +164,4 @@ impl Manifests {
             _ => None,
         }
     }
-}
-
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    hex::encode(sha2::Sha256::digest(bytes))
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     material::Material,
     names::{Names, labels},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     spec::RegistrySpec,
 };
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{sha256_hex, volumes};
+use super::volumes;
 use crate::{
+    digest::sha256_hex,
     material::Material,
     names::{ANNOTATION_TLS, Names, labels},
     object::Object,

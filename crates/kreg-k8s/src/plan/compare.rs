@@ -1,16 +1,18 @@
 //! One object held against what is there, by asking the server (dry run).
 
-use super::{Action, ApplyOptions};
+use super::ApplyOptions;
 use crate::{
-    additions::{self, is_kreg},
+    additions,
+    change::Action,
     cluster::{ApplyMode, CREATE_MANAGER, Cluster},
     declared,
     diff::{FieldDiff, diff},
-    drift::blame,
     error::{Error, FieldConflict},
     kind::Kind,
+    managed_fields::{blame, is_kreg},
     names::ANNOTATION_TLS,
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     reset,
 };
 

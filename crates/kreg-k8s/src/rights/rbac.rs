@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Right;
-use crate::{error::Error, manifests::namespace, names::NODE_AGENTS, place::Place};
+use crate::{error::Error, manifests::namespace, names::NODE_AGENTS, place::Place, right::Right};
 
 /// RBAC objects that give a service account `account` in the registry's namespace exactly these rights, such as those
 /// of [`super::needed`]: the namespace, the account, a ClusterRole, a Role in each namespace, and their bindings. What they are

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::Right;
-use crate::{kind::Kind, names::NODE_AGENTS};
+use crate::{kind::Kind, names::NODE_AGENTS, right::Right};
 
 /// Why an account with a right can become root on a node of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

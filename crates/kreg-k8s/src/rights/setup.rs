@@ -1,6 +1,6 @@
 //! What only the setup of a registry needs: its first apply, one with other settings, and its end.
 
-use super::{Extras, Right, Rights};
+use super::{Extras, Rights};
 use crate::{
     cluster::Cluster,
     declared,
@@ -9,8 +9,10 @@ use crate::{
     kind::{Kind, Scope},
     manifests::Manifests,
     names::{ANNOTATION_ADOPTED, LABEL_MANAGED_BY, NODE_AGENTS, Names},
-    object::{Object, ObjectRef},
+    object::Object,
+    object_ref::ObjectRef,
     place::Place,
+    right::Right,
     spec::RegistrySpec,
 };
 

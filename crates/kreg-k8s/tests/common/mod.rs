@@ -93,7 +93,7 @@ pub async fn up(
     let state = RegistryState::read(cluster, spec.place()).await?;
     let applied = apply::apply(
         cluster,
-        &Manifests::full(&spec, &dummy_material()).decided_on(&state),
+        &Manifests::full(&spec, &dummy_material()).decided_on(&state.versions),
         options,
         &quiet,
     )
