@@ -1,7 +1,11 @@
 //! What a command can end with: stable exit codes, and one error type that maps to them.
 
+mod cluster;
+
 use std::fmt;
 use std::process::ExitCode;
+
+pub(crate) use cluster::said;
 
 /// How a command ended; the numbers are a contract for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +66,10 @@ impl Error {
     pub(crate) fn because(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
         let mut next = Some(cause);
         while let Some(error) = next {
-            let text = error.to_string();
+            let text = match error.downcast_ref() {
+                Some(error) => said(error),
+                None => error.to_string(),
+            };
             // Some libraries repeat their source in their own message.
             if !self.causes.last().is_some_and(|last| last.contains(&text)) {
                 self.causes.push(text);

@@ -65,7 +65,10 @@ pub(crate) fn wanted(place: Place, wanted: &Wanted) -> Result<RegistrySpec, Erro
 
 /// Why a registry cannot be as the words say.
 pub(crate) fn invalid(cause: &SpecError) -> Error {
-    Error::usage("the registry cannot be made as asked").because(cause)
+    let is_none = cause.field() == "replicas" && cause.value() == "0";
+    Error::usage("the registry cannot be made as asked")
+        .because(cause)
+        .help_if(is_none.then(|| "`kreg down` takes a registry away".to_owned()))
 }
 
 /// The word of `--storage`, with its size and, of a bucket, what the configuration says of it.

@@ -10,9 +10,8 @@ use crate::{
     object::Object,
     object_ref::ObjectRef,
     spec::RegistrySpec,
+    unfit::Unfit,
 };
-
-const ADVICE: &str = "remove that Service, or choose another address with --cluster-ip: image names stay as they are";
 
 /// Whether the address that is asked for, or that the registry had before, is another Service's by now.
 ///
@@ -31,10 +30,15 @@ pub async fn check(cluster: &dyn Cluster, spec: &RegistrySpec) -> Result<(), Err
     };
     let holder = services.iter().find(|one| has(one, address));
     match holder.map(Object::reference) {
-        Some(other) if *other != service => Err(Error::Unfit {
-            what: format!("the address {address} for {service} is that of {other}"),
-            advice: ADVICE.to_owned(),
-        }),
+        Some(other) if *other != service => {
+            let holder = other.clone();
+            Err(Unfit::AddressTaken {
+                address,
+                service,
+                holder,
+            }
+            .into())
+        }
         _ => Ok(()),
     }
 }
@@ -46,17 +50,15 @@ fn has(service: &Object, address: IpAddr) -> bool {
         .any(|text| text.parse::<IpAddr>().is_ok_and(|one| one == address))
 }
 
-/// The server's refusal in words that say what to do.
+/// What the server's refusal means.
 /// Source: Kubernetes `pkg/registry/core/service/ipallocator`, `ErrAllocated`.
 pub(crate) fn told(object: &ObjectRef, error: Error) -> Error {
     match error {
         Error::Refused { message, .. }
             if object.kind() == Kind::Service && message.contains("already allocated") =>
         {
-            Error::Unfit {
-                what: format!("the address for {object} is that of another Service ({message})"),
-                advice: ADVICE.to_owned(),
-            }
+            let service = object.clone();
+            Unfit::AddressRefused { service, message }.into()
         }
         other => other,
     }
@@ -109,10 +111,10 @@ mod tests {
         };
         let service = ObjectRef::new(Kind::Service, "n", "s");
         let taken = "failed to allocate IP 10.96.0.9: provided IP is already allocated";
-        let text = told(&service, refused(taken)).to_string();
+        let error = told(&service, refused(taken));
         assert!(
-            text.contains("Service n/s") && text.contains("--cluster-ip"),
-            "{text}"
+            matches!(&error, Error::Unfit(Unfit::AddressRefused { service: one, .. }) if *one == service),
+            "{error}"
         );
         let other = told(&service, refused("spec.ports: Required value"));
         assert!(matches!(other, Error::Refused { .. }), "{other}");

@@ -20,6 +20,7 @@ use crate::{
     record::{rewrite, uid_of},
     reset,
     spec::RegistrySpec,
+    unfit::Unfit,
     wait::{Wait, gone, volume_noted},
 };
 
@@ -201,7 +202,7 @@ async fn when_free(
             pinned.value_mut()["metadata"]["resourceVersion"] = version.into();
         }
         match cluster.apply(&pinned, mode).await {
-            Err(Error::Refused { code: 409, .. }) => {
+            Err(Error::Raced { .. }) => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             outcome => return outcome,
@@ -230,7 +231,7 @@ async fn unless_overtaken(
                 cluster.apply(&pinned, mode).await
             }
         };
-        let Err(Error::Refused { code: 409, .. }) = outcome else {
+        let Err(Error::Raced { .. }) = outcome else {
             return outcome;
         };
         let live = cluster.get(object).await?;
@@ -263,7 +264,7 @@ async fn take_out_additions(cluster: &dyn Cluster, applied: Object) -> Result<Ob
             return Ok(now);
         }
         match cluster.remove_fields(&now, &pointers, false).await {
-            Err(Error::Refused { code: 409, .. }) => live = cluster.get(&reference).await?,
+            Err(Error::Raced { .. }) => live = cluster.get(&reference).await?,
             outcome => return outcome,
         }
     }
@@ -307,8 +308,5 @@ pub async fn cluster_ip(
         .as_ref()
         .and_then(|live| live.text("/spec/clusterIP"))
         .and_then(|text| text.parse().ok());
-    address.ok_or_else(|| Error::Unfit {
-        what: format!("{service} has no cluster address"),
-        advice: "nodes reach the registry by it; remove that Service and run this again".to_owned(),
-    })
+    address.ok_or_else(|| Unfit::NoAddress(service).into())
 }

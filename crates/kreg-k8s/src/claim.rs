@@ -1,9 +1,18 @@
 //! Where a PersistentVolumeClaim stands, and why it may never be bound.
 
 use crate::{
-    cause::Cause, cluster::Cluster, error::Error, facts::ClusterFacts, inventory::Inventory,
-    kind::Kind, names::Names, object::Object, object_ref::ObjectRef, spec::RegistrySpec,
+    cause::{Cause, Remedy},
+    cluster::Cluster,
+    error::Error,
+    facts::ClusterFacts,
+    inventory::Inventory,
+    kind::Kind,
+    names::Names,
+    object::Object,
+    object_ref::ObjectRef,
+    spec::RegistrySpec,
     storage::Storage,
+    unfit::Unfit,
 };
 
 pub(crate) enum ClaimState {
@@ -54,34 +63,23 @@ pub async fn check(
         return Ok(());
     };
     let is_theirs = matches!(spec.storage(), Storage::ExistingClaim { .. });
-    let unfit = |what: String, advice: String| Err(Error::Unfit { what, advice });
     let Some(live) = cluster.get(&claim).await? else {
         if is_theirs {
-            return unfit(
-                format!("there is no {claim}"),
-                "make it, or choose other storage with --storage".to_owned(),
-            );
+            return Err(Unfit::NoClaim(claim).into());
         }
         if let Some(cause) = volume_in_the_way(cluster, spec, &claim).await? {
-            return unfit(cause.message, cause.advice);
+            return Err(Unfit::VolumeStuck(Box::new(cause)).into());
         }
         return facts.check_class(spec);
     };
     if live.is_terminating() {
-        return unfit(
-            format!("{claim} is being deleted, and what is on it may go with it"),
-            "wait until it is gone (`kubectl get` it to see what holds it), or choose other storage with --storage"
-                .to_owned(),
-        );
+        return Err(Unfit::ClaimGoes(claim).into());
     }
     // Of a class that is to change the plan has more to say.
     let changes = matches!(spec.storage(), Storage::StorageClass { name: Some(name), .. }
         if live.text("/spec/storageClassName") != Some(name));
     if let (ClaimState::Stuck(cause), false) = (state(cluster, &live).await?, changes) {
-        return unfit(
-            format!("{claim} has no volume: {}: {}", cause.reason, cause.message),
-            cause.advice,
-        );
+        return Err(Unfit::ClaimStuck(Box::new(cause)).into());
     }
     let modes: Vec<&str> = live
         .items("/spec/accessModes")
@@ -89,15 +87,12 @@ pub async fn check(
         .filter_map(serde_json::Value::as_str)
         .collect();
     if spec.replicas() > 1 && !modes.contains(&"ReadWriteMany") {
-        return unfit(
-            format!(
-                "{claim} is {}, so {} Pods on different nodes cannot all write to it",
-                modes.join(" and "),
-                spec.replicas()
-            ),
-            "have one Pod (--replicas 1), a claim that is ReadWriteMany, or an S3 bucket"
-                .to_owned(),
-        );
+        return Err(Unfit::ClaimOfOnePod {
+            claim,
+            modes: modes.join(" and "),
+            replicas: spec.replicas(),
+        }
+        .into());
     }
     Ok(())
 }
@@ -118,13 +113,13 @@ async fn volume_in_the_way(
 }
 
 pub(crate) async fn state(cluster: &dyn Cluster, claim: &Object) -> Result<ClaimState, Error> {
-    let stuck = |reason: &str, message: String, advice: &str| {
+    let stuck = |reason: &str, message: String, remedy: Remedy| {
         ClaimState::Stuck(Cause {
             object: claim.reference().clone(),
             reason: reason.to_owned(),
             message,
             evidence: Vec::new(),
-            advice: advice.to_owned(),
+            remedy,
         })
     };
     match claim.text("/status/phase") {
@@ -133,7 +128,7 @@ pub(crate) async fn state(cluster: &dyn Cluster, claim: &Object) -> Result<Claim
             return Ok(stuck(
                 "Lost",
                 "its volume no longer exists".to_owned(),
-                "the images are gone with it: `kreg down --delete-data`, then `kreg up`",
+                Remedy::StartOver,
             ));
         }
         _ => {}
@@ -148,7 +143,7 @@ pub(crate) async fn state(cluster: &dyn Cluster, claim: &Object) -> Result<Claim
                 return Ok(stuck(
                     "NoStorageClass",
                     format!("StorageClass {class} does not exist"),
-                    "name one that exists (`kubectl get storageclass`) or choose other storage with --storage",
+                    Remedy::ExistingClass,
                 ));
             };
             Ok(match found.text("/volumeBindingMode") {
@@ -159,7 +154,7 @@ pub(crate) async fn state(cluster: &dyn Cluster, claim: &Object) -> Result<Claim
         None => Ok(stuck(
             "NoStorageClass",
             "it names no StorageClass and the cluster has no default".to_owned(),
-            "name a StorageClass or choose other storage with --storage",
+            Remedy::NameClass,
         )),
     }
 }
@@ -202,11 +197,7 @@ fn not_free(volume: &Object, claim: &ObjectRef, uid: Option<&str>) -> Option<Cau
             held_by("/spec/claimRef/name"),
         ),
         evidence: Vec::new(),
-        advice: format!(
-            "free it (the files on it stay): kubectl patch pv {} --type json \
-             -p '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef/uid\"}}]'",
-            volume.reference().name()
-        ),
+        remedy: Remedy::FreeVolume(volume.reference().clone()),
     })
 }
 
@@ -223,7 +214,7 @@ pub(crate) fn unprovisioned(claim: &Object, events: Vec<String>) -> Cause {
         object: claim.reference().clone(),
         reason: claim.text("/status/phase").unwrap_or("Pending").to_owned(),
         message: format!("no volume from {class} ({said})"),
-        advice: "mend the provisioner, or choose other storage with --storage".to_owned(),
+        remedy: Remedy::Provisioner,
         evidence: events,
     }
 }

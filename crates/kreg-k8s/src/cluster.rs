@@ -140,14 +140,14 @@ pub trait Cluster: Send + Sync {
     /// Makes an object, and only if there is none of its name: of many who try at once, one succeeds.
     ///
     /// # Errors
-    /// [`Error::Refused`] with code 409 if there is one; otherwise why it was refused.
+    /// [`Error::Raced`] if there is one; otherwise why it was refused.
     fn create<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Object, Error>>;
 
     /// Takes fields out of an object that was read, and only if nobody wrote meanwhile (`metadata.resourceVersion`).
     /// `pointers` are RFC 6901's, and are followed one after the other. Returns the object as it is then.
     ///
     /// # Errors
-    /// [`Error::Refused`] with code 409 if somebody did write meanwhile, with 404 if it is gone; otherwise why it was
+    /// [`Error::Raced`] if somebody did write meanwhile, with 404 if it is gone; otherwise why it was
     /// refused.
     fn remove_fields<'a>(
         &'a self,
@@ -161,7 +161,7 @@ pub trait Cluster: Send + Sync {
     /// apply cannot take back what others wrote. Returns the object as it is then.
     ///
     /// # Errors
-    /// [`Error::Refused`] with code 409 if somebody did write meanwhile, with 404 if it is gone; otherwise why it was
+    /// [`Error::Raced`] if somebody did write meanwhile, with 404 if it is gone; otherwise why it was
     /// refused.
     fn replace<'a>(
         &'a self,
@@ -174,7 +174,7 @@ pub trait Cluster: Send + Sync {
     /// that has a `metadata.resourceVersion` holds only for that version.
     ///
     /// # Errors
-    /// [`Error::Refused`] with code 404 if there is no such object, with 409 if it is of another version than the patch
+    /// [`Error::Refused`] with code 404 if there is no such object, [`Error::Raced`] if it is of another version than the patch
     /// names; otherwise why it was refused.
     fn patch<'a>(
         &'a self,

@@ -78,7 +78,7 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
 
     let lost = cluster.create(&first).await;
     that(
-        matches!(lost, Err(Error::Refused { code: 409, .. })),
+        matches!(lost, Err(Error::Raced { .. })),
         "what is there is not created",
     )?;
     let third = Object::build(
@@ -109,7 +109,7 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
     )?;
     let lost = cluster.remove_fields(&created, &pointers, false).await;
     that(
-        matches!(lost, Err(Error::Refused { code: 409, .. })),
+        matches!(lost, Err(Error::Raced { .. })),
         "fields of an older version are not removed",
     )?;
 
@@ -135,14 +135,14 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
     stale.value_mut()["data"] = json!({ "a": "3" });
     let lost = cluster.replace(&stale, false).await;
     that(
-        matches!(lost, Err(Error::Refused { code: 409, .. })),
+        matches!(lost, Err(Error::Raced { .. })),
         "replacing what has changed meanwhile is refused",
     )?;
     let mut pinned = changed.clone();
     pinned.value_mut()["metadata"]["resourceVersion"] = version(&read).into();
     let lost = cluster.apply(&pinned, write).await;
     that(
-        matches!(lost, Err(Error::Refused { code: 409, .. })),
+        matches!(lost, Err(Error::Raced { .. })),
         "applying to an older version is refused",
     )?;
     let mut fresh = now.clone();
@@ -174,7 +174,7 @@ pub async fn run(cluster: &dyn Cluster, namespace: &str, prefix: &str) -> Result
     let pinned = |object: &Object| json!({ "metadata": { "resourceVersion": version(object) }, "data": { "z": "2" } });
     let lost = cluster.patch(&two, &pinned(&before), Patcher::Renew).await;
     that(
-        matches!(lost, Err(Error::Refused { code: 409, .. })),
+        matches!(lost, Err(Error::Raced { .. })),
         "a patch for an older version is refused",
     )?;
     ok(cluster.patch(&two, &pinned(&patched), Patcher::Renew).await)?;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    cause::Cause,
+    cause::{Cause, Remedy},
     cluster::{Cluster, Query},
     error::Error,
     kind::Kind,
@@ -120,13 +120,13 @@ pub async fn explain(
         PodState::Ready => ("Ready".to_owned(), String::new(), Vec::new()),
     };
     let image = pod.text("/spec/containers/0/image").unwrap_or("");
-    let advice = advice(&object, &reason, &message, image);
+    let remedy = remedy(&object, &reason, &message, image);
     Ok(Cause {
         object,
         reason,
         message,
         evidence,
-        advice,
+        remedy,
     })
 }
 
@@ -241,28 +241,19 @@ fn stuck_container(status: &Value) -> Option<PodState> {
     })
 }
 
-fn advice(pod: &ObjectRef, reason: &str, message: &str, image: &str) -> String {
+fn remedy(pod: &ObjectRef, reason: &str, message: &str, image: &str) -> Remedy {
     match reason {
-        "ImagePullBackOff" | "ErrImagePull" | "ErrImageNeverPull" | "InvalidImageName" | "ImageInspectError" => format!(
-            "check that the nodes can reach and may pull {image}, load it onto them, or choose another with --image"
-        ),
-        "CrashLoopBackOff" | "RunContainerError" => format!(
-            "what it wrote last is below; the whole log: kubectl -n {} logs {} --previous",
-            pod.namespace().unwrap_or("default"),
-            pod.name()
-        ),
-        "CreateContainerConfigError" | "CreateContainerError" => {
-            "a Secret, ConfigMap or directory it needs is missing; run `kreg up` again".to_owned()
+        "ImagePullBackOff" | "ErrImagePull" | "ErrImageNeverPull" | "InvalidImageName"
+        | "ImageInspectError" => Remedy::Image(image.to_owned()),
+        "CrashLoopBackOff" | "RunContainerError" => Remedy::Log(pod.clone()),
+        "CreateContainerConfigError" | "CreateContainerError" => Remedy::Parts,
+        "Unschedulable"
+            if message.contains("PersistentVolumeClaim") || message.contains("volume") =>
+        {
+            Remedy::Storage
         }
-        "Unschedulable" if message.contains("PersistentVolumeClaim") || message.contains("volume") => {
-            "the claim has no volume that the Pod's node can use; choose other storage with --storage".to_owned()
-        }
-        "Unschedulable" => "make room on a node, remove a taint, or lower the registry's resource requests".to_owned(),
-        _ => format!(
-            "look at it with: kubectl -n {} describe pod {}",
-            pod.namespace().unwrap_or("default"),
-            pod.name()
-        ),
+        "Unschedulable" => Remedy::Room,
+        _ => Remedy::Describe(pod.clone()),
     }
 }
 
@@ -358,13 +349,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_reads_as_one_sentence_with_advice() {
+    fn a_cause_reads_as_one_sentence_and_carries_what_helps() {
         let cause = Cause {
             object: ObjectRef::new(Kind::Pod, "n", "p"),
             reason: "ImagePullBackOff".into(),
             message: "not found".into(),
             evidence: vec!["Failed: x".into()],
-            advice: advice(
+            remedy: remedy(
                 &ObjectRef::new(Kind::Pod, "n", "p"),
                 "ImagePullBackOff",
                 "",
@@ -373,9 +364,9 @@ mod tests {
         };
         let text = cause.to_string();
         assert!(
-            text.starts_with("Pod n/p is stuck: ImagePullBackOff: not found; check that"),
+            text.starts_with("Pod n/p is stuck: ImagePullBackOff: not found\n"),
             "{text}"
         );
-        assert!(text.contains("nowhere/registry:9"), "{text}");
+        assert_eq!(cause.remedy, Remedy::Image("nowhere/registry:9".to_owned()));
     }
 }

@@ -38,6 +38,21 @@ pub struct Kept {
     pub object: ObjectRef,
     /// Why it stays.
     pub reason: String,
+    /// Whether that is because it holds the images, which were not to go ([`DownOptions::delete_data`]).
+    #[serde(skip)]
+    pub holds_images: bool,
+}
+
+impl Kept {
+    /// One that stays for this reason, other than for the images that it holds.
+    #[must_use]
+    pub fn new(object: ObjectRef, reason: impl Into<String>) -> Self {
+        Kept {
+            object,
+            reason: reason.into(),
+            holds_images: false,
+        }
+    }
 }
 
 /// A directory on a node that a volume used.
@@ -126,7 +141,14 @@ pub async fn plan_down(
     let mut made_stays = false;
     for live in candidates {
         let object = live.reference().clone();
-        let reason = match keep_reason(&live, &known, options) {
+        let theirs = keep_reason(&live, &known);
+        let stores = matches!(
+            object.kind(),
+            Kind::PersistentVolumeClaim | Kind::PersistentVolume
+        );
+        let holds_images = theirs.is_none() && stores && !options.delete_data;
+        let reason = match theirs {
+            None if holds_images => Some("it holds the images".to_owned()),
             None => in_use_by_others(cluster, place, &object, &removal).await?,
             reason => reason,
         };
@@ -136,7 +158,11 @@ pub async fn plan_down(
                 let held = object.kind().holds_data()
                     && known.find(&object).is_some_and(|entry| entry.created);
                 made_stays |= held || known.made(&live);
-                removal.keep.push(Kept { object, reason });
+                removal.keep.push(Kept {
+                    object,
+                    reason,
+                    holds_images,
+                });
             }
             None => {
                 removal.files_left.extend(files_left(&live));
@@ -161,10 +187,7 @@ pub async fn plan_down(
 }
 
 fn of_what_stays(names: &Names) -> Kept {
-    Kept {
-        object: names.inventory.clone(),
-        reason: "it is the record of what stays".to_owned(),
-    }
+    Kept::new(names.inventory.clone(), "it is the record of what stays")
 }
 
 /// Volumes that were provisioned for the registry's claim, now or in an earlier life, and outlive it by their class's
@@ -179,12 +202,13 @@ async fn retained(cluster: &dyn Cluster, names: &Names) -> Result<Vec<Kept>, Err
             && volume.text("/spec/persistentVolumeReclaimPolicy") == Some("Retain")
     });
     Ok(provisioned
-        .map(|volume| Kept {
-            object: volume.reference().clone(),
-            reason: format!(
+        .map(|volume| {
+            let object = volume.reference().clone();
+            let reason = format!(
                 "its reclaimPolicy is Retain, so the images on it stay; kubectl delete pv {} gives it up",
-                volume.reference().name()
-            ),
+                object.name()
+            );
+            Kept::new(object, reason)
         })
         .collect())
 }
@@ -214,18 +238,13 @@ pub async fn down(
         }
         // Somebody may have come while the rest went.
         if let Some(reason) = in_use_by_others(cluster, place, object, &removal).await? {
-            removal.keep.push(Kept {
-                object: object.clone(),
-                reason,
-            });
+            removal.keep.push(Kept::new(object.clone(), reason));
             continue;
         }
         match cluster.delete(object, uid).await? {
             Deleted::OtherUid => {
-                removal.keep.push(Kept {
-                    object: object.clone(),
-                    reason: "it was made anew by somebody else meanwhile".to_owned(),
-                });
+                let reason = "it was made anew by somebody else meanwhile";
+                removal.keep.push(Kept::new(object.clone(), reason));
                 continue;
             }
             // The garbage collector or an earlier run was faster.
@@ -303,7 +322,7 @@ async fn labelled(cluster: &dyn Cluster, place: &Place) -> Result<Vec<Object>, E
     Ok(found)
 }
 
-fn keep_reason(live: &Object, known: &Inventory, options: DownOptions) -> Option<String> {
+fn keep_reason(live: &Object, known: &Inventory) -> Option<String> {
     let entry = known.find(live.reference());
     if !known.owns(live) {
         return Some("it no longer carries kreg's labels, so it is somebody else's now".to_owned());
@@ -317,12 +336,7 @@ fn keep_reason(live: &Object, known: &Inventory, options: DownOptions) -> Option
     {
         return Some("it is not the one kreg made (another uid)".to_owned());
     }
-    match live.reference().kind() {
-        Kind::PersistentVolumeClaim | Kind::PersistentVolume if !options.delete_data => {
-            Some("it holds the images; --delete-data removes it".to_owned())
-        }
-        _ => None,
-    }
+    None
 }
 
 /// A namespace takes everything in it along: it may go only when what else is in it goes too.

@@ -1,20 +1,17 @@
-//! What can go wrong between a value and a cluster, and what to do about it.
+//! What can go wrong between a value and a cluster.
 
 use std::{fmt, time::Duration};
 
-use crate::{cause::Cause, object_ref::ObjectRef, right::Right};
+use crate::{cause::Cause, object_ref::ObjectRef, right::Right, rules::SpecError, unfit::Unfit};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Errors of this crate. Every message names the object and says what to do next.
+/// Errors of this crate. Every message names the object and says what is wrong; what helps depends on the program.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No kubeconfig could be found, read or used.
-    #[error(
-        "no usable kubeconfig (tried {tried}); point --kubeconfig or $KUBECONFIG at one, \
-         or choose another of its contexts with --context"
-    )]
+    #[error("no usable kubeconfig (tried {tried})")]
     Kubeconfig {
         /// Where it was looked for.
         tried: String,
@@ -76,6 +73,19 @@ pub enum Error {
         message: String,
     },
 
+    /// 409: the object is another one or of another version by now than the one that was read, or was made meanwhile.
+    #[error("the API server refused to {action} {object} (409 {reason}): {message}")]
+    Raced {
+        /// Verb.
+        action: &'static str,
+        /// The object it was at.
+        object: String,
+        /// Machine-readable reason, such as `AlreadyExists`.
+        reason: String,
+        /// The server's own words.
+        message: String,
+    },
+
     /// Any other refusal: the object is invalid, a field is unknown or immutable, an admission webhook or quota said no.
     #[error("the API server refused to {action} {object} ({code} {reason}): {message}")]
     Refused {
@@ -106,8 +116,7 @@ pub enum Error {
 
     /// Objects of the same names are there already and are not this instance's. Nothing was changed.
     #[error(
-        "{} already there and not made by this instance of kreg; nothing was changed: \
-         choose another name or namespace, remove what is there, or take it over with --adopt",
+        "{} already there and not made by this instance of kreg; nothing was changed",
         foreign(objects)
     )]
     Foreign {
@@ -118,8 +127,7 @@ pub enum Error {
     /// The registry's namespace was deleted and made again since it was recorded, by whom is not known.
     #[error(
         "{namespace} is not the one that registry {instance} was recorded in: it was made again since, so nothing in it is \
-         believed; nothing was changed. If only administrators can get at it, say so with --namespace, and the next \
-         `kreg up` records it"
+         believed; nothing was changed"
     )]
     Replaced {
         /// The namespace.
@@ -130,8 +138,7 @@ pub enum Error {
 
     /// A field that cannot change on a living object would have to, and replacing the object could lose images.
     #[error(
-        "{object} cannot be changed in place ({message}), and kreg does not replace what may hold images; \
-         keep its present setting, or remove it with `kreg down --delete-data` first"
+        "{object} cannot be changed in place ({message}), and kreg does not replace what may hold images"
     )]
     Immutable {
         /// The object.
@@ -145,7 +152,7 @@ pub enum Error {
     Stuck(Box<Cause>),
 
     /// A wait ran out of time.
-    #[error("{object} was not {goal} within {} s: {last}; look at it with `kubectl describe`, or allow more with --timeout", limit.as_secs())]
+    #[error("{object} was not {goal} within {} s: {last}", limit.as_secs())]
     Timeout {
         /// The object.
         object: ObjectRef,
@@ -168,22 +175,34 @@ pub enum Error {
     },
 
     /// The cluster lacks something the registry needs; found before anything was changed.
-    #[error("{what}; {advice}")]
-    Unfit {
-        /// What is missing.
-        what: String,
-        /// What to do.
-        advice: String,
-    },
+    #[error("{0}")]
+    Unfit(Unfit),
 
     /// The one who asks may not do all that is needed.
-    #[error(
-        "missing rights: {}\nhave an administrator apply what `kreg export rbac` prints (--for says whether for setup, for operation or for single commands), and bind it to you",
-        lines(missing)
-    )]
+    #[error("missing rights: {}", lines(missing))]
     Rights {
         /// All of them.
         missing: Vec<Right>,
+    },
+
+    /// An entry of a Secret of the registry's is not what kreg wrote.
+    #[error("{key} in {secret} cannot be understood: it is not {encoding}")]
+    Unreadable {
+        /// The Secret.
+        secret: ObjectRef,
+        /// The entry.
+        key: String,
+        /// What it should be: `text`, `base64`, `UTF-8`.
+        encoding: &'static str,
+    },
+
+    /// What the record of a registry says of its settings breaks a rule.
+    #[error("the inventory of {instance} cannot be understood: {source}")]
+    BadRecord {
+        /// The registry.
+        instance: String,
+        /// The rule.
+        source: SpecError,
     },
 
     /// Something read back from the cluster is not what kreg wrote.
@@ -196,13 +215,19 @@ pub enum Error {
     },
 }
 
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Self {
+        Error::Unfit(unfit)
+    }
+}
+
 impl Error {
     /// HTTP status of the refusal, if it was one.
     #[must_use]
     pub fn code(&self) -> Option<u16> {
         match self {
             Error::Refused { code, .. } => Some(*code),
-            Error::Conflict { .. } => Some(409),
+            Error::Conflict { .. } | Error::Raced { .. } => Some(409),
             _ => None,
         }
     }

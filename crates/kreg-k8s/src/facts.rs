@@ -14,6 +14,7 @@ use crate::{
     object_ref::ObjectRef,
     spec::RegistrySpec,
     storage::Storage,
+    unfit::Unfit,
 };
 
 /// A StorageClass.
@@ -114,66 +115,56 @@ impl ClusterFacts {
     /// # Errors
     /// [`Error::Unfit`] with what is missing and what to choose instead.
     pub fn check(&self, spec: &RegistrySpec) -> Result<(), Error> {
-        let unfit = |what: String, advice: String| Err(Error::Unfit { what, advice });
         if !self.nodes.iter().any(|node| node.ready) {
-            return unfit(
-                format!("none of the cluster's {} nodes is ready", self.nodes.len()),
-                "wait for one (`kubectl get nodes`), or look at why it is not".to_owned(),
-            );
+            return Err(Unfit::NoReadyNode(self.nodes.len()).into());
         }
         if let Some(address) = spec.cluster_ip() {
             let within = |range: &String| address::is_within(range, address);
             let known: Option<Vec<bool>> = self.service_cidrs.iter().map(within).collect();
             if known.is_some_and(|known| !known.is_empty() && !known.contains(&true)) {
-                return unfit(
-                    format!("{address} is no address of a Service here"),
-                    format!("choose --cluster-ip from {}", self.service_cidrs.join(", ")),
-                );
+                return Err(Unfit::AddressOutOfRange {
+                    address,
+                    ranges: self.service_cidrs.clone(),
+                }
+                .into());
             }
         }
         match spec.storage() {
             Storage::HostPath {
                 node: Some(node), ..
-            } if !self.nodes.iter().any(|fact| &fact.hostname == node) => unfit(
-                format!("the cluster has no node whose label kubernetes.io/hostname is {node:?}"),
-                format!(
-                    "choose another: {}",
-                    known(self.nodes.iter().map(|fact| fact.hostname.as_str()))
-                ),
-            ),
+            } if !self.nodes.iter().any(|fact| &fact.hostname == node) => {
+                let known = self.nodes.iter().map(|fact| fact.hostname.clone());
+                Err(Unfit::NoNode {
+                    hostname: node.clone(),
+                    known: known.collect(),
+                }
+                .into())
+            }
             _ => Ok(()),
         }
     }
 
     /// Whether a claim that is still to be made gets its class.
     pub(crate) fn check_class(&self, spec: &RegistrySpec) -> Result<(), Error> {
-        let unfit = |what: String, advice: String| Err(Error::Unfit { what, advice });
-        let classes = || known(self.storage_classes.iter().map(|class| class.name.as_str()));
+        let known = || {
+            let classes = self.storage_classes.iter();
+            classes.map(|class| class.name.clone()).collect()
+        };
         match spec.storage() {
-            Storage::StorageClass { name: None, .. } if self.default_storage_class().is_none() => unfit(
-                "the cluster has no default StorageClass, so the registry's claim would stay Pending".to_owned(),
-                format!(
-                    "choose with --storage: a StorageClass by name ({}), a directory on one node, an existing claim, or an emptyDir that is lost with the Pod",
-                    classes()
-                ),
-            ),
-            Storage::StorageClass { name: Some(name), .. }
-                if !self.storage_classes.iter().any(|class| &class.name == name) =>
-            {
-                unfit(
-                    format!("the cluster has no StorageClass {name:?}"),
-                    format!("choose another with --storage: {}", classes()),
-                )
+            Storage::StorageClass { name: None, .. } if self.default_storage_class().is_none() => {
+                Err(Unfit::NoDefaultClass { known: known() }.into())
+            }
+            Storage::StorageClass {
+                name: Some(name), ..
+            } if !self.storage_classes.iter().any(|class| &class.name == name) => {
+                Err(Unfit::NoClass {
+                    class: name.clone(),
+                    known: known(),
+                }
+                .into())
             }
             _ => Ok(()),
         }
-    }
-}
-
-fn known<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    match names.collect::<Vec<_>>().join(", ") {
-        names if names.is_empty() => "there is none".to_owned(),
-        names => format!("there are {names}"),
     }
 }
 

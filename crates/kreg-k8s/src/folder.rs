@@ -16,10 +16,11 @@ use crate::{
     kind::Kind,
     object::Object,
     object_ref::ObjectRef,
+    unfit::Unfit,
 };
 
 /// First line of every file; a file without it is somebody else's and is left alone.
-const HEADER: &str = "# Written by kreg export.";
+const HEADER: &str = "# Written by kreg";
 
 const ENDING: &str = ".yaml";
 const SECRET_ENDING: &str = ".yaml.example";
@@ -91,10 +92,9 @@ impl FolderCluster {
         if let Some(meant) = version(object)
             && live.and_then(version) != Some(meant)
         {
-            return Err(Error::Refused {
+            return Err(Error::Raced {
                 action: "apply",
                 object: object.reference().to_string(),
-                code: 409,
                 reason: "Conflict".to_owned(),
                 message: format!("{} has changed meanwhile", path.display()),
             });
@@ -126,10 +126,8 @@ impl FolderCluster {
             problem: error.to_string(),
         })?;
         write(&path, &text)?;
-        self.read(&path)?.ok_or_else(|| Error::Unfit {
-            what: format!("{} is gone as soon as it was written", path.display()),
-            advice: "see who else works in that folder".to_owned(),
-        })
+        let written = self.read(&path)?;
+        written.ok_or_else(|| Unfit::FileGone(path).into())
     }
 }
 
@@ -181,10 +179,9 @@ impl Cluster for FolderCluster {
         Box::pin(async move {
             match self.read(&self.file(object.reference()))? {
                 None => self.put(object, None, false),
-                Some(_) => Err(Error::Refused {
+                Some(_) => Err(Error::Raced {
                     action: "create",
                     object: object.reference().to_string(),
-                    code: 409,
                     reason: "AlreadyExists".to_owned(),
                     message: "there is such a file".to_owned(),
                 }),
@@ -321,17 +318,16 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 
 fn ours(path: &Path) -> Result<(), Error> {
     match fs::read_to_string(path) {
-        Ok(text) if !text.starts_with(HEADER) => Err(Error::Unfit {
-            what: format!("{} is there and kreg did not write it", path.display()),
-            advice: "name another folder, or move that file away".to_owned(),
-        }),
+        Ok(text) if !text.starts_with(HEADER) => Err(Unfit::OtherFile(path.to_owned()).into()),
         _ => Ok(()),
     }
 }
 
-fn unfit(action: &str, path: &Path, error: &io::Error) -> Error {
-    Error::Unfit {
-        what: format!("cannot {action} {}: {error}", path.display()),
-        advice: "name a folder that you may write to".to_owned(),
-    }
+fn unfit(action: &'static str, path: &Path, error: &io::Error) -> Error {
+    let unfit = Unfit::File {
+        action,
+        path: path.to_owned(),
+        problem: error.to_string(),
+    };
+    unfit.into()
 }

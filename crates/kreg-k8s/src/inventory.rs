@@ -20,6 +20,7 @@ use crate::{
     spec::{RegistrySpec, Resources},
     startup_taint::StartupTaint,
     storage::Storage,
+    unfit::Unfit,
 };
 
 /// Version of the document, as in all of kreg's JSON.
@@ -175,10 +176,7 @@ impl Inventory {
     /// [`Error::Unfit`] if this machine gives no random bytes.
     pub fn new_id() -> Result<String, Error> {
         let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|cause| Error::Unfit {
-            what: format!("this machine gives no random bytes: {cause}"),
-            advice: "see that /dev/urandom can be read".to_owned(),
-        })?;
+        getrandom::fill(&mut id).map_err(|cause| Unfit::NoRandomness(cause.to_string()))?;
         Ok(hex::encode(id))
     }
 
@@ -360,7 +358,7 @@ impl RegistrySpec {
     /// which did not note it. Of `place` it keeps whether the inventory of an earlier kreg counts.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if what is noted there breaks a rule.
+    /// [`Error::BadRecord`] if what is noted there breaks a rule.
     pub fn recalled(place: &Place, inventory: &Inventory) -> Result<Option<Self>, Error> {
         let Some(noted) = &inventory.declared else {
             return Ok(None);
@@ -378,9 +376,9 @@ impl RegistrySpec {
                 .with_node_agent(noted.node_agent)
                 .with_startup_taint(startup_taint.transpose()?))
         };
-        recalled().map(Some).map_err(|error| Error::Malformed {
-            what: format!("the inventory of {}", inventory.instance),
-            problem: format!("{error}; run `kreg up`, which writes it anew"),
+        recalled().map(Some).map_err(|source| Error::BadRecord {
+            instance: inventory.instance.clone(),
+            source,
         })
     }
 }

@@ -89,10 +89,11 @@ mod startup_taint;
 mod state;
 mod storage;
 pub mod taint;
+mod unfit;
 pub mod wait;
 
 pub use apply::Applied;
-pub use cause::Cause;
+pub use cause::{Cause, Remedy};
 pub use change::{Action, Change};
 pub use cluster::{ApplyMode, CREATE_MANAGER, Cluster, Deleted, FIELD_MANAGER, Patcher, Query};
 pub use complaints::complaints;
@@ -125,6 +126,7 @@ pub use s3::S3Bucket;
 pub use spec::{RegistrySpec, Resources};
 pub use state::{RegistryState, WorkloadState};
 pub use storage::{HostDirectory, Storage};
+pub use unfit::Unfit;
 
 // The README's example compiles and runs with the documentation tests.
 #[cfg(doctest)]

@@ -332,10 +332,18 @@ impl Cluster for LiveCluster {
                 }) => {
                     let live = self.get(reference).await?;
                     let same = live.as_ref().and_then(Object::version) == object.version();
+                    if !same {
+                        return Err(Error::Raced {
+                            action,
+                            object: name,
+                            reason,
+                            message,
+                        });
+                    }
                     Err(Error::Refused {
                         action,
                         object: name,
-                        code: if same { 422 } else { 409 },
+                        code: 422,
                         reason,
                         message,
                     })

@@ -12,7 +12,7 @@ pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 /// Annotation on the record of a registry, with its inventory as JSON.
 pub const ANNOTATION_INVENTORY: &str = "kreg.dev/inventory";
-/// Annotation on objects that were there before kreg and were taken over by `--adopt`; `kreg down` leaves them.
+/// Annotation on objects that were there before kreg and were taken over (`ApplyOptions::adopt`); a removal leaves them.
 pub const ANNOTATION_ADOPTED: &str = "kreg.dev/adopted";
 /// Annotation on the registry's claim: the Service's address, which outlives the rest of the registry with the images.
 pub const ANNOTATION_ADDRESS: &str = "kreg.dev/cluster-ip";

@@ -16,6 +16,7 @@ use crate::{
     names::{ANNOTATION_ADDRESS, ANNOTATION_ADOPTED, LABEL_INSTANCE, LABEL_MANAGED_BY, Names},
     object::Object,
     object_ref::ObjectRef,
+    unfit::Unfit,
 };
 
 use compare::{Compared, compare_at_rest, dry_run, pod_is_over};
@@ -280,15 +281,12 @@ fn refuse_terminating(live: &Object) -> Result<(), Error> {
     if !live.is_terminating() {
         return Ok(());
     }
-    Err(Error::Unfit {
-        what: format!(
-            "{} is being deleted since {}",
-            live.reference(),
-            live.text("/metadata/deletionTimestamp").unwrap_or("?")
-        ),
-        advice: "wait until it is gone (`kubectl get` it to see what holds it) and run this again"
-            .to_owned(),
-    })
+    let since = live.text("/metadata/deletionTimestamp");
+    Err(Unfit::Terminating {
+        object: live.reference().clone(),
+        since: since.unwrap_or("?").to_owned(),
+    }
+    .into())
 }
 
 fn foreign_object(live: &Object) -> ForeignObject {

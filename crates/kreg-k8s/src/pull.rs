@@ -21,6 +21,7 @@ use crate::{
     object_ref::ObjectRef,
     place::Place,
     record::{TRIES, pause, remember, uid_of},
+    unfit::Unfit,
 };
 
 pub use crate::names::pull_label as label;
@@ -73,21 +74,18 @@ pub async fn namespaces(
     const SYSTEM: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
     match selection {
         Selection::Named(names) => {
-            let mut absent = Vec::new();
+            let mut absent: Vec<String> = Vec::new();
             for name in names {
                 let reference = ObjectRef::new(Kind::Namespace, "", name);
                 let live = cluster.get(&reference).await?;
                 if live.is_none_or(|live| live.is_terminating()) {
-                    absent.push(name.as_str());
+                    absent.push(name.clone());
                 }
             }
-            match absent.as_slice() {
-                [] => Ok(names.clone()),
-                absent => Err(Error::Unfit {
-                    what: format!("there is no namespace {}", absent.join(", ")),
-                    advice: "make it first (`kubectl create namespace`); nothing was changed"
-                        .to_owned(),
-                }),
+            if absent.is_empty() {
+                Ok(names.clone())
+            } else {
+                Err(Unfit::NoNamespaces(absent).into())
             }
         }
         Selection::Labelled(labels) => {
@@ -458,11 +456,7 @@ async fn attach_to(
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
             None => {
-                return Err(Error::Unfit {
-                    what: format!("there is no {account}"),
-                    advice: "make it, or name others with --service-account; then run this again"
-                        .to_owned(),
-                });
+                return Err(Unfit::NoAccount(account.clone()).into());
             }
         }
     }
@@ -485,7 +479,7 @@ async fn edit_account(
         match cluster.replace(&live, false).await {
             Ok(_) => return Ok(Some(true)),
             Err(Error::Refused { code: 404, .. }) => return Ok(None),
-            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
+            Err(Error::Raced { .. }) if lost < TRIES => lost += 1,
             Err(error) => return Err(error),
         }
         tokio::time::sleep(pause(lost)).await;
@@ -501,10 +495,7 @@ async fn source(cluster: &dyn Cluster, place: &Place) -> Result<Object, Error> {
     let known = Inventory::read(cluster, place).await?;
     let live = cluster.get(&secret).await?;
     live.filter(|live| known.is_some_and(|known| known.owns(live)))
-        .ok_or_else(|| Error::Unfit {
-            what: format!("there is no {secret} of this registry's"),
-            advice: "run `kreg up`, which makes it".to_owned(),
-        })
+        .ok_or_else(|| Unfit::NoSecret(secret).into())
 }
 
 async fn write_copy(

@@ -145,7 +145,7 @@ pub(crate) async fn rewrite(
         };
         match outcome {
             Ok(_) => return Ok(()),
-            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
+            Err(Error::Raced { .. }) if lost < TRIES => lost += 1,
             Err(error) => return Err(error),
         }
         tokio::time::sleep(pause(lost)).await;

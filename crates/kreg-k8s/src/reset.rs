@@ -96,7 +96,7 @@ pub(crate) async fn carry_out(
             .replace(&reset(&live, desired, adopted), false)
             .await
         {
-            Err(Error::Refused { code: 409, .. }) => {}
+            Err(Error::Raced { .. }) => {}
             outcome => return outcome.map(drop),
         }
     }

@@ -196,6 +196,12 @@ pub(crate) fn classify(action: &'static str, object: &str, error: kube::Error) -
             object: object.to_owned(),
             message: status.message,
         },
+        kube::Error::Api(status) if status.code == 409 => Error::Raced {
+            action,
+            object: object.to_owned(),
+            reason: status.reason,
+            message: status.message,
+        },
         kube::Error::Api(status) => Error::Refused {
             action,
             object: object.to_owned(),

@@ -102,7 +102,7 @@ pub fn needed(place: &Place, extras: Extras) -> Vec<Right> {
     rights.0
 }
 
-/// All that `kreg gc` needs: it reads the registry, asks every Pod of it, runs the collector in one, and changes how its
+/// All that a collection of garbage needs: it reads the registry, asks every Pod of it, runs the collector in one, and changes how its
 /// Deployment serves.
 #[must_use]
 pub fn needed_to_collect(place: &Place) -> Vec<Right> {
@@ -115,7 +115,7 @@ pub fn needed_to_collect(place: &Place) -> Vec<Right> {
     rights.0
 }
 
-/// All that `kreg doctor` needs: besides the registry it looks at whatever pulls from it or may be in its way, in every
+/// All that a diagnosis needs: besides the registry it looks at whatever pulls from it or may be in its way, in every
 /// namespace. Not at Secrets there: those that it may not read it names.
 #[must_use]
 pub fn needed_to_diagnose(place: &Place, extras: Extras) -> Vec<Right> {

@@ -14,6 +14,7 @@ use crate::{
     object::Object,
     object_ref::ObjectRef,
     place::Place,
+    unfit::Unfit,
 };
 
 /// How often a write that lost a race is tried again.
@@ -25,7 +26,7 @@ pub type Entries = BTreeMap<String, SecretString>;
 /// Reads every entry of `secret`; `None` if there is none of this instance's.
 ///
 /// # Errors
-/// [`Error::Malformed`] if an entry is not text; otherwise what the server says.
+/// [`Error::Unreadable`] if an entry is not text; otherwise what the server says.
 pub async fn read(
     cluster: &dyn Cluster,
     place: &Place,
@@ -146,7 +147,7 @@ pub async fn edit_all<E: From<Error>>(
         let object = declared(secret, place, kind, &after, version);
         match cluster.apply(&object, WRITE).await {
             Ok(_) => return Ok(true),
-            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
+            Err(Error::Raced { .. }) if lost < TRIES => lost += 1,
             Err(error) => return Err(error.into()),
         }
         tried = Some(after);
@@ -177,11 +178,10 @@ fn entries(live: &Object) -> Result<Entries, Error> {
                 .as_str()
                 .and_then(|encoded| STANDARD.decode(encoded).ok())
                 .and_then(|bytes| String::from_utf8(bytes).ok());
-            let text = text.ok_or_else(|| Error::Malformed {
-                what: format!("{key} in {}", live.reference()),
-                problem:
-                    "it is not text; restore it, or delete this Secret: `kreg up` makes it anew"
-                        .to_owned(),
+            let text = text.ok_or_else(|| Error::Unreadable {
+                secret: live.reference().clone(),
+                key: key.clone(),
+                encoding: "text",
             })?;
             Ok((key.clone(), SecretString::from(text)))
         })
@@ -210,8 +210,9 @@ fn declared(
 }
 
 fn absent(secret: &ObjectRef, key: &str) -> Error {
-    Error::Unfit {
-        what: format!("there is no {secret} of this registry's with an entry {key}"),
-        advice: "run `kreg up`, which makes it".to_owned(),
-    }
+    let unfit = Unfit::NoEntry {
+        secret: secret.clone(),
+        key: key.to_owned(),
+    };
+    unfit.into()
 }

@@ -141,7 +141,7 @@ impl RegistrySpec {
     pub fn with_replicas(mut self, replicas: u32) -> Result<Self, SpecError> {
         let refused = |rule| Err(SpecError::new("replicas", rule, &replicas.to_string()));
         if replicas == 0 {
-            return refused("a registry has at least one Pod; `kreg down` takes it away");
+            return refused("a registry has at least one Pod");
         }
         if replicas > 1 && self.place.profile() == Profile::Tutorial {
             return refused("the tutorial's registry is one bare Pod; use the default profile");

@@ -302,11 +302,10 @@ fn secret(object: Option<&Object>, key: &str) -> Result<Option<SecretString>, Er
     Ok(text(object, key)?.map(SecretString::from))
 }
 
-fn unreadable(object: &Object, key: &str, encoding: &str) -> Error {
-    Error::Malformed {
-        what: format!("{key} in {}", object.reference()),
-        problem: format!(
-            "it is not {encoding}; restore it, or delete this Secret: `kreg up` makes it anew"
-        ),
+fn unreadable(object: &Object, key: &str, encoding: &'static str) -> Error {
+    Error::Unreadable {
+        secret: object.reference().clone(),
+        key: key.to_owned(),
+        encoding,
     }
 }

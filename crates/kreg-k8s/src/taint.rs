@@ -89,7 +89,7 @@ pub async fn lift(
         match cluster.replace(&live, false).await {
             Ok(_) => return Ok(Lifted::Yes),
             Err(Error::Refused { code: 404, .. }) => return Ok(Lifted::OtherNode),
-            Err(Error::Refused { code: 409, .. }) if lost < TRIES => lost += 1,
+            Err(Error::Raced { .. }) if lost < TRIES => lost += 1,
             Err(error) => return Err(error),
         }
         tokio::time::sleep(Duration::from_millis(20 * u64::from(lost))).await;

@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    cause::Cause,
+    cause::{Cause, Remedy},
     claim::{self, ClaimState},
     cluster::{Cluster, Query},
     diagnose::{PodState, explain, is_rolled_out, pod_state, wanted, warnings},
@@ -80,7 +80,7 @@ pub async fn storage_ready(
                 reason: "Missing".to_owned(),
                 message: "the claim does not exist".to_owned(),
                 evidence: Vec::new(),
-                advice: "make it, or choose other storage with --storage".to_owned(),
+                remedy: Remedy::MakeClaim,
             })));
         };
         match claim::state(cluster, &live).await? {
@@ -273,7 +273,7 @@ fn replica_failure(deployment: &Object) -> Option<Cause> {
         reason: text("reason"),
         message: text("message"),
         evidence: Vec::new(),
-        advice: "the API server takes no such Pod in this namespace; mend the quota, policy or webhook it names".to_owned(),
+        remedy: Remedy::Admission,
     })
 }
 

@@ -355,9 +355,8 @@ async fn without_a_kubeconfig_the_error_says_where_it_looked() {
     };
     let error = LiveCluster::connect(&connection).await.err().unwrap();
     assert!(matches!(error, Error::Kubeconfig { .. }), "{error}");
-    let text = error.to_string();
     assert!(
-        text.contains("/nonexistent/kubeconfig") && text.contains("--kubeconfig"),
-        "{text}"
+        error.to_string().contains("/nonexistent/kubeconfig"),
+        "{error}"
     );
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Method, Request, Response};
-use kreg_k8s::{Error, Inventory, LiveCluster, Names, Place, Profile, RegistrySpec, names, secret};
+use kreg_k8s::{
+    Error, Inventory, LiveCluster, Names, Place, Profile, RegistrySpec, Unfit, names, secret,
+};
 use kube::{Client, client::Body};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -111,7 +113,7 @@ async fn a_race_that_is_always_lost_ends_with_the_servers_words() {
     let rounds = std::iter::repeat_with(|| [record(&spec), live(&spec, "7", ""), lost_race()]);
     let (cluster, server) = mocked(rounds.take(9).flatten().collect());
     let error = append(&cluster, &spec, "eve:z\n").await.unwrap_err();
-    assert!(matches!(error, Error::Refused { code: 409, .. }), "{error}");
+    assert!(matches!(error, Error::Raced { .. }), "{error}");
     assert_eq!(server.await.unwrap().len(), 9);
 }
 
@@ -135,7 +137,10 @@ async fn a_secret_of_somebody_else_is_left_alone() {
         (code, foreign),
     ]);
     let error = append(&cluster, &spec, "eve:z\n").await.unwrap_err();
-    assert!(matches!(error, Error::Unfit { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Unfit(Unfit::NoEntry { .. })),
+        "{error}"
+    );
     let name = Names::of(spec.place()).htpasswd;
     assert!(!secret::remove(&cluster, spec.place(), &name).await.unwrap());
     assert!(server.await.unwrap().is_empty());

@@ -67,7 +67,7 @@ async fn put(cluster: &LiveCluster, node: &ObjectRef, key: &str) {
         let changed = Object::from_value(value).unwrap();
         match cluster.replace(&changed, false).await {
             Ok(_) => return,
-            Err(Error::Refused { code: 409, .. }) => {}
+            Err(Error::Raced { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -182,7 +182,15 @@ impl<'a> Objects<'a> {
         Ok(())
     }
 
-    fn done(self) -> Removal {
+    fn done(mut self) -> Removal {
+        for kept in self
+            .removal
+            .keep
+            .iter_mut()
+            .filter(|kept| kept.holds_images)
+        {
+            kept.reason += "; --delete-data removes it";
+        }
         self.step.done(match self.removal.delete.len() {
             0 => "none were left".to_owned(),
             number => format!("{number} removed"),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::args::TargetArgs;
-use crate::error::{Ending, Error, Tried as _};
+use crate::error::{Ending, Error, Tried as _, said};
 use crate::output;
 use crate::session::Session;
 
@@ -140,7 +140,7 @@ pub(super) fn judge(not_renewed: &[(ObjectRef, kreg_k8s::Error)]) -> Result<(), 
     }
     let lines = not_renewed
         .iter()
-        .map(|(copy, why)| format!("\n- {copy}: {why}"));
+        .map(|(copy, why)| format!("\n- {copy}: {}", said(why)));
     Err(Error::new(
         Ending::Partial,
         format!(

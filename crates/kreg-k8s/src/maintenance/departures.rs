@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     error::Error, kind::Kind, manifests::serving::Started, object::Object, object_ref::ObjectRef,
+    unfit::Unfit,
 };
 
 /// Pods that stood in the way at one look or another.
@@ -147,26 +148,12 @@ fn is_ready(node: &Object) -> bool {
 
 fn unproved(seen: &InTheWay, node_ready: bool) -> Error {
     let InTheWay { object, node, .. } = seen;
-    let node = node.as_deref().unwrap_or("unknown");
-    let (why, advice) = match node_ready {
-        false => (
-            "which is not ready",
-            format!(
-                "bring node {node} back and wait a minute, or make sure that it is switched off"
-            ),
-        ),
-        true => (
-            "before anybody saw it end, as if it had been deleted by force",
-            "wait a minute".to_owned(),
-        ),
+    let unfit = Unfit::Unproved {
+        pod: object.clone(),
+        node: node.as_deref().unwrap_or("unknown").to_owned(),
+        node_ready,
     };
-    Error::Unfit {
-        what: format!(
-            "{object} went from node {node}, {why}: nothing proves that its processes have ended, and they may still use \
-             the registry's storage"
-        ),
-        advice: format!("{advice}, then run this again"),
-    }
+    unfit.into()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::{
     object::Object,
     place::Place,
     progress::Watcher,
+    unfit::Unfit,
     wait::{Clock, Wait},
 };
 
@@ -49,10 +50,8 @@ impl Turn {
             departures: Departures::default(),
         };
         for _ in 0..TRIES {
-            let live = cluster.get(&workload).await?.ok_or_else(|| Error::Unfit {
-                what: format!("{workload} is not there"),
-                advice: "put the registry up first".to_owned(),
-            })?;
+            let live = cluster.get(&workload).await?;
+            let live = live.ok_or_else(|| Unfit::NoWorkload(workload.clone()))?;
             // The answer to the last try was lost.
             if !turn.name.is_empty() && turn.is_of(&live) {
                 return Ok(turn);
@@ -64,7 +63,7 @@ impl Turn {
             look(cluster, place, &mut turn.departures, |one| *one == stays).await?;
             let patch = patch(&live, &stays);
             match cluster.patch(&workload, &patch, Patcher::Collect).await {
-                Err(Error::Refused { code: 409, .. }) => tokio::time::sleep(PAUSE).await,
+                Err(Error::Raced { .. }) => tokio::time::sleep(PAUSE).await,
                 outcome => return outcome.map(|_| turn),
             }
         }
@@ -137,7 +136,7 @@ impl Turn {
             }
             let patch = patch(&live, &Started::Usual);
             match cluster.patch(&workload, &patch, Patcher::Collect).await {
-                Err(Error::Refused { code: 409, .. }) => tried = true,
+                Err(Error::Raced { .. }) => tried = true,
                 outcome => return outcome.map(|_| true),
             }
             tokio::time::sleep(PAUSE).await;

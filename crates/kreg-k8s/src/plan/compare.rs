@@ -14,6 +14,7 @@ use crate::{
     object::Object,
     object_ref::ObjectRef,
     reset,
+    unfit::Unfit,
 };
 
 /// What the comparison found.
@@ -56,7 +57,7 @@ pub(super) async fn compare_at_rest(
             {
                 return outcome;
             }
-            Ok(_) | Err(Error::Refused { code: 409, .. }) => {}
+            Ok(_) | Err(Error::Raced { .. }) => {}
             Err(_) => return outcome,
         }
         match cluster.get(desired.reference()).await? {
@@ -172,14 +173,11 @@ async fn compare(
     };
     if let (Action::Replace { reason, .. }, true) = (&action, adopted) {
         let object = live.reference();
-        return Err(Error::Unfit {
-            what: format!(
-                "{object} was there before kreg, and would have to be deleted and made anew ({reason})"
-            ),
-            advice: "kreg deletes nothing of others: delete it yourself, if nobody needs it, and run this again, or \
-                     choose another --name"
-                .to_owned(),
-        });
+        return Err(Unfit::Adopted {
+            object: object.clone(),
+            reason: reason.clone(),
+        }
+        .into());
     }
     Ok(Compared {
         action,
@@ -220,27 +218,23 @@ fn immutable_claim(live: &Object, message: &str) -> Option<Error> {
         None | Some("") => "no volume yet".to_owned(),
         Some(volume) => format!("volume {volume}"),
     };
-    Some(Error::Unfit {
-        what: format!(
-            "{object} was there before kreg and is of {class} with {volume}, which is not what this registry would \
-             ask for and cannot be changed ({message}); nothing was changed"
-        ),
-        advice: format!(
-            "use it as it is, with the images on it: choose --storage claim:{} and leave the other options as they are",
-            object.name()
-        ),
-    })
+    let unfit = Unfit::OtherClaim {
+        claim: object.clone(),
+        class,
+        volume,
+        message: message.to_owned(),
+    };
+    Some(unfit.into())
 }
 
 fn immutable(object: &ObjectRef, message: String) -> Error {
     let object = object.clone();
     match object.kind() {
-        Kind::Service => Error::Unfit {
-            what: format!("{object} cannot be changed in place ({message})"),
-            advice: "leave its address as it is (no --cluster-ip, or the present one), or run `kreg down` and then \
-                     `kreg up` with the new one: images stay where they are"
-                .to_owned(),
-        },
+        Kind::Service => Unfit::ServiceFixed {
+            service: object,
+            message,
+        }
+        .into(),
         _ => Error::Immutable { object, message },
     }
 }

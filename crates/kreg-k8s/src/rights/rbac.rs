@@ -22,7 +22,7 @@ pub fn manifests(place: &Place, account: &str, rights: &[Right]) -> Vec<Value> {
     {
         objects.push(
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NODE_AGENTS,
-            // As kreg labels it itself, so that `kreg down` leaves it as it was.
+            // As kreg labels it itself, so that a removal leaves it as it was.
             "labels": { "app.kubernetes.io/managed-by": "kreg", "pod-security.kubernetes.io/enforce": "privileged" } } }),
         );
     }

@@ -9,7 +9,7 @@ use kreg_verify::doctor::{ChangedObject, FailedCheck, Observations, examine, une
 
 use super::{Look, titled};
 use crate::app::App;
-use crate::error::Error;
+use crate::error::{Error, said};
 use crate::proof::{self, Keys, Wanted};
 use crate::session::Session;
 
@@ -40,7 +40,7 @@ pub(super) async fn changed(
         }
         Err(error) => {
             look.unseen
-                .push(format!("what was changed by hand: {error}"));
+                .push(format!("what was changed by hand: {}", said(&error)));
             return Ok(());
         }
     };

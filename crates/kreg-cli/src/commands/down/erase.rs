@@ -61,6 +61,7 @@ pub(super) fn keep_volumes(removal: &mut Removal, planned: &Removal) {
         let volume = matches!(kind, Kind::PersistentVolume | Kind::PersistentVolumeClaim);
         if volume && planned.delete.contains(&kept.object) {
             let name = kept.object.name();
+            kept.holds_images = false;
             kept.reason = "its images were not erased everywhere, and it says where they are: run the same command \
                            again"
                 .to_owned();
@@ -215,10 +216,7 @@ mod tests {
 
     #[test]
     fn only_volumes_that_would_have_gone_get_the_reason() {
-        let kept = |kind, name: &str| Kept {
-            object: ObjectRef::new(kind, "", name),
-            reason: "before".to_owned(),
-        };
+        let kept = |kind, name: &str| Kept::new(ObjectRef::new(kind, "", name), "before");
         let mut removal = Removal::default();
         removal.keep = vec![
             kept(Kind::PersistentVolume, "ours"),
