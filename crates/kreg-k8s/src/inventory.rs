@@ -16,10 +16,9 @@ use crate::{
     object_ref::ObjectRef,
     place::Place,
     profile::Profile,
+    recorded::Declared,
     rules::SpecError,
-    spec::{RegistrySpec, Resources},
-    startup_taint::StartupTaint,
-    storage::Storage,
+    spec::RegistrySpec,
     unfit::Unfit,
 };
 
@@ -90,58 +89,6 @@ pub struct Shared {
     /// The service accounts that the secret was attached to.
     #[serde(default)]
     pub service_accounts: BTreeSet<String>,
-}
-
-/// The settings of a registry that its name and place do not tell; nothing secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Declared {
-    /// Name of the Service.
-    pub service: String,
-    /// The registry's own image.
-    pub image: String,
-    /// Where images are stored.
-    pub storage: Storage,
-    /// How many Pods serve.
-    #[serde(default = "one")]
-    pub replicas: u32,
-    /// Processor and memory.
-    pub resources: Resources,
-    /// DNS domain of the cluster.
-    pub cluster_domain: String,
-    /// Whether there is a NetworkPolicy.
-    #[serde(default)]
-    pub network_policy: bool,
-    /// Whether development tools are told of the registry.
-    #[serde(default)]
-    pub local_hosting: bool,
-    /// Whether an agent on each node keeps its trust.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub node_agent: bool,
-    /// Key of the startup taint that the registry tolerates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub startup_taint: Option<String>,
-}
-
-fn one() -> u32 {
-    1
-}
-
-impl From<&RegistrySpec> for Declared {
-    fn from(spec: &RegistrySpec) -> Self {
-        Declared {
-            service: spec.place().service().to_owned(),
-            image: spec.image().to_owned(),
-            storage: spec.storage().clone(),
-            replicas: spec.replicas(),
-            resources: spec.resources().clone(),
-            cluster_domain: spec.place().cluster_domain().to_owned(),
-            network_policy: spec.network_policy(),
-            local_hosting: spec.local_hosting(),
-            node_agent: spec.node_agent(),
-            startup_taint: spec.startup_taint().map(|taint| taint.key().to_owned()),
-        }
-    }
 }
 
 impl Inventory {
@@ -360,23 +307,12 @@ impl RegistrySpec {
     /// # Errors
     /// [`Error::BadRecord`] if what is noted there breaks a rule.
     pub fn recalled(place: &Place, inventory: &Inventory) -> Result<Option<Self>, Error> {
-        let Some(noted) = &inventory.declared else {
-            return Ok(None);
-        };
-        let recalled = || -> Result<Self, SpecError> {
-            let startup_taint = noted.startup_taint.as_deref().map(StartupTaint::new);
+        let recalled = |noted: &Declared| {
             let place = inventory.place()?.with_earlier(place.earlier());
-            Ok(RegistrySpec::new(place)
-                .with_image(&noted.image)?
-                .with_storage(noted.storage.clone())?
-                .with_replicas(noted.replicas)?
-                .with_resources(noted.resources.clone())?
-                .with_network_policy(noted.network_policy)
-                .with_local_hosting(noted.local_hosting)
-                .with_node_agent(noted.node_agent)
-                .with_startup_taint(startup_taint.transpose()?))
+            noted.spec(place)
         };
-        recalled().map(Some).map_err(|source| Error::BadRecord {
+        let spec = inventory.declared.as_ref().map(recalled).transpose();
+        spec.map_err(|source| Error::BadRecord {
             instance: inventory.instance.clone(),
             source,
         })
@@ -414,68 +350,4 @@ struct StoredEntry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample() -> (RegistrySpec, Inventory) {
-        let spec = RegistrySpec::new(Place::new(Profile::Default));
-        let names = Names::of(spec.place());
-        let mut inventory = Inventory::new(&spec).unwrap();
-        inventory.cluster_ip = Some([10, 96, 0, 50].into());
-        for (object, uid) in [
-            (names.namespace, Some("u1")),
-            (names.volume, None),
-            (names.service, Some("u2")),
-        ] {
-            inventory.record(Entry {
-                object,
-                uid: uid.map(str::to_owned),
-                created: uid.is_some(),
-            });
-        }
-        (spec, inventory)
-    }
-
-    #[test]
-    fn survives_the_way_into_an_object_and_back() {
-        let (spec, mut inventory) = sample();
-        let shared = Shared {
-            uid: Some("u7".to_owned()),
-            service_accounts: BTreeSet::from(["default".to_owned()]),
-        };
-        inventory.shared.insert("team-a".to_owned(), shared);
-        inventory.namespace_uid = Some("u0".to_owned());
-        assert_eq!(
-            Inventory::from_object(&inventory.to_object(spec.place())).unwrap(),
-            inventory
-        );
-    }
-
-    #[test]
-    fn a_newer_schema_is_refused_with_the_object_named() {
-        let (spec, inventory) = sample();
-        let mut object = inventory.to_object(spec.place());
-        let text = object.annotation(ANNOTATION_INVENTORY).unwrap();
-        let text = text.replace("kreg/v1", "kreg/v2");
-        object.value_mut()["metadata"]["annotations"][ANNOTATION_INVENTORY] = text.into();
-        let error = Inventory::from_object(&object).unwrap_err().to_string();
-        assert!(
-            error.contains("ClusterRole kreg:docker-registry"),
-            "{error}"
-        );
-        assert!(error.contains("kreg/v2"), "{error}");
-    }
-
-    #[test]
-    fn recording_an_object_twice_keeps_one_entry() {
-        let (_, mut inventory) = sample();
-        let first = inventory.entries[1].object.clone();
-        inventory.record(Entry {
-            object: first.clone(),
-            uid: Some("u9".into()),
-            created: true,
-        });
-        assert_eq!(inventory.entries.len(), 3);
-        assert_eq!(inventory.find(&first).unwrap().uid.as_deref(), Some("u9"));
-    }
-}
+mod tests;

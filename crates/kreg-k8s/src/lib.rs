@@ -77,6 +77,7 @@ mod profile;
 mod progress;
 pub mod pull;
 mod record;
+mod recorded;
 mod reset;
 mod retry;
 mod right;
@@ -105,7 +106,7 @@ pub use drift::{Drift, drift};
 pub use error::{Error, FieldConflict, ForeignObject};
 pub use facts::{ClusterFacts, NodeFact, StorageClassFact};
 pub use folder::FolderCluster;
-pub use inventory::{Declared, Entry, Inventory, SCHEMA, Shared};
+pub use inventory::{Entry, Inventory, SCHEMA, Shared};
 pub use kind::{Kind, Scope};
 pub use live::LiveCluster;
 pub use maintenance::{Turn, settle};
@@ -120,6 +121,7 @@ pub use place::Place;
 pub use plan::{ApplyOptions, Plan, plan};
 pub use profile::Profile;
 pub use progress::{Progress, Watcher};
+pub use recorded::Declared;
 pub use retry::Retry;
 pub use rules::SpecError;
 pub use s3::S3Bucket;
@@ -127,6 +129,12 @@ pub use spec::{RegistrySpec, Resources};
 pub use state::{RegistryState, WorkloadState};
 pub use storage::{HostDirectory, Storage};
 pub use unfit::Unfit;
+
+// So that callers need not match versions.
+pub use futures::future::BoxFuture;
+pub use kreg_stream::PodStreams;
+pub use secrecy::{ExposeSecret, SecretString};
+pub use serde_json::Value;
 
 // The README's example compiles and runs with the documentation tests.
 #[cfg(doctest)]
