@@ -174,12 +174,11 @@ impl Intent {
     /// Certificates and passwords; a new CA key that is kept outside is written first.
     pub(crate) fn decide(
         &self,
-        session: &Session,
         spec: &RegistrySpec,
         address: IpAddr,
         state: &RegistryState,
     ) -> Result<Decision, Error> {
-        let decision = self.propose(session, spec, address, state)?;
+        let decision = self.propose(spec, address, state)?;
         if let (Some(path), Some(key)) = (&self.wanted.ca_key, &decision.new_ca_key) {
             write_key(path, key)?;
         }
@@ -189,7 +188,6 @@ impl Intent {
     /// The same, with nothing written anywhere.
     pub(crate) fn propose(
         &self,
-        session: &Session,
         spec: &RegistrySpec,
         address: IpAddr,
         state: &RegistryState,

@@ -45,7 +45,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         .cluster_ip()
         .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let decision =
-        tokio::task::block_in_place(|| intent.propose(&session, &spec, address, &state))?;
+        tokio::task::block_in_place(|| intent.propose(&spec, address, &state))?;
     let options = ApplyOptions {
         adopt: intent.adopt(),
         force: false,

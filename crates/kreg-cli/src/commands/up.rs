@@ -213,7 +213,7 @@ async fn cluster(
         let state = now.as_ref().unwrap_or(state);
         let step = app.progress.step("certificate and password");
         let decision =
-            tokio::task::block_in_place(|| intent.decide(session, &spec, address, state))?;
+            tokio::task::block_in_place(|| intent.decide(&spec, address, state))?;
         step.done(if decision.made.is_empty() {
             "kept".to_owned()
         } else {
