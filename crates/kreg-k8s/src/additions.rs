@@ -202,6 +202,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cluster::CREATE_MANAGER;
 
     fn deployment(entries: Value) -> Object {
         Object::from_value(json!({"apiVersion": "apps/v1", "kind": "Deployment",
@@ -296,20 +297,6 @@ mod tests {
         ] {
             assert_eq!(found(others.clone()), Vec::<String>::new(), "{others}");
         }
-    }
-
-    #[test]
-    fn every_name_that_kreg_writes_under_is_known() {
-        for manager in [
-            "kreg",
-            "kreg-create",
-            "kreg-refresh",
-            "kreg-renew",
-            "kreg-gc",
-        ] {
-            assert!(is_kreg(manager), "{manager}");
-        }
-        assert!(!is_kreg("kreg-of-somebody-else") && !is_kreg("kubectl-edit"));
     }
 
     #[test]

@@ -108,6 +108,20 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn every_name_that_kreg_writes_under_is_known() {
+        for manager in [
+            "kreg",
+            "kreg-create",
+            "kreg-refresh",
+            "kreg-renew",
+            "kreg-gc",
+        ] {
+            assert!(is_kreg(manager), "{manager}");
+        }
+        assert!(!is_kreg("kreg-of-somebody-else") && !is_kreg("kubectl-edit"));
+    }
+
     fn edited() -> Object {
         Object::from_value(json!({"apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "r", "namespace": "n", "managedFields": [

@@ -9,7 +9,7 @@ mod common;
 use common::{cluster, down_with_data, dummy_material, quiet, spec, up, write_as};
 use kreg_k8s::{
     Action, ApplyOptions, Cluster, Drift, Kind, LiveCluster, Manifests, Names, ObjectRef, Place,
-    Profile, RegistrySpec, RegistryState, apply, drift, plan,
+    RegistrySpec, RegistryState, apply, drift, plan,
 };
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};

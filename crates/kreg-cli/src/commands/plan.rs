@@ -44,8 +44,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
     let address = spec
         .cluster_ip()
         .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let decision =
-        tokio::task::block_in_place(|| intent.propose(&spec, address, &state))?;
+    let decision = tokio::task::block_in_place(|| intent.propose(&spec, address, &state))?;
     let options = ApplyOptions {
         adopt: intent.adopt(),
         force: false,

@@ -212,8 +212,7 @@ async fn cluster(
     let (decision, step, second) = loop {
         let state = now.as_ref().unwrap_or(state);
         let step = app.progress.step("certificate and password");
-        let decision =
-            tokio::task::block_in_place(|| intent.decide(&spec, address, state))?;
+        let decision = tokio::task::block_in_place(|| intent.decide(&spec, address, state))?;
         step.done(if decision.made.is_empty() {
             "kept".to_owned()
         } else {
