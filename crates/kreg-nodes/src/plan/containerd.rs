@@ -2,7 +2,7 @@
 
 use super::keeper::Keeper;
 use super::restart;
-use super::runtime::Wanted;
+use super::wanted::Wanted;
 use super::{Refusal, RefusalKind, Restart};
 use crate::containerd::{
     ConfigError, ContainerdConfig, ROOT, Version, candidates, hosts_toml, is_plain, own_dir,

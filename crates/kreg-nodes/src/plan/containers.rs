@@ -1,6 +1,6 @@
 //! What CRI-O and podman need: the CA in the directory of the registry's name, and the name.
 
-use super::runtime::Wanted;
+use super::wanted::Wanted;
 use super::{Refusal, RefusalKind};
 use crate::containers::{
     CERTS_D, Demand, Places, Policy, RegistriesConf, RegistriesConfError, exists, faults,

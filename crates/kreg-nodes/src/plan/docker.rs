@@ -1,7 +1,7 @@
 //! What Docker needs: the CA in its own directory, and the registry's name, since it cannot be
 //! led elsewhere.
 
-use super::runtime::Wanted;
+use super::wanted::Wanted;
 use super::{Refusal, RefusalKind, system};
 use crate::containerd::candidates;
 use crate::docker::{CERTS_D, CONFIG_FILE, DaemonConfig};

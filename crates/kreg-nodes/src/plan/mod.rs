@@ -14,6 +14,7 @@ mod rewritten;
 mod runtime;
 mod serving;
 pub(crate) mod system;
+mod wanted;
 pub(crate) mod writes;
 
 use std::fmt;
@@ -27,7 +28,7 @@ pub use refusal::{Refusal, RefusalKind, Refused};
 pub use restart::Restart;
 pub use writes::Writes;
 
-use self::runtime::Wanted;
+use self::wanted::Wanted;
 
 use crate::{InstanceId, NodeFacts, Trust};
 

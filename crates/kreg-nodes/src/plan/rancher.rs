@@ -2,7 +2,7 @@
 //! releases leave alone. Where a release does not, only `registries.yaml` and a restart remain, and
 //! those are for the administrator.
 
-use super::runtime::Wanted;
+use super::wanted::Wanted;
 use super::serving::missing;
 use super::{Refusal, RefusalKind, containerd};
 use crate::Trust;

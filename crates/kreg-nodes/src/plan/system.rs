@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::runtime::Wanted;
+use super::wanted::Wanted;
 use super::{Refusal, RefusalKind, rewritten};
 use crate::containerd::Version;
 use crate::docker::CERTS_D;

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
 use ssh2::{ErrorCode, PublicKey, Session};
 
-use super::Identity;
-use super::connect::is_timeout;
+use super::config::Identity;
+use super::failure::is_timeout;
 use super::key::is_hardware_key;
 use super::route::{Agent, Hop};
 use crate::transport::TransportErrorKind;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::SshConfig;
+use super::config::SshConfig;
 use super::route::{Hop, route};
 use crate::transport::TransportErrorKind;
 use crate::{Node, quote};

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ssh2::{ErrorCode, MethodType, Session};
+use ssh2::{MethodType, Session};
 
+use super::failure::is_timeout;
 use super::known_hosts::KnownHosts;
+use super::lock::lock;
 use super::openssh::AddressFamily;
 use super::route::Hop;
-use super::{auth, host_key, lock, offer, tunnel};
+use super::{auth, host_key, offer, tunnel};
 use crate::transport::TransportErrorKind;
 
 /// A session that is logged in, and its socket to wait on.
@@ -55,7 +57,7 @@ impl Connection {
         for (number, hop) in hops.iter().enumerate() {
             let is_jump = number + 1 < hops.len();
             let at_jump = |kind| match is_jump {
-                true => jump_failed(hop, kind),
+                true => hop.failed(kind),
                 false => kind,
             };
             let turn = match is_jump {
@@ -137,13 +139,6 @@ impl Connection {
             user: hop.user.clone(),
             stream,
         })
-    }
-}
-
-pub(super) fn jump_failed(hop: &Hop, kind: TransportErrorKind) -> TransportErrorKind {
-    TransportErrorKind::Jump {
-        host: hop.name(),
-        kind: Box::new(kind),
     }
 }
 
@@ -247,11 +242,6 @@ fn lost(error: &io::Error) -> TransportErrorKind {
         during: "connecting",
         detail: error.to_string(),
     }
-}
-
-/// LIBSSH2_ERROR_TIMEOUT and LIBSSH2_ERROR_SOCKET_TIMEOUT (libssh2.h).
-pub(super) fn is_timeout(error: &ssh2::Error) -> bool {
-    matches!(error.code(), ErrorCode::Session(-9 | -30))
 }
 
 fn handshake_error(error: &ssh2::Error, limit: Duration) -> TransportErrorKind {

@@ -5,9 +5,11 @@ mod by_hand;
 mod config;
 mod connect;
 mod exec;
+mod failure;
 mod host_key;
 mod key;
 pub mod known_hosts;
+mod lock;
 mod offer;
 pub mod openssh;
 mod pattern;
@@ -16,7 +18,7 @@ mod route;
 mod tunnel;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub use config::{Identity, SshConfig};
@@ -24,6 +26,7 @@ pub use key::has_passphrase;
 pub use program::SystemSsh;
 
 use self::connect::{Connection, Shared};
+use self::lock::lock;
 use crate::transport::{NodeTransport, Output, TransportError, TransportErrorKind};
 use crate::{Node, quote};
 
@@ -76,7 +79,7 @@ impl NodeTransport for Ssh {
                 for (number, hop) in hops.iter().enumerate() {
                     let followed = hop.follow().map_err(|kind| match number + 1 == hops.len() {
                         true => kind,
-                        false => connect::jump_failed(hop, kind),
+                        false => hop.failed(kind),
                     });
                     followed.map_err(failed)?;
                 }
@@ -121,9 +124,4 @@ fn below(root: Option<&str>, script: &str) -> String {
         Some(root) => format!("KREG_ROOT={}\nexport KREG_ROOT\n{script}", quote(root)),
         None => script.to_owned(),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is guarded is whole between any two of its statements.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::config::CONNECT_TIMEOUT;
+use super::config::{CONNECT_TIMEOUT, SshConfig};
 use super::exec::BEGAN;
 use super::host_key::keeps;
-use super::{SshConfig, below, exec, lock, route};
+use super::lock::lock;
+use super::{below, exec, route};
 use crate::Node;
 use crate::transport::error::RUNNING;
 use crate::transport::process::{self, Ran};

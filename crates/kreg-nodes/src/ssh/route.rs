@@ -52,6 +52,14 @@ impl Hop {
         self.at(&self.host)
     }
 
+    /// The error of a jump host.
+    pub(super) fn failed(&self, kind: TransportErrorKind) -> TransportErrorKind {
+        TransportErrorKind::Jump {
+            host: self.name(),
+            kind: Box::new(kind),
+        }
+    }
+
     /// That libssh2 can go there as it is wanted.
     pub(super) fn follow(&self) -> Result<(), TransportErrorKind> {
         match &self.not_followed {

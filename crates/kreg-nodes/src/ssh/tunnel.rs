@@ -12,7 +12,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use ssh2::{BlockDirections, Channel};
 
-use super::connect::{Connection, is_timeout, jump_failed};
+use super::connect::Connection;
+use super::failure::is_timeout;
 use super::route::Hop;
 use crate::transport::TransportErrorKind;
 
@@ -58,13 +59,10 @@ pub(super) fn open(
     };
     start().map_err(|e: io::Error| {
         let detail = e.to_string();
-        jump_failed(
-            jump,
-            TransportErrorKind::Lost {
-                during: "connecting",
-                detail,
-            },
-        )
+        jump.failed(TransportErrorKind::Lost {
+            during: "connecting",
+            detail,
+        })
     })
 }
 

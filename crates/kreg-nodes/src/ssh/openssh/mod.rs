@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::said::Said;
-use super::lock;
+use super::lock::lock;
 use crate::transport::TransportErrorKind;
 
 /// OpenSSH's configuration (ssh_config(5)), as the `ssh` on `PATH` reads it. By default, none.
