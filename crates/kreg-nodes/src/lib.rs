@@ -82,6 +82,6 @@ pub use transport::{Advice, LocalRoot, NodeTransport, Output, TransportError, Tr
 pub use trust::{NameMode, Trust, TrustError};
 
 /// Compiles the README's example.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "ssh"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
