@@ -1,61 +1,33 @@
 //! The nodes of the cluster as kreg-nodes knows them, and what they must hold.
 
 mod advice;
-mod by_agents;
+mod by_hand;
+mod ssh;
 
-use std::io::IsTerminal as _;
 use std::net::IpAddr;
-use std::time::Duration;
 
-use kreg_auth::PasswordSource;
 use kreg_k8s::{ClusterFacts, NodeFact, Place, Profile, RegistrySpec};
-use kreg_nodes::daemonset::AgentPods;
-use kreg_nodes::ssh::openssh::OpensshConfig;
-use kreg_nodes::ssh::{Ssh, SshConfig, SystemSsh, has_passphrase};
 use kreg_nodes::{
-    Fleet, InstanceId, Marking, NameMode, Node, NodeFacts, NodeTransport, PlanOutcome, Receipt,
-    RegistryId, State, StorageDir, Trust, Vitals,
+    InstanceId, Marking, NameMode, Node, NodeAccess, NodeFacts, NodeProgram, PlanOutcome, Receipt,
+    RegistryId, StorageDir, Trust, Vitals,
 };
-use tokio::runtime::Handle;
 
+pub(crate) use self::advice::refusal_remedy;
 use self::advice::{advised, advised_all};
-use self::by_agents::{agentless, without_agent};
-use crate::agents::Agents;
+use crate::agents::{ByAgents, Wanted};
 use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
 use crate::session::{Session, count};
-use crate::settings::{NodeSettings, Settings};
+use crate::settings::Settings;
 use crate::spec;
 
-/// Who logs in where nobody says otherwise.
-const USER: &str = "root";
-
-const PASSPHRASE_VARIABLE: &str = "KREG_SSH_PASSPHRASE";
-
-/// The nodes that kreg is to work on, and the way to them.
+/// The nodes that kreg is to work on, and the way to them. What it says has the words of this program.
 pub(crate) struct Nodes {
-    nodes: Vec<Node>,
+    access: Box<dyn NodeAccess>,
     /// Names of those that `nodes.skip` leaves out.
     skipped: Vec<String>,
     /// Whether these are all that there are.
     all: bool,
-    way: Way,
-    parallel: usize,
-    timeout: Duration,
-}
-
-enum Way {
-    Ssh(Box<BySsh>),
-    Agents {
-        agents: Box<Agents>,
-        pods: Box<AgentPods>,
-        there: bool,
-    },
-}
-
-struct BySsh {
-    transport: Box<dyn NodeTransport>,
-    config: SshConfig,
 }
 
 impl Nodes {
@@ -81,64 +53,21 @@ impl Nodes {
         only: &[String],
     ) -> Result<Self, Error> {
         let settings = &session.settings;
-        let backend = settings.nodes.backend;
-        if let Some(stranger) = only
-            .iter()
-            .find(|name| facts.nodes.iter().all(|node| node.name != **name))
-        {
-            let known: Vec<_> = facts.nodes.iter().map(|node| node.name.as_str()).collect();
-            return Err(
-                Error::usage(format!("there is no node {stranger} in this cluster"))
-                    .help(format!("its nodes are {}", known.join(", "))),
-            );
-        }
-        let (mut nodes, mut skipped) = (Vec::new(), Vec::new());
-        for fact in &facts.nodes {
-            if !(only.is_empty() || only.contains(&fact.name)) {
-                continue;
-            }
-            if settings.nodes.skip.contains(&fact.name) {
-                skipped.push(fact.name.clone());
-                continue;
-            }
-            nodes.push(match backend {
-                Backend::Ssh | Backend::OpenSsh => {
-                    Node::new(&fact.name, address(&settings.nodes, fact)?)
-                }
-                Backend::DaemonSet => Node::new(&fact.name, &fact.name),
-            });
-        }
-        let way = match backend {
-            Backend::Ssh => {
-                let config = with_passphrase(ssh_config(&settings.nodes)?, &settings.nodes)?;
-                let transport = Box::new(Ssh::new(config.clone()));
-                Way::Ssh(Box::new(BySsh { transport, config }))
-            }
-            Backend::OpenSsh => {
-                let config = ssh_config(&settings.nodes)?;
-                if let Some(source) = passphrase_source(&settings.nodes) {
-                    return Err(Error::usage(format!(
-                        "the `ssh` program cannot be given the passphrase from {source}"
-                    ))
-                    .help("add the key to your agent by ssh-add, and leave the passphrase out"));
-                }
-                let transport = Box::new(SystemSsh::new(config.clone()));
-                Way::Ssh(Box::new(BySsh { transport, config }))
-            }
-            Backend::DaemonSet => by_agents::way(session, facts, registry)?,
+        let (chosen, skipped) = chosen(facts, only, &settings.nodes.skip)?;
+        let access: Box<dyn NodeAccess> = match settings.nodes.backend {
+            Backend::Ssh => Box::new(ssh::libssh2(settings, &chosen)?),
+            Backend::OpenSsh => Box::new(ssh::system(settings, &chosen)?),
+            Backend::DaemonSet => Box::new(by_agents(session, facts, registry, &chosen)?),
         };
         Ok(Self {
-            nodes,
+            access,
             skipped,
             all: only.is_empty(),
-            way,
-            parallel: settings.nodes.parallel,
-            timeout: settings.timeout,
         })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
+        self.access.nodes().len()
     }
 
     /// Names of those that were asked for and are left out: `nodes.skip` says so.
@@ -148,53 +77,39 @@ impl Nodes {
 
     /// What the way to the nodes is called.
     pub(crate) fn way(&self) -> &'static str {
-        match self.way {
-            Way::Ssh(_) => "ssh",
-            Way::Agents { .. } => "agent",
-        }
+        self.access.name()
     }
 
-    /// Sees to it that there is somebody on the nodes to speak to. Writes nothing there.
-    pub(crate) async fn enter(&self) -> Result<(), Error> {
-        match &self.way {
-            // A node that came since, or that lacks a directory which the others have, may have none that runs.
-            Way::Agents { agents, there, .. } if *there && agents.are_everywhere().await? => Ok(()),
-            Way::Agents { agents, .. } => agents.look().await,
-            Way::Ssh(_) => Ok(()),
-        }
+    /// See [`NodeAccess::is_ready`].
+    pub(crate) fn is_ready(&self) -> bool {
+        self.access.is_ready()
     }
 
-    /// Takes away who was there for kreg; what is on the nodes stays as it is.
-    pub(crate) async fn leave(&self) -> Result<(), Error> {
-        match &self.way {
-            Way::Ssh(_) => Ok(()),
-            Way::Agents { agents, .. } => agents.remove().await,
-        }
+    /// See [`NodeAccess::sees_storage`].
+    pub(crate) fn sees_storage(&self) -> bool {
+        self.access.sees_storage()
     }
 
-    /// Whether somebody would first have to be put on the nodes to look at them.
-    pub(crate) fn are_out_of_reach(&self) -> bool {
-        matches!(self.way, Way::Agents { there: false, .. })
+    /// See [`NodeAccess::prepare`].
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
+        Ok(self.wait(NodeAccess::prepare)?)
+    }
+
+    /// See [`NodeAccess::retire`].
+    pub(crate) fn retire(&self) -> Result<(), Error> {
+        Ok(self.wait(NodeAccess::retire)?)
     }
 
     pub(crate) fn facts(&self, trust: &Trust) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
-        let facts = tokio::task::block_in_place(|| self.fleet().facts(&self.nodes, trust));
-        let facts = facts.into_iter();
-        facts
-            .map(|(node, answer)| (node, answer.map_err(|lost| Box::new(advised(*lost)))))
-            .collect()
+        advised_each(self.wait(|access| access.facts(trust)))
     }
 
     pub(crate) fn vitals(&self, trust: &Trust) -> Vec<(Node, Result<Vitals, Box<Receipt>>)> {
-        let vitals = tokio::task::block_in_place(|| self.fleet().vitals(&self.nodes, trust));
-        let vitals = vitals.into_iter();
-        vitals
-            .map(|(node, answer)| (node, answer.map_err(|lost| Box::new(advised(*lost)))))
-            .collect()
+        advised_each(self.wait(|access| access.vitals(trust)))
     }
 
     pub(crate) fn plan(&self, trust: &Trust) -> Vec<PlanOutcome> {
-        let mut plans = tokio::task::block_in_place(|| self.fleet().plan(&self.nodes, trust));
+        let mut plans = self.wait(|access| access.plan(trust));
         for lost in plans
             .iter_mut()
             .filter_map(|plan| plan.result.as_mut().err())
@@ -205,21 +120,15 @@ impl Nodes {
     }
 
     pub(crate) fn trust(&self, trust: &Trust) -> Vec<Receipt> {
-        tokio::task::block_in_place(|| match &self.way {
-            Way::Ssh(_) => advised_all(self.fleet().trust(&self.nodes, trust, &|_| {})),
-            Way::Agents { agents, .. } => self.kept_by(agents, trust),
-        })
+        advised_all(self.wait(|access| access.trust(trust)))
     }
 
     pub(crate) fn untrust(&self, instance: &InstanceId) -> Vec<Receipt> {
-        tokio::task::block_in_place(|| {
-            if let Way::Agents { agents, .. } = &self.way
-                && let Err(error) = Handle::current().block_on(agents.take_back())
-            {
-                return without_agent(&self.nodes, &error);
-            }
-            advised_all(self.fleet().untrust(&self.nodes, instance, &|_| {}))
-        })
+        advised_all(self.wait(|access| access.untrust(instance)))
+    }
+
+    pub(crate) fn status(&self, trust: &Trust) -> Vec<Receipt> {
+        advised_all(self.wait(|access| access.status(trust)))
     }
 
     /// Erases the images in `storage` on the nodes of these names. Nodes that are left out give no
@@ -230,9 +139,7 @@ impl Nodes {
         storage: &StorageDir,
         names: &[&str],
     ) -> Vec<Receipt> {
-        self.in_storage(storage, names, |chosen| {
-            self.fleet().erase(chosen, instance, storage, &|_| {})
-        })
+        advised_all(self.wait(|access| access.erase(instance, storage, names)))
     }
 
     /// Looks whether `storage` is another registry's on the nodes of these names, or marks it as this one's.
@@ -243,198 +150,90 @@ impl Nodes {
         names: &[&str],
         how: Marking,
     ) -> Vec<Receipt> {
-        self.in_storage(storage, names, |chosen| {
-            self.fleet().mark(chosen, instance, storage, how, &|_| {})
-        })
+        advised_all(self.wait(|access| access.mark(instance, storage, names, how)))
     }
 
-    /// Works in a registry's directory on the nodes of these names. Agents see it only for that.
-    fn in_storage(
-        &self,
-        storage: &StorageDir,
-        names: &[&str],
-        work: impl FnOnce(&[Node]) -> Vec<Receipt>,
-    ) -> Vec<Receipt> {
-        let chosen = self.nodes.iter();
-        let chosen = chosen.filter(|node| names.contains(&node.name.as_str()));
-        let chosen: Vec<Node> = chosen.cloned().collect();
-        tokio::task::block_in_place(|| {
-            let (chosen, mut receipts) = match &self.way {
-                Way::Ssh(_) => (chosen, Vec::new()),
-                Way::Agents { agents, pods, .. } => {
-                    match self.within_reach(agents, pods, &chosen, storage) {
-                        Ok(sorted) => sorted,
-                        Err(error) => return without_agent(&chosen, &error),
-                    }
-                }
-            };
-            receipts.extend(advised_all(work(&chosen)));
-            receipts
-        })
+    /// See [`NodeAccess::resident`].
+    pub(crate) fn resident(&self, trust: &Trust) -> Option<NodeProgram> {
+        self.access.resident(trust)
     }
 
-    pub(crate) fn status(&self, trust: &Trust) -> Vec<Receipt> {
-        tokio::task::block_in_place(|| {
-            let mut receipts = advised_all(self.fleet().status(&self.nodes, trust));
-            for (receipt, trouble) in self.with_troubles(&mut receipts) {
-                if let Some((why, remedy)) = trouble {
-                    agentless(receipt, State::Refused, why, remedy);
-                }
-            }
-            receipts
-        })
-    }
-
-    /// Agents work on all nodes or on none.
+    /// Fails if only some nodes were asked for and the way works on all of them or on none.
     pub(crate) fn must_be_all(&self) -> Result<(), Error> {
-        match (&self.way, self.all) {
-            (Way::Agents { .. }, false) => Err(Error::usage(
-                "with agents on the nodes a single one cannot be told from the others",
-            )
-            .help("leave --node away; nodes.skip in kreg.toml keeps agents off a node")),
-            _ => Ok(()),
+        if self.all || self.access.is_selective() {
+            return Ok(());
         }
+        Err(
+            Error::usage("with agents on the nodes a single one cannot be told from the others")
+                .help("leave --node away; nodes.skip in kreg.toml keeps agents off a node"),
+        )
     }
 
     /// For each node that could not be entered: what a person can run to put it back by hand.
     pub(crate) fn by_hand(&self, receipts: &[Receipt], instance: &InstanceId) -> Option<String> {
-        let script = format!("kreg nodes script untrust --name {instance}");
-        let Way::Ssh(ssh) = &self.way else {
-            // Its agent does not answer, and who else gets there is not known here.
-            let lost = receipts.iter().filter(|one| {
-                one.state == State::Unreachable || one.step.as_deref() == Some("agent")
-            });
-            let lost: Vec<&str> = lost.map(|one| one.node.as_str()).collect();
-            return (!lost.is_empty()).then(|| {
-                format!(
-                    "once their agents answer, run the same command again; or run as root, on each of {}, the \
-                     program that `{script}` prints",
-                    lost.join(", ")
-                )
-            });
-        };
-        let config = &ssh.config;
-        let lost = receipts
-            .iter()
-            .filter(|one| one.state == State::Unreachable);
-        let lines: Vec<String> = lost
-            .filter_map(|one| {
-                let node = self.nodes.iter().find(|node| node.name == one.node)?;
-                let ssh = config.command_line(node).ok()?;
-                // A sudo that asks for a password needs a terminal, so the program goes first.
-                Some(match (config.needs_sudo(node).ok()?, one.step.as_deref()) {
-                    (false, _) => format!("{script} | {ssh} sh"),
-                    (true, Some("sudo")) => format!(
-                        "{script} | {ssh} 'cat >kreg-untrust.sh' && {} sudo sh kreg-untrust.sh",
-                        ssh.replacen("ssh ", "ssh -t ", 1)
-                    ),
-                    (true, _) => format!("{script} | {ssh} sudo sh"),
-                })
-            })
-            .collect();
-        (!lines.is_empty()).then(|| {
-            format!(
-                "once they can be reached, run `kreg nodes untrust` again, which needs no registry; \
-                 or by hand:\n{}",
-                lines.join("\n")
-            )
-        })
+        by_hand::words(&self.access.by_hand(receipts), instance)
     }
 
-    fn fleet(&self) -> Fleet<'_, dyn NodeTransport + '_> {
-        let transport: &dyn NodeTransport = match &self.way {
-            Way::Ssh(ssh) => ssh.transport.as_ref(),
-            Way::Agents { pods, .. } => pods.as_ref(),
-        };
-        Fleet::new(transport)
-            .parallel(self.parallel)
-            .timeout(self.timeout)
+    /// `work` blocks, here where it may.
+    fn wait<T>(&self, work: impl FnOnce(&(dyn NodeAccess + 'static)) -> T) -> T {
+        tokio::task::block_in_place(|| work(self.access.as_ref()))
     }
 }
 
-/// Where a node's sshd listens.
-fn address(settings: &NodeSettings, fact: &NodeFact) -> Result<String, Error> {
-    match (settings.addresses.get(&fact.name), fact.addresses.first()) {
-        (Some(address), _) => Ok(address.clone()),
-        (None, Some(address)) => Ok(address.to_string()),
-        (None, None) => Err(
-            Error::usage(format!("node {} has no InternalIP", fact.name))
-                .help("give its address under [nodes.ssh.addresses] in kreg.toml"),
-        ),
+/// Those of `only`, or all, and the names of those of them that `skip` leaves out.
+fn chosen<'a>(
+    facts: &'a ClusterFacts,
+    only: &[String],
+    skip: &[String],
+) -> Result<(Vec<&'a NodeFact>, Vec<String>), Error> {
+    let is_there = |name: &&String| facts.nodes.iter().any(|node| node.name == **name);
+    if let Some(unknown) = only.iter().find(|name| !is_there(name)) {
+        let known: Vec<_> = facts.nodes.iter().map(|node| node.name.as_str()).collect();
+        return Err(
+            Error::usage(format!("there is no node {unknown} in this cluster"))
+                .help(format!("its nodes are {}", known.join(", "))),
+        );
     }
+    let asked = facts.nodes.iter();
+    let asked = asked.filter(|node| only.is_empty() || only.contains(&node.name));
+    let (skipped, chosen): (Vec<_>, Vec<_>) = asked.partition(|node| skip.contains(&node.name));
+    let skipped = skipped.into_iter().map(|node| node.name.clone());
+    Ok((chosen, skipped.collect()))
 }
 
-fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
-    let openssh = match &settings.config {
-        None => OpensshConfig::usual(),
-        Some(none) if none.as_os_str() == "none" => Ok(OpensshConfig::default()),
-        Some(file) => OpensshConfig::read(file),
+fn by_agents(
+    session: &Session,
+    facts: &ClusterFacts,
+    (place, image): (&Place, &str),
+    chosen: &[&NodeFact],
+) -> Result<ByAgents, Error> {
+    let settings = &session.settings;
+    let wanted = Wanted {
+        instance: instance(place)?,
+        place,
+        image,
+        skip: &settings.nodes.skip,
+        standing: &session.agents,
+        adopt: session.adopt,
+        parallel: settings.nodes.parallel,
+        timeout: settings.timeout,
     };
-    let openssh = openssh.map_err(|cause| {
-        Error::usage("cannot follow OpenSSH's configuration")
-            .because(&cause)
-            .help("fix it, or leave it out by --ssh-config none")
-    })?;
-    let mut config = SshConfig::following(openssh, USER).accept_new(settings.accept_new);
-    if let Some(user) = &settings.user {
-        config = config.user(user);
-    }
-    if let Some(port) = settings.port {
-        config = config.port(port);
-    }
-    if let Some(jumps) = &settings.jump {
-        config = config.jumps(jumps);
-    }
-    if let Some(timeout) = settings.connect_timeout {
-        config = config.connect_timeout(timeout);
-    }
-    if let Some(identity) = &settings.identity {
-        config = config.identity(identity, None).identities_only(true);
-    }
-    if let Some(known_hosts) = &settings.known_hosts {
-        config = config.known_hosts(known_hosts);
-    }
-    Ok(config)
+    let nodes = chosen.iter().map(|fact| Node::new(&fact.name, &fact.name));
+    Ok(ByAgents::new(
+        &session.cluster,
+        facts,
+        nodes.collect(),
+        &wanted,
+    ))
 }
 
-fn with_passphrase(config: SshConfig, settings: &NodeSettings) -> Result<SshConfig, Error> {
-    Ok(match passphrase(settings)? {
-        Some(passphrase) => config.passphrase(passphrase),
-        None => config,
-    })
-}
-
-fn passphrase_source(settings: &NodeSettings) -> Option<PasswordSource> {
-    let variable = || {
-        std::env::var_os(PASSPHRASE_VARIABLE)
-            .map(|_| PasswordSource::Env(PASSPHRASE_VARIABLE.to_owned()))
-    };
-    let file = settings.passphrase_file.clone();
-    file.map(PasswordSource::File).or_else(variable)
-}
-
-/// From a file or the environment; asked for only if the key that was named has one, and no agent
-/// can hold it.
-fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>, Error> {
-    if let Some(source) = passphrase_source(settings) {
-        let read = source.read().map_err(|cause| {
-            Error::usage("cannot read the passphrase of the SSH key").because(&cause)
-        })?;
-        return Ok(Some(read));
-    }
-    let Some(identity) = &settings.identity else {
-        return Ok(None);
-    };
-    let wants_one = has_passphrase(identity).map_err(|cause| {
-        Error::usage(format!("cannot read the SSH key {}", identity.display())).because(&cause)
-    })?;
-    let agent = std::env::var_os("SSH_AUTH_SOCK").is_some();
-    if !wants_one || agent || !std::io::stdin().is_terminal() {
-        return Ok(None);
-    }
-    let asked = rpassword::prompt_password(format!("Passphrase of {}: ", identity.display()))
-        .tried("cannot ask for the passphrase of the SSH key")?;
-    Ok(Some(asked.into()))
+fn advised_each<T>(
+    answers: Vec<(Node, Result<T, Box<Receipt>>)>,
+) -> Vec<(Node, Result<T, Box<Receipt>>)> {
+    let answers = answers.into_iter();
+    answers
+        .map(|(node, answer)| (node, answer.map_err(|lost| Box::new(advised(*lost)))))
+        .collect()
 }
 
 /// What every node must come to hold.

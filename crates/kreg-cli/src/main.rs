@@ -9,7 +9,6 @@ mod config;
 mod confirm;
 mod error;
 mod fleet;
-mod guard;
 mod intent;
 mod login;
 mod material;

@@ -280,7 +280,7 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
             Err(e) => Receipt::new(node, State::Failed).because(
                 "run",
                 e.to_string(),
-                "run kreg again: it mends what was left half done",
+                "try again: it mends what was left half done",
             ),
         }
     }
@@ -296,8 +296,9 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
             .map_err(|e| Box::new(Receipt::from_transport(node, &e)))
     }
 
-    /// `work` on each item, at most `parallel` at a time; results in the items' order.
-    fn each<I: Sync, R: Send>(&self, items: &[I], work: impl Fn(&I) -> R + Sync) -> Vec<R> {
+    /// `work` on each item, as many at a time as the fleet has nodes at a time; results in the items' order. Each
+    /// call has a thread that drives no asynchronous tasks.
+    pub fn each<I: Sync, R: Send>(&self, items: &[I], work: impl Fn(&I) -> R + Sync) -> Vec<R> {
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::with_capacity(items.len()));
         thread::scope(|scope| {
@@ -326,7 +327,7 @@ fn unexpected(node: &Node, step: &str, why: &str, output: &Output) -> Receipt {
         said => format!("{why}; the node answered: {said}"),
     };
     let remedy = "see what the account runs at login on the node (a shell that ends, a forced command), and \
-                  that `stat`, `cat` and `df` are there; then run kreg again";
+                  that `stat`, `cat` and `df` are there; then try again";
     Receipt::new(node, State::Failed).because(step, reason, remedy)
 }
 
@@ -335,7 +336,9 @@ fn decided(node: &Node, facts: &NodeFacts, trust: &Trust) -> Result<NodePlan, Bo
     NodePlan::decide(facts, trust).map_err(|refused| {
         let mut receipt = Receipt::new(node, State::Refused);
         receipt.snippet = refused.snippet().map(str::to_owned);
-        Box::new(receipt.because("plan", refused.reason(), refused.remedy()))
+        receipt = receipt.because("plan", refused.reason(), refused.remedy());
+        receipt.refusals = refused.0;
+        Box::new(receipt)
     })
 }
 
@@ -344,7 +347,7 @@ fn held_back(node: &Node, before: &str) -> Receipt {
     Receipt::new(node, State::Refused).because(
         "restart",
         format!("its runtime was not restarted, as the restart on {before} went wrong"),
-        format!("see to {before}, then run kreg again"),
+        format!("see to {before}, then try again"),
     )
 }
 

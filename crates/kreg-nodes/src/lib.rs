@@ -9,8 +9,9 @@
 //! | say what nodes must trust, and how they find it | [`Trust`], [`NameMode`] |
 //! | do it on many nodes: look, plan, trust, untrust | [`Fleet`], which gives a [`Receipt`] for each |
 //! | reach nodes | [`ssh::Ssh`] by libssh2 or [`ssh::SystemSsh`] by the system's `ssh` (feature `ssh`), `daemonset::AgentPods` (feature `daemonset`), [`LocalRoot`], or your own [`NodeTransport`] |
+//! | work on a cluster's nodes whatever the way to them | [`NodeAccess`]: `BySsh` (feature `ssh`), or your own |
 //! | keep nodes that way, those that join later too | `daemonset::NodeAgent` |
-//! | know that your own keeps all promises | [`conformance::check`] |
+//! | know that your own keeps all promises | [`conformance::check`], [`conformance::check_access`] |
 //! | read facts, decide, print a diff | [`ProbeRequest`], [`NodeFacts::decode`], [`NodePlan::decide`] |
 //! | see what runs as root | [`NodeProgram::script`] |
 //! | only write or judge single files | [`containerd::hosts_toml`], [`hosts_file::Block`], [`containerd::ContainerdConfig`], `ssh::known_hosts` |
@@ -46,6 +47,8 @@
 //! Nothing of a plan is secret: [`Trust`] takes no private key. Scripts reach nodes on standard
 //! input, never in argv.
 
+mod access;
+mod advice;
 pub mod conformance;
 pub mod containerd;
 pub mod containers;
@@ -66,6 +69,10 @@ pub mod ssh;
 pub mod transport;
 mod trust;
 
+#[cfg(feature = "ssh")]
+pub use access::BySsh;
+pub use access::{AccessError, ByHand, NodeAccess};
+pub use advice::Advice;
 pub use facts::{FactsError, NodeFacts, Reach, RunningRuntime, Vitals};
 pub use fleet::{Fleet, PlanOutcome};
 pub use instance::{InstanceError, InstanceId};
@@ -78,7 +85,7 @@ pub use program::{
     STORAGE_MARKER, STORAGE_OWNER, StorageDir, StorageDirError, quote,
 };
 pub use receipt::{FileReport, FileStatus, Receipt, State};
-pub use transport::{Advice, LocalRoot, NodeTransport, Output, TransportError, TransportErrorKind};
+pub use transport::{LocalRoot, NodeTransport, Output, TransportError, TransportErrorKind};
 pub use trust::{NameMode, Trust, TrustError};
 
 /// Compiles the README's example.

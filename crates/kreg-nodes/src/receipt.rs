@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Advice, Node, TransportError};
+use crate::{Advice, Node, Refusal, TransportError};
 
 /// What became of one node: printed as one line, kept as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +25,12 @@ pub struct Receipt {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub remedy: Option<String>,
-    /// The setting of the transport that the remedy is about.
+    /// The setting that the remedy is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub advice: Option<Advice>,
+    /// Each reason why the plan leaves the node alone; reason and remedy above hold all of them.
+    #[serde(skip)]
+    pub refusals: Vec<Refusal>,
     /// What is to be set by the system's own means, where nothing was written for that reason.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub snippet: Option<String>,
@@ -99,6 +102,7 @@ impl Receipt {
             reason: None,
             remedy: None,
             advice: None,
+            refusals: Vec::new(),
             snippet: None,
             files: Vec::new(),
             warnings: Vec::new(),

@@ -402,7 +402,7 @@ fn an_agent_that_may_not_write_there_writes_nothing_and_says_so() {
         why.contains("in /etc/containerd, which this agent may not write"),
         "{why}"
     );
-    assert!(why.contains("`kreg up` again"), "{why}");
+    assert!(why.contains("put on the nodes again"), "{why}");
     assert!(before == look(&tree));
 }
 

@@ -16,15 +16,70 @@ use std::process::Command;
 #[cfg(feature = "ssh")]
 use common::sshd::Sshd;
 use common::{SHELLS, Tree, node};
-use kreg_nodes::conformance::{self, Directory};
 #[cfg(feature = "ssh")]
-use kreg_nodes::ssh::{Ssh, SystemSsh};
+use kreg_nodes::BySsh;
+use kreg_nodes::conformance::{self, Directory};
+use kreg_nodes::{LocalRoot, Node, NodeAccess, NodeTransport};
 
 #[test]
 fn a_local_root_passes() {
     let tree = Tree::new();
     let broken = conformance::check(&tree.local(), &node(), &Directory::new(tree.path()));
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// Another way to the nodes: no more than it must have.
+struct ByTree(LocalRoot, [Node; 1]);
+
+impl NodeAccess for ByTree {
+    fn name(&self) -> &'static str {
+        "tree"
+    }
+
+    fn nodes(&self) -> &[Node] {
+        &self.1
+    }
+
+    fn transport(&self) -> &dyn NodeTransport {
+        &self.0
+    }
+}
+
+#[test]
+fn another_way_passes() {
+    let tree = Tree::new();
+    let way = ByTree(tree.local(), [node()]);
+    let broken = conformance::check_access(&way, &Directory::new(tree.path()));
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// A way that does not do what it says is found out.
+#[test]
+fn a_way_that_writes_while_it_prepares_does_not_pass() {
+    struct Rash(ByTree, std::path::PathBuf);
+    impl NodeAccess for Rash {
+        fn name(&self) -> &'static str {
+            "rash"
+        }
+        fn nodes(&self) -> &[Node] {
+            self.0.nodes()
+        }
+        fn transport(&self) -> &dyn NodeTransport {
+            self.0.transport()
+        }
+        fn prepare(&self) -> Result<(), kreg_nodes::AccessError> {
+            let file = self.1.join("etc/agent");
+            std::fs::write(file, "").map_err(kreg_nodes::AccessError::tried("cannot write"))
+        }
+    }
+    let tree = Tree::new();
+    let way = Rash(ByTree(tree.local(), [node()]), tree.path().to_owned());
+    let broken = conformance::check_access(&way, &Directory::new(tree.path()));
+    let promises: Vec<_> = broken.iter().map(|one| one.promise).collect();
+    assert_eq!(
+        promises,
+        ["to prepare makes ready, twice too, and changes no file of the node"]
+    );
 }
 
 #[test]
@@ -66,7 +121,8 @@ fn a_local_root_passes_with_nothing_but_busybox() {
 #[ignore = "needs Docker with image kreg.test/sshd:12: run by cargo xtask test"]
 fn ssh_passes_as_root() {
     let sshd = Sshd::start();
-    let broken = conformance::check(&sshd.ssh(), &sshd.node(), &sshd.entered);
+    let ssh = BySsh::libssh2(vec![sshd.node()], sshd.config("root"));
+    let broken = conformance::check_access(&ssh, &sshd.entered);
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
@@ -75,8 +131,8 @@ fn ssh_passes_as_root() {
 #[ignore = "needs Docker with image kreg.test/sshd:12: run by cargo xtask test"]
 fn ssh_passes_by_sudo() {
     let sshd = Sshd::start();
-    let ssh = Ssh::new(sshd.config("admin"));
-    let broken = conformance::check(&ssh, &sshd.node(), &sshd.entered);
+    let ssh = BySsh::libssh2(vec![sshd.node()], sshd.config("admin"));
+    let broken = conformance::check_access(&ssh, &sshd.entered);
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
@@ -85,8 +141,8 @@ fn ssh_passes_by_sudo() {
 #[ignore = "needs Docker with image kreg.test/sshd:12 and ssh: run by cargo xtask test"]
 fn the_systems_ssh_passes_as_root() {
     let sshd = Sshd::start();
-    let ssh = SystemSsh::new(sshd.config("root"));
-    let broken = conformance::check(&ssh, &sshd.node(), &sshd.entered);
+    let ssh = BySsh::system(vec![sshd.node()], sshd.config("root"));
+    let broken = conformance::check_access(&ssh, &sshd.entered);
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
@@ -95,7 +151,7 @@ fn the_systems_ssh_passes_as_root() {
 #[ignore = "needs Docker with image kreg.test/sshd:12 and ssh: run by cargo xtask test"]
 fn the_systems_ssh_passes_by_sudo() {
     let sshd = Sshd::start();
-    let ssh = SystemSsh::new(sshd.config("admin"));
-    let broken = conformance::check(&ssh, &sshd.node(), &sshd.entered);
+    let ssh = BySsh::system(vec![sshd.node()], sshd.config("admin"));
+    let broken = conformance::check_access(&ssh, &sshd.entered);
     assert!(broken.is_empty(), "{broken:#?}");
 }

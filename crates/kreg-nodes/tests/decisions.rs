@@ -295,7 +295,10 @@ fn without_leave_nothing_is_restarted() {
         .file(CONFIG_FILE, "version = 2\n");
     let (kind, text, _) = node.decide(&by_address()).refused();
     assert_eq!(kind, RefusalKind::NoConfigPath);
-    assert!(text.contains("--allow-runtime-restart"), "{text}");
+    assert!(
+        text.contains("let kreg set it and restart containerd"),
+        "{text}"
+    );
     let plan = node.decide(&by_address().with_restart(true)).plan();
     assert!(!plan.is_unchanged());
     let shown = plan.to_string();
@@ -342,7 +345,7 @@ fn of_several_one_without_a_unit_is_not_restarted() {
     let (kind, text, _) = node.decide(&by_address().with_restart(true)).refused();
     assert_eq!(kind, RefusalKind::NoConfigPath);
     assert!(
-        !text.contains("systemctl") && !text.contains("--allow-runtime-restart"),
+        !text.contains("systemctl") && !text.contains("let kreg set it"),
         "{text}"
     );
 }

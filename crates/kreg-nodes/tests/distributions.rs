@@ -260,7 +260,7 @@ fn the_remedy_is_one_that_holds_there(
     let (kind, text, _) = node.decide(&by_address().with_restart(restart)).refused();
     assert_eq!(kind, RefusalKind::NoConfigPath);
     assert!(text.contains(unit) && text.contains(place), "{text}");
-    assert!(!text.contains("--allow-runtime-restart"), "{text}");
+    assert!(!text.contains("let kreg set it"), "{text}");
 }
 
 #[test]

@@ -4,9 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use kreg_k8s::names::{self, Names};
 use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Place, Query};
+use kreg_nodes::AccessError;
 use kreg_nodes::daemonset::AgentImage;
-
-use crate::error::{Error, Tried as _};
 
 /// Where the registry's own Pods are, and what they are to run.
 pub(super) struct Source {
@@ -31,7 +30,7 @@ impl Source {
     }
 
     /// What the registry's Pods run. Before there is one, and for an account that may not list them, it is what is declared.
-    pub(super) async fn find(&self, cluster: &LiveCluster) -> Result<AgentImage, Error> {
+    pub(super) async fn find(&self, cluster: &LiveCluster) -> Result<AgentImage, AccessError> {
         let found = match self.workload.kind() {
             Kind::Pod => cluster.get(&self.workload).await.map(Vec::from_iter),
             _ => {
@@ -42,7 +41,9 @@ impl Source {
         };
         let pods = match found {
             Err(kreg_k8s::Error::Denied { .. }) => Vec::new(),
-            other => other.tried("cannot see which image the registry's Pod runs")?,
+            other => other.map_err(AccessError::tried(
+                "cannot see which image the registry's Pod runs",
+            ))?,
         };
         let running = running(&pods, &self.workload, &self.image);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,19 +4,18 @@ use std::time::{Duration, Instant};
 
 use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query};
 use kreg_k8s::{names, occupants};
-use kreg_nodes::InstanceId;
 use kreg_nodes::daemonset::{AgentWatch, NAMESPACE, NodeAgent};
+use kreg_nodes::{AccessError, InstanceId};
 use tokio::runtime::Handle;
 
-use crate::error::{Error, Tried as _};
-use crate::guard;
+use super::guard;
 
 /// Takes the agents of `instance` away. What they wrote on the nodes stays.
 pub(crate) async fn remove(
     cluster: &LiveCluster,
     instance: &InstanceId,
     timeout: Duration,
-) -> Result<(), Error> {
+) -> Result<(), AccessError> {
     for kind in [Kind::DaemonSet, Kind::ConfigMap, Kind::ServiceAccount] {
         for object in own(cluster, instance, kind).await? {
             delete(cluster, &object).await?;
@@ -29,12 +28,15 @@ pub(crate) async fn remove(
         instance.clone(),
     );
     let went = watch.until(timeout, |pods| pods.is_empty()).await;
-    if !went.tried("cannot see how the node agents go")? {
+    if !went.map_err(AccessError::tried("cannot see how the node agents go"))? {
         return Err(still_there("the Pods of the node agents", timeout));
     }
     let namespace = ObjectRef::new(Kind::Namespace, "", NAMESPACE);
     let live = cluster.get(&namespace).await;
-    let Some(live) = live.tried("cannot read the namespace of the node agents")? else {
+    let Some(live) = live.map_err(AccessError::tried(
+        "cannot read the namespace of the node agents",
+    ))?
+    else {
         return guard::remove(cluster).await;
     };
     if live.label(names::LABEL_MANAGED_BY) != Some("kreg") || in_use(cluster).await? {
@@ -49,7 +51,9 @@ pub(crate) async fn remove(
             Ok(None) => return guard::remove(cluster).await,
             // With the namespace its Roles went, and with these the right to look.
             Err(kreg_k8s::Error::Denied { .. }) => return guard::remove(cluster).await,
-            other => drop(other.tried("cannot read the namespace of the node agents")?),
+            other => drop(other.map_err(AccessError::tried(
+                "cannot read the namespace of the node agents",
+            ))?),
         }
         if begun.elapsed() > timeout {
             return Err(still_there("the namespace kreg-nodes", timeout));
@@ -59,28 +63,28 @@ pub(crate) async fn remove(
 }
 
 /// Whether anything of somebody else's is in the namespace. Where that cannot be seen, it may be.
-async fn in_use(cluster: &LiveCluster) -> Result<bool, Error> {
+async fn in_use(cluster: &LiveCluster) -> Result<bool, AccessError> {
     let what = "cannot see what else is in the namespace kreg-nodes";
     let known = match occupants::known(cluster, NAMESPACE).await {
         Err(kreg_k8s::Error::Denied { .. }) => return Ok(true),
-        other => other.tried(what)?,
+        other => other.map_err(AccessError::tried(what))?,
     };
     if !known.is_empty() {
         return Ok(true);
     }
     let unknown = occupants::unknown(cluster, NAMESPACE).await;
-    Ok(unknown.tried(what)?.is_some())
+    Ok(unknown.map_err(AccessError::tried(what))?.is_some())
 }
 
 /// Whether agents of other registries are there. Where that cannot be seen, they may be.
-async fn of_others(cluster: &LiveCluster) -> Result<bool, Error> {
+async fn of_others(cluster: &LiveCluster) -> Result<bool, AccessError> {
     let all = Query::all(Kind::DaemonSet)
         .within(NAMESPACE)
         .labelled(NodeAgent::any());
     match cluster.list(&all).await {
         Err(kreg_k8s::Error::Denied { .. }) => Ok(true),
         other => other
-            .tried("cannot list the node agents")
+            .map_err(AccessError::tried("cannot list the node agents"))
             .map(|found| !found.is_empty()),
     }
 }
@@ -89,26 +93,28 @@ pub(super) async fn own(
     cluster: &LiveCluster,
     instance: &InstanceId,
     kind: Kind,
-) -> Result<Vec<Object>, Error> {
+) -> Result<Vec<Object>, AccessError> {
     let query = Query::all(kind)
         .within(NAMESPACE)
         .labelled(NodeAgent::selector(instance));
-    cluster
-        .list(&query)
-        .await
-        .tried("cannot list what belongs to the node agents")
+    cluster.list(&query).await.map_err(AccessError::tried(
+        "cannot list what belongs to the node agents",
+    ))
 }
 
-pub(super) async fn delete(cluster: &LiveCluster, object: &Object) -> Result<(), Error> {
+pub(super) async fn delete(cluster: &LiveCluster, object: &Object) -> Result<(), AccessError> {
     let uid = object.uid().unwrap_or_default();
     cluster
         .delete(object.reference(), uid)
         .await
         .map(drop)
-        .tried("cannot remove what belongs to the node agents")
+        .map_err(AccessError::tried(
+            "cannot remove what belongs to the node agents",
+        ))
 }
 
-fn still_there(what: &str, timeout: Duration) -> Error {
-    Error::failed(format!("{what} did not go within {} s", timeout.as_secs()))
-        .help("see `kubectl -n kreg-nodes get all`, then run the same command again")
+fn still_there(what: &str, timeout: Duration) -> AccessError {
+    let what = format!("{what} did not go within {} s", timeout.as_secs());
+    AccessError::new(what)
+        .with_remedy("see `kubectl -n kreg-nodes get all`, then run the same command again")
 }

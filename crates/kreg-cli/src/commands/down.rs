@@ -73,7 +73,7 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
         }
         objects.removal.files_left = left;
     }
-    if agents(app, &session, nodes.as_ref(), &receipts).await? {
+    if agents(app, &session, &receipts).await? {
         let left = std::mem::take(&mut objects.removal.files_left);
         objects
             .remove(DownOptions {
@@ -119,12 +119,7 @@ fn has_agents(session: &Session) -> bool {
 }
 
 /// Agents stay where a node is not done: they are the way to it. Returns whether they were there and are gone.
-async fn agents(
-    app: &App,
-    session: &Session,
-    nodes: Option<&Nodes>,
-    receipts: &[Receipt],
-) -> Result<bool, Error> {
+async fn agents(app: &App, session: &Session, receipts: &[Receipt]) -> Result<bool, Error> {
     if !has_agents(session) {
         return Ok(false);
     }
@@ -133,13 +128,8 @@ async fn agents(
         step.partly("stay for another try");
         return Ok(false);
     }
-    match nodes {
-        Some(nodes) if nodes.way() == "agent" => nodes.leave().await?,
-        _ => {
-            let instance = fleet::instance(&session.place)?;
-            crate::agents::remove(&session.cluster, &instance, session.settings.timeout).await?;
-        }
-    }
+    let instance = fleet::instance(&session.place)?;
+    crate::agents::remove(&session.cluster, &instance, session.settings.timeout).await?;
     step.done("gone");
     Ok(true)
 }

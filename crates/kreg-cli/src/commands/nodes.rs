@@ -63,10 +63,11 @@ impl WorkArgs {
             let nodes = Nodes::new(&session, &session.facts, &self.target.nodes)?;
             return Ok((session, nodes));
         };
-        let only = match session.settings.nodes.backend {
-            Backend::Ssh | Backend::OpenSsh => still_there(app, &session, failed)?,
+        let only = if session.settings.nodes.backend == Backend::DaemonSet {
             // One program is every agent's, and does nothing where all is well.
-            Backend::DaemonSet => Vec::new(),
+            Vec::new()
+        } else {
+            still_there(app, &session, failed)?
         };
         let nodes = Nodes::new(&session, &session.facts, &only)?;
         Ok((session, nodes))
@@ -128,7 +129,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             nodes.must_be_all()?;
             let trust = held_trust(&session).await?.with_adopt(args.adopt);
             let step = app.progress.step("trust on the nodes");
-            nodes.enter().await?;
+            nodes.prepare()?;
             let receipts = nodes.trust(&trust);
             step.done("");
             finish(app, receipts, "not done", done)
@@ -140,7 +141,7 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             let step = app.progress.step("trust on the nodes");
             let receipts = nodes.untrust(&instance);
             if receipts.iter().all(Receipt::is_ok) {
-                nodes.leave().await?;
+                nodes.retire()?;
             }
             step.done("");
             for name in nodes.skipped() {

@@ -70,7 +70,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
         .with_adopt(intent.adopt());
         let way = Nodes::of(&session, &session.facts, (spec.place(), spec.image()), &[])?;
         let step = app.progress.step(format!("nodes by {}", way.way()));
-        agents = way.are_out_of_reach();
+        agents = !way.is_ready();
         let outcomes = match agents {
             true => Vec::new(),
             false => way.plan(&trust),

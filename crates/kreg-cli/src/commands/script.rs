@@ -6,7 +6,6 @@ use kreg_nodes::{InstanceId, NodeProgram, ProbeRequest, Receipt, Trust};
 use super::nodes::{held_trust, open};
 use crate::app::App;
 use crate::args::{NodesArgs, TargetArgs};
-use crate::config::Backend;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet;
 use crate::output;
@@ -74,8 +73,8 @@ fn is_named(app: &App, target: &TargetArgs) -> bool {
 async fn trust(app: &App, args: &NodesArgs) -> Result<Ending, Error> {
     let (session, nodes) = open(app, args).await?;
     let trust: Trust = held_trust(&session).await?;
-    if session.settings.nodes.backend == Backend::DaemonSet {
-        output::line(NodeProgram::agent(&trust).script())?;
+    if let Some(program) = nodes.resident(&trust) {
+        output::line(program.script())?;
         return Ok(Ending::Done);
     }
     let mut refused: Vec<Receipt> = Vec::new();

@@ -1,5 +1,7 @@
 //! `kreg status`: the registry, its certificates and users, and which nodes trust it.
 
+mod guard;
+
 use kreg_auth::{ExposeSecret as _, Htpasswd, User};
 use kreg_k8s::{Drift, ObjectRef, RegistrySpec, RegistryState, WorkloadState, pull};
 use kreg_nodes::daemonset::StandingAgents;
@@ -9,12 +11,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::agents::Guard;
 use crate::app::App;
 use crate::args::TargetArgs;
 use crate::commands::nodes;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
-use crate::guard::Guard;
 use crate::output;
 use crate::session::Session;
 
@@ -104,7 +106,7 @@ pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
         unlisted,
         agents: session.agents.standing().cloned(),
         nodes,
-        unprotected: guard.complaint(),
+        unprotected: guard::complaint(&guard),
     };
     for due in outcome.certificates.iter().filter(|row| row.renewal_due) {
         app.progress.note(due.advice());

@@ -63,7 +63,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     let nodes = if args.skip_nodes {
         None
     } else {
-        Some(preflight(app, &session, &spec, &intent, &state).await?)
+        Some(preflight(app, &session, &spec, &intent, &state)?)
     };
 
     if nodes.is_some() {
@@ -117,7 +117,7 @@ async fn agents_of_before(session: &Session) -> Result<(), Error> {
 }
 
 /// Every node is looked at before anything is written anywhere.
-async fn preflight(
+fn preflight(
     app: &App,
     session: &Session,
     spec: &RegistrySpec,
@@ -126,7 +126,8 @@ async fn preflight(
 ) -> Result<Nodes, Error> {
     let nodes = Nodes::of(session, &session.facts, (spec.place(), spec.image()), &[])?;
     let step = app.progress.step(format!("nodes by {}", nodes.way()));
-    nodes.enter().await?;
+    let was_ready = nodes.is_ready();
+    nodes.prepare()?;
     let trust = intent::provisional_trust(session, state)?.with_adopt(intent.adopt());
     let refusals: Vec<Receipt> = nodes
         .plan(&trust)
@@ -148,8 +149,8 @@ async fn preflight(
         return Ok(nodes);
     }
     step.failed(summary);
-    if nodes.are_out_of_reach() {
-        nodes.leave().await?;
+    if !was_ready {
+        nodes.retire()?;
     }
     let why = fleet::listed(&refusals);
     Err(Error::failed(format!("no node can be made to trust the registry; nothing was changed:\n{why}"))

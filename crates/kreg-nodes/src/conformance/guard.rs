@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use super::{Bed, CA, HOSTS_TOML, JOURNAL, Kept, Promise, difference, ensure, instance, trust_in};
+use super::bed::{
+    Bed, CA, HOSTS_TOML, JOURNAL, Kept, Promise, difference, ensure, instance, trust_in,
+};
 use crate::hosts_file::HOSTS;
 use crate::{Answer, Node, NodeProgram, State};
 
@@ -25,8 +27,9 @@ fn locked(bed: &Bed<'_>) -> Kept {
     let holder = NodeProgram::hold_lock(&instance()?, 5);
     let other = Node::new(format!("{}-other", bed.node.name), &bed.node.address);
     let limit = Duration::from_secs(60);
+    let transport = bed.transport();
     thread::scope(|scope| {
-        let holding = scope.spawn(|| bed.transport.run(&other, &holder, limit));
+        let holding = scope.spawn(|| transport.run(&other, &holder, limit));
         thread::sleep(Duration::from_secs(2));
         let answer = bed.answer(&format!(
             "KREG_LOCK_WAIT=0\nexport KREG_LOCK_WAIT\n{program}"

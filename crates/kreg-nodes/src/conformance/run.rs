@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Bed, Instead, Kept, Promise, ensure};
+use super::bed::{Bed, Instead, Kept, Promise, ensure};
 use crate::{Node, TransportErrorKind};
 
 pub(super) const PROMISES: &[Promise] = &[
@@ -117,13 +117,14 @@ const MEETING: &str = "mkdir -p \"$room\"\n: >\"$room/$number\"\nwaited=0\n\
     waited=$((waited + 1))\n  sleep 1\ndone\necho \"number $number\"\n";
 
 fn several(bed: &Bed<'_>) -> Kept {
+    let (transport, node) = (bed.transport(), bed.node);
     let one = |number: usize| {
-        let node = Node::new(format!("{}-{number}", bed.node.name), &bed.node.address);
+        let node = Node::new(format!("{}-{number}", node.name), &node.address);
         let script = format!(
             "number={number}\nroom=${{KREG_ROOT:-}}/etc/containerd/certs.d/meeting\n{MEETING}"
         );
         let limit = Duration::from_secs(60);
-        (number, bed.transport.run(&node, &script, limit))
+        (number, transport.run(&node, &script, limit))
     };
     let results: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..4)

@@ -1,9 +1,10 @@
 //! What a node holds after trust was brought to it.
 
-use super::{
+use super::bed::{
     Bed, CA, CONTAINERD_CA, DOCKER_CA, HOSTS_TEXT, HOSTS_TOML, Instead, JOURNAL, Kept, OTHER_CA,
     Promise, WRITTEN, difference, ensure, one, trust_in,
 };
+use super::files::Tree;
 use crate::hosts_file::HOSTS;
 use crate::{FileStatus, Receipt, RefusalKind, State};
 
@@ -32,7 +33,7 @@ fn probe(bed: &Bed<'_>) -> Kept {
     let odd: Vec<u8> = (0..=255).collect();
     bed.files.write(HOSTS, &odd)?;
     let before = bed.look()?;
-    let (_, facts) = one(bed.fleet().facts(&bed.nodes(), &trust_in(CA)?))?;
+    let (_, facts) = one(bed.access.facts(&trust_in(CA)?))?;
     let facts = facts.map_err(|receipt| Instead(receipt.to_string()))?;
     ensure(facts.content(HOSTS) == Some(&odd), || {
         format!("{HOSTS} came as {:?}", facts.content(HOSTS))
@@ -220,7 +221,7 @@ fn secrets(bed: &Bed<'_>) -> Kept {
 }
 
 /// That nothing differs, times included.
-fn untouched(before: &super::Tree, bed: &Bed<'_>) -> Kept {
+fn untouched(before: &Tree, bed: &Bed<'_>) -> Kept {
     let found = difference(before, &bed.look()?, true);
     ensure(found.is_empty(), || found.join("; "))
 }

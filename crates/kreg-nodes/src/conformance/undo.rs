@@ -1,6 +1,6 @@
 //! What a node holds after trust was taken back.
 
-use super::{
+use super::bed::{
     Bed, CA, CONTAINERD_CA, HOSTS_TEXT, HOSTS_TOML, Kept, OTHER_CA, Promise, difference, ensure,
     trust_in,
 };

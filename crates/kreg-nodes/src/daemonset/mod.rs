@@ -39,7 +39,7 @@ pub use image::AgentImage;
 pub use kreg_stream::PodStreams;
 pub use pods::AgentPods;
 pub use progress::{Progress, Seen};
-pub use pulse::Pulse;
+pub use pulse::{Pulse, Trouble};
 pub use rollout::Rollout;
 pub use standing::StandingAgents;
 pub use watch::{AgentPod, AgentWatch};

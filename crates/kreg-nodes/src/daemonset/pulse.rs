@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::program::{Answer, PERIOD, STALE};
-use crate::{Output, State};
+use crate::{Advice, Output, State};
 
 /// What [`crate::NodeProgram::pulse`] found in an agent's Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +40,19 @@ impl Pulse {
 
     /// Why the node is not kept, and what to do: nothing if it is.
     #[must_use]
-    pub fn trouble(&self) -> Option<(String, &'static str)> {
+    pub fn trouble(&self) -> Option<Trouble> {
+        let trouble = |why, remedy| Trouble {
+            why,
+            remedy,
+            advice: None,
+        };
+        let again = |why, remedy| Trouble {
+            advice: Some(Advice::Agents),
+            ..trouble(why, remedy)
+        };
         if !self.keeps {
-            return Some((
-                "its agent only waits, as a command left it that did not end".to_owned(),
-                "run `kreg up` again",
-            ));
+            let why = "its agent only waits, as a command left it that did not end".to_owned();
+            return Some(again(why, "put the agents on the nodes again"));
         }
         if let Some(age) = self.age.filter(|age| *age > STALE) {
             let why = format!(
@@ -54,13 +61,13 @@ impl Pulse {
                 STALE.as_secs(),
                 PERIOD.as_secs(),
             );
-            return Some((
+            return Some(trouble(
                 why,
                 "look at the node's load and disks; `kubectl -n kreg-nodes delete pod POD` starts a new one",
             ));
         }
         let Some(answer) = &self.answer else {
-            return Some((
+            return Some(trouble(
                 "its agent has not finished a round yet".to_owned(),
                 "wait half a minute; then see `kubectl -n kreg-nodes logs` of its Pod",
             ));
@@ -68,15 +75,36 @@ impl Pulse {
         if matches!(answer.state, State::Unchanged | State::Changed) {
             return None;
         }
-        let why = answer.files.iter();
-        let why: Vec<String> = why
+        let files = answer.files.iter();
+        let files: Vec<String> = files
             .map(|file| format!("{} {}", file.path, file.detail))
             .collect();
-        Some((
-            format!("its agent does not keep it: {}", why.join("; ")),
+        let why = format!("its agent does not keep it: {}", files.join("; "));
+        if why.contains(MAY_NOT) {
+            let remedy =
+                "put the agents on the nodes again: they may then write what their nodes need";
+            return Some(again(why, remedy));
+        }
+        Some(trouble(
+            why,
             "fix that on the node; its agent looks again within half a minute",
         ))
     }
+}
+
+/// The words of an agent whose Pod was made for less than its node needs now (`decide.sh`).
+const MAY_NOT: &str = "which this agent may not write";
+
+/// Why an agent does not keep its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trouble {
+    /// The reason.
+    pub why: String,
+    /// What to do next.
+    pub remedy: &'static str,
+    /// The setting that the remedy is about.
+    pub advice: Option<Advice>,
 }
 
 #[cfg(test)]
@@ -98,7 +126,7 @@ mod tests {
 
     fn trouble(head: &str, state: &str) -> String {
         let pulse = pulse(head, state).unwrap();
-        pulse.trouble().map(|(why, _)| why).unwrap_or_default()
+        pulse.trouble().map(|one| one.why).unwrap_or_default()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{Change, Edit, EditKind, Refusal, RefusalKind};
 use crate::facts::{Found, JournalEntry};
 use crate::hosts_file::{Block, other_addresses};
 use crate::instance::JOURNALS;
-use crate::{InstanceId, NodeFacts, Trust};
+use crate::{Advice, InstanceId, NodeFacts, Trust};
 
 /// The least free space, in KiB, that journal and files are sure to fit in.
 const NEEDED_KIB: u64 = 256;
@@ -75,9 +75,10 @@ pub(super) fn other_registry(instance: &InstanceId, id: &str) -> Refusal {
             "{journal} is the journal of another registry of this name: its id is {id}, that of this one is {}",
             instance.owner()
         ),
-        "choose another name for this registry; or, if that registry no longer exists, let kreg take its files over (--adopt of \
-         `kreg up` or `kreg nodes trust`; what was there before both comes back on undo)",
+        "choose another name for this registry; or, if that registry no longer exists, let kreg take its files over: \
+         what was there before both comes back on undo",
     )
+    .with_advice(Some(Advice::Adopt))
 }
 
 /// The warning where that is allowed.
@@ -212,6 +213,7 @@ fn foreign_file(path: &str) -> Refusal {
     Refusal::new(
         RefusalKind::Foreign,
         format!("{path} exists and was not written by kreg"),
-        "move it away, or let kreg replace it (--adopt of `kreg up` or `kreg nodes trust`; it is kept and comes back on undo)",
+        "move it away, or let kreg replace it: it is kept and comes back on undo",
     )
+    .with_advice(Some(Advice::Adopt))
 }

@@ -8,7 +8,7 @@ use crate::containerd::{
     ConfigError, ContainerdConfig, ROOT, Version, candidates, hosts_toml, is_plain, own_dir,
     with_single_root,
 };
-use crate::{NodeFacts, Trust};
+use crate::{Advice, NodeFacts, Trust};
 
 pub(super) fn want(wanted: &mut Wanted<'_>) {
     let (facts, trust) = (wanted.facts, wanted.trust);
@@ -61,7 +61,7 @@ pub(super) fn broken(e: &ConfigError) -> Refusal {
     Refusal::new(
         RefusalKind::BrokenConfig,
         format!("containerd's configuration is broken: {e}"),
-        "fix it, then run kreg again: containerd does not start again with it",
+        "fix it, then try again: containerd does not start again with it",
     )
 }
 
@@ -90,7 +90,8 @@ fn places(facts: &NodeFacts, config: &ContainerdConfig) -> Result<Vec<String>, R
                 config.config_path
             ),
             set_root(facts, config, ROOT),
-        ));
+        )
+        .with_advice(may_restart(facts, config)));
     }
     if !config.mirrors.is_empty() {
         return Err(Refusal::new(
@@ -193,7 +194,13 @@ fn no_config_path(facts: &NodeFacts, config: &ContainerdConfig) -> Refusal {
             blocks.join(" and ")
         );
     }
-    Refusal::new(RefusalKind::NoConfigPath, reason, remedy)
+    Refusal::new(RefusalKind::NoConfigPath, reason, remedy).with_advice(may_restart(facts, config))
+}
+
+/// Whether leave to restart would do instead.
+fn may_restart(facts: &NodeFacts, config: &ContainerdConfig) -> Option<Advice> {
+    let own = Keeper::of(facts, config).is_none() && restart::unit(facts).is_some();
+    own.then_some(Advice::Restart)
 }
 
 /// What to set by hand, in a table that this release reads.
@@ -208,12 +215,12 @@ fn set_root(facts: &NodeFacts, config: &ContainerdConfig, root: &str) -> String 
     };
     match restart::unit(facts) {
         Some(unit) => format!(
-            "let kreg set it and restart {unit} (--allow-runtime-restart), or set it in {file}, then \
-             `systemctl restart {unit}` (running containers go on), then run kreg again:\n{lines}"
+            "let kreg set it and restart {unit}, or set it in {file}, then \
+             `systemctl restart {unit}` (running containers go on), then try again:\n{lines}"
         ),
         None => format!(
             "set it in {file}, then restart the containerd that was started with this file (running \
-             containers go on), then run kreg again:\n{lines}"
+             containers go on), then try again:\n{lines}"
         ),
     }
 }

@@ -93,7 +93,7 @@ impl Keeper {
                 "k0s makes the files that its containerd reads; it adds those in /etc/k0s/containerd.d \
                  as long as the first line of {file} is `# k0s_managed=true` (else set this in \
                  {file} itself). Write this to /etc/k0s/containerd.d/kreg.toml, then \
-                 `systemctl restart {}` (running containers go on), then run kreg again:",
+                 `systemctl restart {}` (running containers go on), then try again:",
                 service
                     .as_deref()
                     .unwrap_or("k0sworker` (on controllers: `k0scontroller")
@@ -101,7 +101,7 @@ impl Keeper {
             Keeper::MicroK8s => format!(
                 "MicroK8s makes {file} from a template at each start. Set this in \
                  /var/snap/microk8s/current/args/containerd-template.toml, then `snap restart \
-                 microk8s.daemon-containerd`, then run kreg again:"
+                 microk8s.daemon-containerd`, then try again:"
             ),
             Keeper::Flatcar => format!(
                 "{file} is on /usr, which is read-only. Give containerd a file of your own: `mkdir -p \
@@ -109,15 +109,15 @@ impl Keeper {
                  `Environment=CONTAINERD_CONFIG={CONFIG_FILE}` to \
                  /etc/systemd/system/containerd.service.d/10-config.conf; set the following in \
                  {CONFIG_FILE}; then `systemctl daemon-reload && systemctl restart containerd`, then \
-                 run kreg again:"
+                 try again:"
             ),
             Keeper::NixOs => format!(
                 "NixOS makes {file} from the system's configuration. Set this in configuration.nix, \
-                 then `nixos-rebuild switch`, then run kreg again:"
+                 then `nixos-rebuild switch`, then try again:"
             ),
             Keeper::ReadOnly => format!(
                 "{file} is on a read-only file system. Set this by the means that the node's image is \
-                 made with, or start containerd with a file of your own (`--config`), then run kreg \
+                 made with, or start containerd with a file of your own (`--config`), then try \
                  again:"
             ),
         }

@@ -2,8 +2,8 @@
 //! releases leave alone. Where a release does not, only `registries.yaml` and a restart remain, and
 //! those are for the administrator.
 
-use super::wanted::Wanted;
 use super::serving::missing;
+use super::wanted::Wanted;
 use super::{Refusal, RefusalKind, containerd};
 use crate::Trust;
 use crate::containerd::{ContainerdConfig, Version};

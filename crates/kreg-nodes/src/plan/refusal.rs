@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Advice;
+
 /// Why nothing is written on a node, and what would change that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -14,6 +16,9 @@ pub struct Refusal {
     pub reason: String,
     /// What to do, with the snippet to set where there is one.
     pub remedy: String,
+    /// The setting that the remedy is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
     /// What to set by the system's own means, alone and whole, where nothing is to be written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snippet: Option<String>,
@@ -101,8 +106,14 @@ impl Refusal {
             kind,
             reason: reason.into(),
             remedy: remedy.into(),
+            advice: None,
             snippet: None,
         }
+    }
+
+    pub(crate) fn with_advice(mut self, advice: Option<Advice>) -> Refusal {
+        self.advice = advice;
+        self
     }
 
     pub(crate) fn with_snippet(mut self, snippet: impl Into<String>) -> Refusal {

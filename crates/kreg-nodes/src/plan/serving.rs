@@ -106,7 +106,7 @@ fn rancher(
                 name = one.name()
             ),
             format!(
-                "if {0} is starting, run kreg again later; else set container-runtime-endpoint in \
+                "if {0} is starting, try again later; else set container-runtime-endpoint in \
                  /etc/rancher/{1}/config.yaml, or remove {file}",
                 one.name(),
                 one.id()
@@ -170,6 +170,6 @@ pub(super) fn missing(file: &str, program: &str) -> Refusal {
     Refusal::new(
         RefusalKind::BrokenConfig,
         format!("{program} runs, but {file}, which containerd starts from, was not found"),
-        format!("see that {file} exists, or restart {program}, then run kreg again"),
+        format!("see that {file} exists, or restart {program}, then try again"),
     )
 }

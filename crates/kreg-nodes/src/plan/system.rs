@@ -126,7 +126,7 @@ pub(super) fn warn(wanted: &mut Wanted<'_>) {
         wanted.warnings.push(format!(
             "{backup} shows that Spegel has written this directory: when it starts, it moves all \
              that it did not write there, kreg's files too. Let it keep them \
-             (`spegel.prependExisting: true` in its chart), and run kreg again after it was installed"
+             (`spegel.prependExisting: true` in its chart), and try again after it was installed"
         ));
     }
     if facts.os.id == "cos" {

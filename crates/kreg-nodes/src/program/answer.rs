@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FileReport, Output, Receipt, State};
+use crate::{Advice, FileReport, Output, Receipt, State};
 
 /// What a node program answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,7 @@ impl Answer {
             };
             let remedy = remedy(self.state, &self.program, step, &unwell.join(" "));
             receipt = receipt.because(step, unwell.join("; "), remedy);
+            receipt.advice = advice(self.state, &self.program, step);
         }
         receipt
     }
@@ -84,20 +85,27 @@ fn remedy(state: State, program: &str, step: &str, reason: &str) -> &'static str
         (State::Dirty, "undo") => {
             "look at what others changed; once it is as kreg left it, or gone, undo again"
         }
-        (State::Dirty, _) => {
-            "move it away, or let kreg replace it (--adopt of `kreg up` or `kreg nodes trust`)"
-        }
+        (State::Dirty, _) => "move it away, or let kreg replace it",
         (State::Failed, "restart") => {
-            "see `journalctl -u containerd` on the node; without --allow-runtime-restart kreg says \
-             what to set by hand"
+            "see `journalctl -u containerd` on the node; without leave to restart, kreg says what to \
+             set by hand"
         }
-        _ if reason.contains("No space left") => "free space on the node, then run kreg again",
+        _ if reason.contains("No space left") => "free space on the node, then try again",
         _ if reason.contains("Read-only file system") => {
-            "make that file system writable, then run kreg again"
+            "make that file system writable, then try again"
         }
         _ if reason.contains("Operation not permitted") => {
-            "see whether the file is immutable (`lsattr`), then run kreg again"
+            "see whether the file is immutable (`lsattr`), then try again"
         }
-        _ => "mend that on the node, then run kreg again: it goes on where it stopped",
+        _ => "mend that on the node, then try again: it goes on where it stopped",
+    }
+}
+
+fn advice(state: State, program: &str, step: &str) -> Option<Advice> {
+    match (state, program) {
+        (State::Dirty, "undo") => None,
+        (State::Dirty, _) if step != "journal" => Some(Advice::Adopt),
+        (State::Failed, "restart") => Some(Advice::NoRestart),
+        _ => None,
     }
 }

@@ -133,7 +133,7 @@ writable() {
   while [ -n "$dir" ] && [ ! -d "$root$dir" ]; do
     dir=${dir%/*}
   done
-  may_reach "${dir:-/}" || refuse "$1" "belongs in ${dir:-/}, which this agent may not write; run \`kreg up\` again: it makes agents that may write what their nodes need"
+  may_reach "${dir:-/}" || refuse "$1" "belongs in ${dir:-/}, which this agent may not write: agents that are put on the nodes again may write what their nodes need"
   [ -w "$root${dir:-/}" ] || refuse "$1" "belongs in ${dir:-/}, which cannot be written to (read-only?)"
 }
 

@@ -11,7 +11,7 @@ take_lock() {
   waited=0
   until try_lock; do
     [ "$waited" -lt "${KREG_LOCK_WAIT-30}" ] ||
-      fail lock "${base#"$root"}" "another kreg has worked on this node for $waited s ($holder); if no kreg is running there, remove ${base#"$root"}/.lock.* and run kreg again"
+      fail lock "${base#"$root"}" "another kreg has worked on this node for $waited s ($holder); if no kreg is running there, remove ${base#"$root"}/.lock.* and try again"
     waited=$((waited + 1))
     sleep 1
   done

@@ -9,7 +9,7 @@ put_config() {
     return 0
   fi
   if [ -f "$target" ] && ! "$2" | same_as "$target"; then
-    fail check "$1" "was changed while kreg looked at this node; run kreg again"
+    fail check "$1" "was changed while kreg looked at this node; try again"
   fi
   if [ -z "$entry" ]; then
     new_entry config "$1" "$3"

@@ -204,7 +204,7 @@ sweep() {
       continue
     elif [ -e "$entry/after" ]; then
       failed_step=journal
-      report "${entry#"$root"}" dirty "is a damaged journal entry, so kreg does not know which file it is about: find the file that holds what $(damaged_holds), then remove ${entry#"$root"} and run kreg again"
+      report "${entry#"$root"}" dirty "is a damaged journal entry, so kreg does not know which file it is about: find the file that holds what $(damaged_holds), then remove ${entry#"$root"} and try again"
     else
       message=$(rm -rf "$entry" 2>&1) || fail journal "${entry#"$root"}" "$message"
     fi

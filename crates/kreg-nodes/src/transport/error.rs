@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::Node;
+use crate::{Advice, Node};
 
 /// Why a script could not be run on a node.
 #[derive(Debug, thiserror::Error)]
@@ -295,24 +293,6 @@ impl TransportError {
     }
 }
 
-/// The setting of a transport that would help: the program that made the transport knows how to
-/// change it, and what it calls it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Advice {
-    /// Another file of OpenSSH's configuration, or none: [`crate::ssh::openssh::OpensshConfig`].
-    Configuration,
-    /// The one right key: [`crate::ssh::SshConfig::identity`].
-    Identity,
-    /// Another file of known hosts: [`crate::ssh::SshConfig::known_hosts`].
-    KnownHosts,
-    /// The system's `ssh` program: [`crate::ssh::SystemSsh`].
-    Openssh,
-    /// This user: [`crate::ssh::SshConfig::user`].
-    User(String),
-}
-
 fn never_offered(untried: &[String]) -> String {
     match untried {
         [] => String::new(),
@@ -355,6 +335,9 @@ impl TransportErrorKind {
             K::NotFollowed { .. } | K::Algorithms { .. } => Some(Advice::Openssh),
             K::Auth { by_openssh, .. } => by_openssh.then_some(Advice::Openssh),
             K::Answered { wants, .. } => wants.clone().map(Advice::User),
+            K::NoAgent { state } if state.contains("ErrImageNeverPull") => None,
+            K::NoAgent { .. } => Some(Advice::Agents),
+            K::Cluster { .. } => Some(Advice::Rights),
             K::Jump { kind, .. } => match kind.advice() {
                 // Of the nodes, not of a host on the way to them.
                 Some(Advice::User(_)) => None,
@@ -379,7 +362,7 @@ impl TransportErrorKind {
             }
             K::Timeout {
                 during: RUNNING, ..
-            } => "the node is slow or its disk hangs; look at its load, then run kreg again or \
+            } => "the node is slow or its disk hangs; look at its load, then try again or \
                  give it more time"
                 .to_owned(),
             K::Timeout { .. } => format!("check that {host} is up and no firewall is between"),
@@ -426,7 +409,7 @@ impl TransportErrorKind {
                  /etc/sudoers.d/kreg`"
             ),
             K::Handshake { .. } => "see that an SSH server answers at that address".to_owned(),
-            K::Lost { .. } => "run kreg again: it repairs what was left half done".to_owned(),
+            K::Lost { .. } => "try again: it repairs what was left half done".to_owned(),
             K::TooMuchOutput { .. } => {
                 "look for a login script on the node that prints without end".to_owned()
             }
@@ -460,15 +443,15 @@ impl TransportErrorKind {
                  by `ctr -n k8s.io images import`; or push it to a registry and name it from there"
             ),
             K::NoAgent { state } if state.contains("hostPath type check failed") => format!(
-                "node {host} lacks a directory that the agents of the other nodes write in: run `kreg up` \
-                 again, which looks at every node first"
+                "node {host} lacks a directory that the agents of the other nodes write in: put the \
+                 agents on the nodes again, for which every node is looked at first"
             ),
             K::NoAgent { .. } => format!(
                 "see whether node {host} is Ready and what `kubectl -n kreg-nodes get pods -o wide` \
-                 says of it; `kreg nodes trust` puts an agent on every node"
+                 says of it, then put an agent on every node"
             ),
             K::Cluster { .. } => {
-                "see whether the API server answers, and what `kreg export rbac` lists".to_owned()
+                "see whether the API server answers, and what this account may do there".to_owned()
             }
         }
     }

@@ -6,7 +6,7 @@ pub(crate) mod process;
 
 use std::time::Duration;
 
-pub use error::{Advice, TransportError, TransportErrorKind};
+pub use error::{TransportError, TransportErrorKind};
 pub use local::LocalRoot;
 
 use crate::Node;

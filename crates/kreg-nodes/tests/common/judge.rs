@@ -227,7 +227,7 @@ fn follow(machine: &Machine, case: &Case, receipt: &Receipt) {
         machine.exec(&format!("mv '{command}"));
     } else if let (Some((_, file)), Some((_, lines))) = (
         remedy.split_once("set it in "),
-        remedy.split_once("run kreg again:\n"),
+        remedy.split_once("try again:\n"),
     ) {
         let file = file.split(',').next().unwrap();
         let table = lines.split('"').nth(1).unwrap();

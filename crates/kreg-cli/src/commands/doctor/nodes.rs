@@ -194,8 +194,8 @@ fn held(seen: &mut NodeSeen, facts: &NodeFacts, trust: &Trust) {
         Err(refused) => {
             let refusals = refused.0.into_iter().map(|one| NodeRefusal {
                 kind: output::word(&one.kind),
+                remedy: fleet::refusal_remedy(&one),
                 reason: one.reason,
-                remedy: one.remedy,
             });
             seen.refusals = refusals.collect();
         }

@@ -43,7 +43,7 @@ impl<'a> Directory<'a> {
         let place = spec.place();
         let by_name = place.id().is_none_or(|id| id == place.instance());
         let runs = state.workload != WorkloadState::Absent;
-        if by_name || (nodes.way() == "agent" && runs) {
+        if by_name || (runs && !nodes.sees_storage()) {
             return Ok(None);
         }
         let storage = StorageDir::new(path).tried("the registry cannot keep its images there")?;
@@ -117,7 +117,7 @@ impl<'a> Directory<'a> {
             }
         }
         // Agents that saw the directory ran on few nodes, and the trust of all is planned next.
-        self.nodes.enter().await
+        self.nodes.prepare()
     }
 
     fn mark(&self, place: &Place, names: &[&str], how: Marking) -> Result<Vec<Receipt>, Error> {

@@ -4,8 +4,7 @@ use kreg_k8s::{
     ApplyMode, Cluster as _, Kind, LiveCluster, Object, ObjectRef, declared, names, rights,
 };
 use kreg_nodes::daemonset::{GUARD, NAMESPACE, guard};
-
-use crate::error::{Error, Tried as _};
+use kreg_nodes::{AccessError, Advice};
 
 /// Whether the policy protects the agents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +23,10 @@ pub(crate) enum Guard {
 }
 
 impl Guard {
-    pub(crate) async fn look(cluster: &LiveCluster, version: Option<&str>) -> Result<Self, Error> {
+    pub(crate) async fn look(
+        cluster: &LiveCluster,
+        version: Option<&str>,
+    ) -> Result<Self, AccessError> {
         if let Some(version) = version.filter(|version| !rights::serves_policies(version)) {
             return Ok(Self::NotServed(version.to_owned()));
         }
@@ -32,7 +34,9 @@ impl Guard {
         match cluster.get(&namespace).await {
             Err(kreg_k8s::Error::Denied { .. }) => return Ok(Self::Unseen),
             other => {
-                let live = other.tried("cannot read the namespace of the node agents")?;
+                let live = other.map_err(AccessError::tried(
+                    "cannot read the namespace of the node agents",
+                ))?;
                 if live.is_some_and(|live| !is_ours(&live)) {
                     return Ok(Self::NotOurs);
                 }
@@ -45,40 +49,17 @@ impl Guard {
                 Ok(Some(_)) => return Ok(Self::Altered(object.clone())),
                 Ok(None) => return Ok(Self::Missing(object.clone())),
                 Err(kreg_k8s::Error::Denied { .. }) => return Ok(Self::Unseen),
-                Err(error) => return Err(error).tried("cannot see what protects the node agents"),
+                Err(error) => {
+                    return Err(error).map_err(AccessError::tried(
+                        "cannot see what protects the node agents",
+                    ));
+                }
             }
         }
         Ok(Self::InPlace)
     }
 
-    /// Why the agents are not protected, and what to do; `None` if they are.
-    pub(crate) fn complaint(&self) -> Option<String> {
-        let (why, next) = match self {
-            Self::InPlace => return None,
-            Self::Missing(object) => (format!("{object} is gone"), "`kreg up` makes it again"),
-            Self::Altered(object) => (
-                format!("{object} is not as kreg makes it"),
-                "`kreg up` puts it back",
-            ),
-            Self::NotServed(version) => (
-                format!("Kubernetes {version} has no ValidatingAdmissionPolicy (1.30 has)"),
-                "give nobody rights in kreg-nodes, nor `edit` or `admin` for the whole cluster",
-            ),
-            Self::NotOurs => (
-                "namespace kreg-nodes was there before kreg".to_owned(),
-                "check yourself who has rights there",
-            ),
-            Self::Unseen => (
-                "this user cannot check the protection".to_owned(),
-                "`kreg export rbac` has the rights for that",
-            ),
-        };
-        Some(format!(
-            "{why}: anyone who can change or exec into Pods in namespace {NAMESPACE} is root on the nodes; {next}"
-        ))
-    }
-
-    /// Whether the next `up` changes that.
+    /// Whether [`put`] would change that.
     pub(crate) fn is_drift(&self) -> bool {
         matches!(self, Self::Missing(_) | Self::Altered(_))
     }
@@ -90,7 +71,7 @@ pub(crate) async fn put(
     cluster: &LiveCluster,
     namespace: Object,
     expected: bool,
-) -> Result<(), Error> {
+) -> Result<(), AccessError> {
     if !expected {
         check_origin(cluster, namespace.reference()).await?;
     }
@@ -107,13 +88,15 @@ pub(crate) async fn put(
     for desired in wanted {
         let object = desired.reference();
         let live = cluster.get(object).await;
-        let live = live.tried(format!("cannot see whether {object} is there already"))?;
+        let live = live.map_err(AccessError::tried(format!(
+            "cannot see whether {object} is there already"
+        )))?;
         if let Some(live) = &live {
             if !is_ours(live) {
-                return Err(Error::failed(format!(
+                let what = format!(
                     "{object} exists and does not belong to kreg, so kreg did not change it; it would protect the node agents"
-                ))
-                .help("remove or rename that object"));
+                );
+                return Err(AccessError::new(what).with_remedy("remove or rename that object"));
             }
             if declared::holds(live, &desired) {
                 continue;
@@ -121,7 +104,9 @@ pub(crate) async fn put(
         }
         match cluster.apply(&desired, mode).await {
             Err(kreg_k8s::Error::Refused { code: 404, .. }) if is_guard(object) => {}
-            other => drop(other.tried("cannot put the node agents into the cluster")?),
+            other => drop(other.map_err(AccessError::tried(
+                "cannot put the node agents into the cluster",
+            ))?),
         }
     }
     Ok(())
@@ -129,34 +114,39 @@ pub(crate) async fn put(
 
 /// Anyone who may make namespaces may have made this one, with kreg's labels, and would own what kreg then allows in it.
 /// The policy is cluster-scoped: where it is there, kreg was here before. Older servers have no such witness.
-async fn check_origin(cluster: &LiveCluster, namespace: &ObjectRef) -> Result<(), Error> {
+async fn check_origin(cluster: &LiveCluster, namespace: &ObjectRef) -> Result<(), AccessError> {
     let live = cluster.get(namespace).await;
-    let labelled = live.tried(format!("cannot look at {namespace}"))?;
+    let labelled = live.map_err(AccessError::tried(format!("cannot look at {namespace}")))?;
     if !labelled.is_some_and(|live| is_ours(&live)) || !is_served(cluster).await? {
         return Ok(());
     }
     if is_witness(cluster).await? {
         return Ok(());
     }
-    Err(Error::failed(format!(
+    let what = format!(
         "{namespace} has kreg's labels, but no record or policy shows that kreg made it; kreg did not use it"
-    ))
-    .help(format!(
-        "if an administrator made it, for example by what `kreg export rbac` prints, say --adopt; if not, remove it, and \
-         kreg makes its own: kubectl delete namespace {NAMESPACE}"
-    )))
+    );
+    let remedy = format!(
+        "if an administrator made it, let kreg take it over; if not, remove it, and kreg makes its own: \
+         kubectl delete namespace {NAMESPACE}"
+    );
+    Err(AccessError::new(what)
+        .with_remedy(remedy)
+        .with_advice(Advice::AdoptNamespace))
 }
 
 /// Whether the policy, which no tenant can make, shows that kreg put agents into this cluster. `false` without the right to
 /// look.
-pub(crate) async fn is_witness(cluster: &LiveCluster) -> Result<bool, Error> {
+pub(crate) async fn is_witness(cluster: &LiveCluster) -> Result<bool, AccessError> {
     for desired in objects()? {
         let object = desired.reference();
         match cluster.get(object).await {
             Ok(Some(live)) if is_ours(&live) => return Ok(true),
             Ok(_) | Err(kreg_k8s::Error::Denied { .. }) => {}
             Err(error) => {
-                return Err(error).tried(format!("cannot see whether {object} is there"));
+                return Err(error).map_err(AccessError::tried(format!(
+                    "cannot see whether {object} is there"
+                )));
             }
         }
     }
@@ -164,14 +154,16 @@ pub(crate) async fn is_witness(cluster: &LiveCluster) -> Result<bool, Error> {
 }
 
 /// Takes the policy away: nothing is left that it could protect.
-pub(crate) async fn remove(cluster: &LiveCluster) -> Result<(), Error> {
+pub(crate) async fn remove(cluster: &LiveCluster) -> Result<(), AccessError> {
     // The binding first: without it the policy does nothing.
     for desired in objects()?.iter().rev() {
         let object = desired.reference();
         let live = match cluster.get(object).await {
             // Where the API does not serve it, a role may not name it either.
             Err(kreg_k8s::Error::Denied { .. }) if !is_served(cluster).await? => return Ok(()),
-            other => other.tried(format!("cannot see whether {object} is there"))?,
+            other => other.map_err(AccessError::tried(format!(
+                "cannot see whether {object} is there"
+            )))?,
         };
         let Some(live) = live.filter(is_ours) else {
             continue;
@@ -180,22 +172,24 @@ pub(crate) async fn remove(cluster: &LiveCluster) -> Result<(), Error> {
         cluster
             .delete(object, uid)
             .await
-            .tried(format!("cannot remove {object}"))?;
+            .map_err(AccessError::tried(format!("cannot remove {object}")))?;
     }
     Ok(())
 }
 
-async fn is_served(cluster: &LiveCluster) -> Result<bool, Error> {
+async fn is_served(cluster: &LiveCluster) -> Result<bool, AccessError> {
     let version = cluster.server_version().await;
-    let version = version.tried("cannot read the version of the cluster")?;
+    let version = version.map_err(AccessError::tried("cannot read the version of the cluster"))?;
     Ok(version.as_deref().is_none_or(rights::serves_policies))
 }
 
-fn objects() -> Result<Vec<Object>, Error> {
+fn objects() -> Result<Vec<Object>, AccessError> {
     let objects = guard().into_iter().map(Object::from_value);
     objects
         .collect::<Result<_, _>>()
-        .tried("cannot make what protects the node agents")
+        .map_err(AccessError::tried(
+            "cannot make what protects the node agents",
+        ))
 }
 
 fn is_guard(object: &ObjectRef) -> bool {

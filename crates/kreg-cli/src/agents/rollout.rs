@@ -1,92 +1,19 @@
-//! The agents on the nodes, as a DaemonSet in the cluster: put there, replaced, and taken away.
-
-mod image;
-mod removal;
+//! The agents of one registry, as a DaemonSet in the cluster: put there, replaced, and taken away.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use kreg_k8s::{
-    ApplyMode, Cluster as _, ClusterFacts, Declared, Kind, LiveCluster, Object, ObjectRef, Place,
-    names, rights,
+    ApplyMode, Cluster as _, ClusterFacts, Kind, LiveCluster, Object, Place, names, rights,
 };
-use kreg_nodes::daemonset::{
-    AgentPod, AgentWatch, NAMESPACE, NodeAgent, Progress, Rollout, Seen, StandingAgents,
-};
-use kreg_nodes::{InstanceId, PlanOutcome, StorageDir, Trust, Writes};
+use kreg_nodes::daemonset::{AgentPod, AgentWatch, NAMESPACE, NodeAgent, Progress, Rollout, Seen};
+use kreg_nodes::{AccessError, InstanceId, PlanOutcome, StorageDir, Trust, Writes};
 
-use self::image::Source;
-pub(crate) use self::removal::remove;
-use crate::error::{Error, Tried as _};
-use crate::guard;
-
-/// What stands of a registry's agents, as every command finds it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Standing {
-    /// What the DaemonSet says, if it is there.
-    live: Option<StandingAgents>,
-    /// The registry's own image, as the record has it.
-    image: Option<String>,
-    noted: bool,
-    /// Whether it is there without a record, and yet kreg's.
-    left: bool,
-    /// Whether any registry's record has agents.
-    anywhere: bool,
-}
-
-impl Standing {
-    pub(crate) async fn read(
-        cluster: &LiveCluster,
-        name: &str,
-        declared: Option<&Declared>,
-        anywhere: bool,
-    ) -> Result<Self, Error> {
-        let live = match cluster.get(&daemon_set(name)).await {
-            // Whoever may not look there has no agents.
-            Err(kreg_k8s::Error::Denied { .. }) => None,
-            other => other.tried("cannot see whether there are node agents")?,
-        };
-        let noted = declared.is_some_and(|declared| declared.node_agent);
-        // A first `up` that was killed before it wrote the record leaves agents as well.
-        let left = live.is_some() && !noted && guard::is_witness(cluster).await?;
-        Ok(Self {
-            left,
-            live: live.map(|live| StandingAgents::of(live.value())),
-            image: declared.map(|declared| declared.image.clone()),
-            noted,
-            anywhere,
-        })
-    }
-
-    /// Whether the record says that the registry's nodes were set up by agents. A DaemonSet that is there says nothing:
-    /// anyone may have made it.
-    pub(crate) fn chosen(&self) -> bool {
-        self.noted
-    }
-
-    /// Whether some registry of the cluster has agents, by its record.
-    pub(crate) fn are_anywhere(&self) -> bool {
-        self.anywhere
-    }
-
-    /// Whether they are in the cluster now, by the record too.
-    pub(crate) fn are_there(&self) -> bool {
-        self.left || (self.noted && self.live.is_some())
-    }
-
-    /// What the agents may do, if they are there.
-    pub(crate) fn standing(&self) -> Option<&StandingAgents> {
-        self.live.as_ref().filter(|_| self.noted)
-    }
-
-    /// What the registry itself runs.
-    pub(crate) fn image(&self) -> Option<&str> {
-        self.image.as_deref()
-    }
-}
+use super::image::Source;
+use super::{guard, removal};
 
 /// The agents of one registry.
-pub(crate) struct Agents {
+pub(super) struct Agents {
     cluster: LiveCluster,
     watch: AgentWatch,
     instance: InstanceId,
@@ -118,7 +45,7 @@ struct Special<'a> {
 }
 
 /// Nodes whose agents are not the ones that were to come, and why.
-pub(crate) type Behind = BTreeMap<String, String>;
+pub(super) type Behind = BTreeMap<String, String>;
 
 /// The Pod Security level of a namespace.
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
@@ -128,7 +55,7 @@ const ARRIVING: Duration = Duration::from_secs(5);
 
 impl Agents {
     /// `image`: the registry's own, as it is declared.
-    pub(crate) fn new(
+    pub(super) fn new(
         cluster: &LiveCluster,
         watch: &AgentWatch,
         instance: &InstanceId,
@@ -157,19 +84,19 @@ impl Agents {
 
     /// With `expected`, a namespace that only its label shows to be kreg's is used: some record has agents, or the operator
     /// says so.
-    pub(crate) fn expected(mut self, expected: bool) -> Self {
+    pub(super) fn expected(mut self, expected: bool) -> Self {
         self.is_expected = expected;
         self
     }
 
     /// Agents that only look and can write nothing.
-    pub(crate) async fn look(&self) -> Result<(), Error> {
+    pub(super) async fn look(&self) -> Result<(), AccessError> {
         let agent = self.base().await?;
         self.roll(agent, &Special::default()).await.map(drop)
     }
 
     /// Whether an agent runs on each node that is ready.
-    pub(crate) async fn are_everywhere(&self) -> Result<bool, Error> {
+    pub(super) async fn are_everywhere(&self) -> Result<bool, AccessError> {
         let ready = self.awaited(&BTreeSet::new());
         let all = |pods: &[&AgentPod]| {
             let runs = |node: &&str| {
@@ -179,12 +106,16 @@ impl Agents {
             ready.iter().all(runs)
         };
         let there = self.watch.until(ARRIVING, all).await;
-        there.tried("cannot see where node agents run")
+        there.map_err(AccessError::tried("cannot see where node agents run"))
     }
 
     /// Agents that bring their nodes to `trust` and keep them there; ends when each has looked once. They may write what
     /// the plans of their nodes take. Says which nodes did not get theirs.
-    pub(crate) async fn keep(&self, trust: &Trust, plans: &[PlanOutcome]) -> Result<Behind, Error> {
+    pub(super) async fn keep(
+        &self,
+        trust: &Trust,
+        plans: &[PlanOutcome],
+    ) -> Result<Behind, AccessError> {
         let mut writes = Writes::default();
         for plan in plans {
             writes.join(plan.writes.clone());
@@ -200,19 +131,19 @@ impl Agents {
     }
 
     /// Agents that may put their nodes back as they were.
-    pub(crate) async fn take_back(&self) -> Result<(), Error> {
+    pub(super) async fn take_back(&self) -> Result<(), AccessError> {
         let agent = self.base().await?.taking_back();
         self.roll(agent, &Special::default()).await.map(drop)
     }
 
     /// Agents that see all of their nodes and can write nothing.
-    pub(crate) async fn search(&self) -> Result<(), Error> {
+    pub(super) async fn search(&self) -> Result<(), AccessError> {
         let agent = self.base().await?.searching();
         self.roll(agent, &Special::default()).await.map(drop)
     }
 
     /// Agents that may erase images in `storage`, only on these nodes, which have the directory above it.
-    pub(crate) async fn reach(&self, storage: &StorageDir, on: &[&str]) -> Result<(), Error> {
+    pub(super) async fn reach(&self, storage: &StorageDir, on: &[&str]) -> Result<(), AccessError> {
         let others = self.hosts.iter().map(|host| &host.name);
         let others: Vec<String> = others
             .filter(|name| !on.contains(&name.as_str()))
@@ -230,7 +161,7 @@ impl Agents {
         self.roll(agent, &nodes).await.map(drop)
     }
 
-    async fn base(&self) -> Result<NodeAgent, Error> {
+    async fn base(&self) -> Result<NodeAgent, AccessError> {
         let image = self.image.find(&self.cluster).await?;
         let runtimes = self
             .hosts
@@ -253,7 +184,7 @@ impl Agents {
 
     /// Nodes that get no ready agent, as far as is known before: `refused`, those that are not ready themselves, and those
     /// whose agent is not ready now.
-    async fn unready(&self, refused: &BTreeSet<&str>) -> Result<BTreeSet<String>, Error> {
+    async fn unready(&self, refused: &BTreeSet<&str>) -> Result<BTreeSet<String>, AccessError> {
         let mut unready: BTreeSet<String> = refused.iter().map(ToString::to_string).collect();
         let away = self.hosts.iter().filter(|host| !host.ready);
         unready.extend(away.map(|host| host.name.clone()));
@@ -263,14 +194,14 @@ impl Agents {
             true
         };
         let seen = self.watch.until(self.timeout, seen).await;
-        seen.tried("cannot see how the node agents stand")?;
+        seen.map_err(AccessError::tried("cannot see how the node agents stand"))?;
         unready.retain(|name| !self.skip.contains(name));
         Ok(unready)
     }
 
     /// Puts `agent` on the nodes, in place of the one before, and waits until every node that is ready has its new Pod. Says
     /// which nodes have not, and why.
-    async fn roll(&self, agent: NodeAgent, nodes: &Special<'_>) -> Result<Behind, Error> {
+    async fn roll(&self, agent: NodeAgent, nodes: &Special<'_>) -> Result<Behind, AccessError> {
         let mode = ApplyMode {
             dry_run: false,
             force: true,
@@ -284,7 +215,8 @@ impl Agents {
         let rollout = Rollout::new(self.hosts.len() - left_out, unready.len());
         let agent = agent.by(rollout);
         for value in agent.objects() {
-            let object = Object::from_value(value).tried("cannot make the node agents")?;
+            let object = Object::from_value(value)
+                .map_err(AccessError::tried("cannot make the node agents"))?;
             if self.is_theirs(&object).await? {
                 continue;
             }
@@ -295,7 +227,9 @@ impl Agents {
             self.cluster
                 .apply(&object, mode)
                 .await
-                .tried("cannot put the node agents into the cluster")?;
+                .map_err(AccessError::tried(
+                    "cannot put the node agents into the cluster",
+                ))?;
         }
         let revision = agent.revision();
         // A node whose Pod does not come is reported by the next step on that node.
@@ -311,7 +245,7 @@ impl Agents {
         let mut seen = Seen::default();
         let ended = |pods: &[&AgentPod]| progress.has_ended(pods, Instant::now(), &mut seen);
         let ended = self.watch.until(rollout.within(self.timeout), ended).await;
-        ended.tried("cannot see how the node agents come up")?;
+        ended.map_err(AccessError::tried("cannot see how the node agents come up"))?;
         let behind = seen.behind;
         let current = agent.config_map(&revision);
         for old in removal::own(&self.cluster, &self.instance, Kind::ConfigMap).await? {
@@ -324,10 +258,12 @@ impl Agents {
     }
 
     /// Whether it is there and somebody else's. Of such things only a namespace that lets agents in is of use.
-    async fn is_theirs(&self, object: &Object) -> Result<bool, Error> {
+    async fn is_theirs(&self, object: &Object) -> Result<bool, AccessError> {
         let name = object.reference();
         let live = self.cluster.get(name).await;
-        let live = live.tried(format!("cannot see whether {name} is there already"))?;
+        let live = live.map_err(AccessError::tried(format!(
+            "cannot see whether {name} is there already"
+        )))?;
         let Some(theirs) = live.filter(|live| live.label(names::LABEL_MANAGED_BY) != Some("kreg"))
         else {
             return Ok(false);
@@ -340,15 +276,15 @@ impl Agents {
             ),
             _ => "remove it, or give it another name".to_owned(),
         };
-        Err(Error::failed(format!(
+        let what = format!(
             "{name}, which the node agents need, is there and is not kreg's; it was left alone"
-        ))
-        .help(advice))
+        );
+        Err(AccessError::new(what).with_remedy(advice))
     }
 
     /// Takes all of it away, and the namespace if nothing else is in it.
-    pub(crate) async fn remove(&self) -> Result<(), Error> {
-        remove(&self.cluster, &self.instance, self.timeout).await
+    pub(super) async fn remove(&self) -> Result<(), AccessError> {
+        removal::remove(&self.cluster, &self.instance, self.timeout).await
     }
 }
 
@@ -358,10 +294,6 @@ fn knows_recursive(version: Option<&str>) -> bool {
     version
         .and_then(rights::release)
         .is_some_and(|release| release >= (1, 31))
-}
-
-fn daemon_set(name: &str) -> ObjectRef {
-    ObjectRef::new(Kind::DaemonSet, NAMESPACE, name)
 }
 
 #[cfg(test)]

@@ -1,0 +1,130 @@
+//! Nodes over SSH, as flags, configuration and environment have it.
+
+use std::io::IsTerminal as _;
+
+use kreg_auth::PasswordSource;
+use kreg_k8s::NodeFact;
+use kreg_nodes::ssh::openssh::OpensshConfig;
+use kreg_nodes::ssh::{SshConfig, has_passphrase};
+use kreg_nodes::{BySsh, Node};
+
+use crate::error::{Error, Tried as _};
+use crate::settings::{NodeSettings, Settings};
+
+/// Who logs in where nobody says otherwise.
+const USER: &str = "root";
+
+const PASSPHRASE_VARIABLE: &str = "KREG_SSH_PASSPHRASE";
+
+pub(super) fn libssh2(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, Error> {
+    let nodes = nodes(&settings.nodes, facts)?;
+    let config = with_passphrase(ssh_config(&settings.nodes)?, &settings.nodes)?;
+    Ok(paced(BySsh::libssh2(nodes, config), settings))
+}
+
+pub(super) fn system(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, Error> {
+    let nodes = nodes(&settings.nodes, facts)?;
+    let config = ssh_config(&settings.nodes)?;
+    if let Some(source) = passphrase_source(&settings.nodes) {
+        return Err(Error::usage(format!(
+            "the `ssh` program cannot be given the passphrase from {source}"
+        ))
+        .help("add the key to your agent by ssh-add, and leave the passphrase out"));
+    }
+    Ok(paced(BySsh::system(nodes, config), settings))
+}
+
+fn paced(ssh: BySsh, settings: &Settings) -> BySsh {
+    ssh.parallel(settings.nodes.parallel)
+        .timeout(settings.timeout)
+}
+
+fn nodes(settings: &NodeSettings, facts: &[&NodeFact]) -> Result<Vec<Node>, Error> {
+    let node = |fact: &&NodeFact| Ok(Node::new(&fact.name, address(settings, fact)?));
+    facts.iter().map(node).collect()
+}
+
+/// Where a node's sshd listens.
+fn address(settings: &NodeSettings, fact: &NodeFact) -> Result<String, Error> {
+    match (settings.addresses.get(&fact.name), fact.addresses.first()) {
+        (Some(address), _) => Ok(address.clone()),
+        (None, Some(address)) => Ok(address.to_string()),
+        (None, None) => Err(
+            Error::usage(format!("node {} has no InternalIP", fact.name))
+                .help("give its address under [nodes.ssh.addresses] in kreg.toml"),
+        ),
+    }
+}
+
+fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
+    let openssh = match &settings.config {
+        None => OpensshConfig::usual(),
+        Some(none) if none.as_os_str() == "none" => Ok(OpensshConfig::default()),
+        Some(file) => OpensshConfig::read(file),
+    };
+    let openssh = openssh.map_err(|cause| {
+        Error::usage("cannot follow OpenSSH's configuration")
+            .because(&cause)
+            .help("fix it, or leave it out by --ssh-config none")
+    })?;
+    let mut config = SshConfig::following(openssh, USER).accept_new(settings.accept_new);
+    if let Some(user) = &settings.user {
+        config = config.user(user);
+    }
+    if let Some(port) = settings.port {
+        config = config.port(port);
+    }
+    if let Some(jumps) = &settings.jump {
+        config = config.jumps(jumps);
+    }
+    if let Some(timeout) = settings.connect_timeout {
+        config = config.connect_timeout(timeout);
+    }
+    if let Some(identity) = &settings.identity {
+        config = config.identity(identity, None).identities_only(true);
+    }
+    if let Some(known_hosts) = &settings.known_hosts {
+        config = config.known_hosts(known_hosts);
+    }
+    Ok(config)
+}
+
+fn with_passphrase(config: SshConfig, settings: &NodeSettings) -> Result<SshConfig, Error> {
+    Ok(match passphrase(settings)? {
+        Some(passphrase) => config.passphrase(passphrase),
+        None => config,
+    })
+}
+
+fn passphrase_source(settings: &NodeSettings) -> Option<PasswordSource> {
+    let variable = || {
+        std::env::var_os(PASSPHRASE_VARIABLE)
+            .map(|_| PasswordSource::Env(PASSPHRASE_VARIABLE.to_owned()))
+    };
+    let file = settings.passphrase_file.clone();
+    file.map(PasswordSource::File).or_else(variable)
+}
+
+/// From a file or the environment; asked for only if the key that was named has one, and no agent
+/// can hold it.
+fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>, Error> {
+    if let Some(source) = passphrase_source(settings) {
+        let read = source.read().map_err(|cause| {
+            Error::usage("cannot read the passphrase of the SSH key").because(&cause)
+        })?;
+        return Ok(Some(read));
+    }
+    let Some(identity) = &settings.identity else {
+        return Ok(None);
+    };
+    let wants_one = has_passphrase(identity).map_err(|cause| {
+        Error::usage(format!("cannot read the SSH key {}", identity.display())).because(&cause)
+    })?;
+    let agent = std::env::var_os("SSH_AUTH_SOCK").is_some();
+    if !wants_one || agent || !std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let asked = rpassword::prompt_password(format!("Passphrase of {}: ", identity.display()))
+        .tried("cannot ask for the passphrase of the SSH key")?;
+    Ok(Some(asked.into()))
+}
