@@ -13,6 +13,7 @@
 //! | keep nodes that way, those that join later too | `daemonset::NodeAgent` |
 //! | know that your own keeps all promises | [`conformance::check`], [`conformance::check_access`] |
 //! | read facts, decide, print a diff | [`ProbeRequest`], [`NodeFacts::decode`], [`NodePlan::decide`] |
+//! | have this very machine's clients trust it, for a while | [`this_machine`] |
 //! | see what runs as root | [`NodeProgram::script`] |
 //! | only write or judge single files | [`containerd::hosts_toml`], [`hosts_file::Block`], [`containerd::ContainerdConfig`], `ssh::known_hosts` |
 //!
@@ -66,6 +67,7 @@ pub mod rancher;
 mod receipt;
 #[cfg(feature = "ssh")]
 pub mod ssh;
+pub mod this_machine;
 pub mod transport;
 mod trust;
 

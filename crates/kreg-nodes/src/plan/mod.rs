@@ -14,6 +14,7 @@ mod rewritten;
 mod runtime;
 mod serving;
 pub(crate) mod system;
+mod trusted;
 mod wanted;
 pub(crate) mod writes;
 

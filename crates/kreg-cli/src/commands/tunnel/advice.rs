@@ -32,7 +32,7 @@ struct File {
 
 impl Advice {
     pub(super) fn new(session: &Session, registry: &Registry) -> Result<Self, Error> {
-        let trust = trust::trust(session.place.instance(), registry, None)?;
+        let (trust, address) = trust::trust(session.place.instance(), registry, None)?;
         let file = |kind: EditKind| match kind {
             EditKind::Block { path, text } => File {
                 path,
@@ -52,7 +52,7 @@ impl Advice {
         };
         Ok(Self {
             registry: registry.host.to_string(),
-            address: trust.endpoint().unwrap_or(IpAddr::from([0, 0, 0, 0])),
+            address,
             user: proof::held_credentials(session, &registry.state)
                 .map_or_else(|_| "USER".to_owned(), |held| held.username().to_owned()),
             files: client_files(&trust).into_iter().map(file).collect(),

@@ -1,7 +1,6 @@
 //! `kreg tunnel`: a local port to the registry for docker, podman, skopeo, crane and BuildKit,
 //! through the API server, with full verification at the client.
 
-mod address;
 mod advice;
 mod command;
 mod trust;
@@ -29,7 +28,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::spec;
 
-use trust::Installed;
+use kreg_nodes::this_machine::Installed;
 
 #[derive(Debug, Args)]
 pub(crate) struct TunnelArgs {
@@ -116,7 +115,7 @@ pub(crate) async fn run(app: &App, args: &TunnelArgs) -> Result<ExitCode, Error>
     let put_back = match installed {
         Some(installed) if held.is_ok() || !installed.is_anothers() => {
             let step = app.progress.step("trust of this machine's clients");
-            let back = installed.take_back();
+            let back = installed.take_back().map_err(Error::from);
             if back.is_ok() {
                 step.done("taken back");
             }

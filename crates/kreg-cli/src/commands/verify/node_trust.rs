@@ -1,7 +1,7 @@
 //! `--node-files`: what lies on every node for its runtime to trust, read by ssh.
 
 use kreg_k8s::RegistryState;
-use kreg_nodes::{EditKind, NodeFacts, NodePlan, Receipt, Trust};
+use kreg_nodes::Receipt;
 use kreg_verify::NodeTrust;
 
 use crate::app::App;
@@ -32,26 +32,11 @@ pub(super) fn read(
             node: node.name,
             files: facts
                 .map_err(|receipt| why(&receipt))
-                .and_then(|facts| certificates(&facts, &trust)),
+                .and_then(|facts| facts.trusted(&trust).map_err(|refused| refused.reason())),
         })
         .collect();
     step.done("");
     Ok(read)
-}
-
-/// Of the files that this node's runtime reads for the registry, those that are to hold the CA, as
-/// they are. Nothing is written, so that files of others are looked at too.
-fn certificates(facts: &NodeFacts, trust: &Trust) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let trust = trust.clone().with_adopt(true);
-    let plan = NodePlan::decide(facts, &trust).map_err(|refused| refused.reason())?;
-    let found = plan.edits().iter().filter_map(|edit| {
-        let EditKind::File { path, content, .. } = edit.kind() else {
-            return None;
-        };
-        let text = facts.content(path).filter(|_| content == trust.ca_pem())?;
-        Some((path.clone(), text.to_vec()))
-    });
-    Ok(found.collect())
 }
 
 fn why(receipt: &Receipt) -> String {

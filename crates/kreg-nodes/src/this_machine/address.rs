@@ -1,4 +1,4 @@
-//! The registry's own address on this machine's loopback device, for as long as a tunnel is open.
+//! The registry's own address on this machine's loopback device, for as long as it leads there.
 //!
 //! Docker resolves a registry's name, and verifies nothing that leads to 127.0.0.0/8; and clients on
 //! this machine then use the very address that nodes use.
@@ -6,18 +6,18 @@
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
-use crate::error::{Error, Tried as _};
+use super::ThisMachineError;
 
 const LOOPBACK: &str = "lo";
 
 /// Puts the address there. `false` if it is there already.
-pub(super) fn add(address: IpAddr) -> Result<bool, Error> {
+pub(super) fn add(address: IpAddr) -> Result<bool, ThisMachineError> {
     match holder(address)?.as_deref() {
         Some(LOOPBACK) => Ok(false),
-        Some(device) => Err(Error::failed(format!(
-            "this machine has the registry's address {address} already, on {device}"
-        ))
-        .help("it seems to be a node of the cluster: clients here reach the registry without a tunnel")),
+        Some(device) => Err(ThisMachineError::HasAddress {
+            address,
+            device: device.to_owned(),
+        }),
         None => {
             ip(&["address", "add", &prefixed(address), "dev", LOOPBACK])?;
             Ok(true)
@@ -26,7 +26,7 @@ pub(super) fn add(address: IpAddr) -> Result<bool, Error> {
 }
 
 /// Takes it away; `false` if it is not there.
-pub(super) fn remove(address: IpAddr) -> Result<bool, Error> {
+pub(super) fn remove(address: IpAddr) -> Result<bool, ThisMachineError> {
     match holder(address)?.as_deref() {
         Some(LOOPBACK) => {
             ip(&["address", "del", &prefixed(address), "dev", LOOPBACK])?;
@@ -44,7 +44,7 @@ fn prefixed(address: IpAddr) -> String {
 }
 
 /// The device that has this very address.
-fn holder(address: IpAddr) -> Result<Option<String>, Error> {
+fn holder(address: IpAddr) -> Result<Option<String>, ThisMachineError> {
     let told = ip(&["-oneline", "address", "show"])?;
     Ok(device_of(&told, address))
 }
@@ -60,26 +60,23 @@ fn device_of(told: &str, address: IpAddr) -> Option<String> {
     })
 }
 
-fn ip(arguments: &[&str]) -> Result<String, Error> {
+fn ip(arguments: &[&str]) -> Result<String, ThisMachineError> {
     let said = Command::new("ip")
         .args(arguments)
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .output()
-        .map_err(|cause| {
-            Error::failed(format!("cannot run `ip {}`", arguments.join(" ")))
-                .because(&cause)
-                .help("install iproute2; on a system that is not Linux use `kreg tunnel --trust print`")
+        .map_err(|source| ThisMachineError::NoIp {
+            arguments: arguments.join(" "),
+            source,
         })?;
     if !said.status.success() {
-        return Err(Error::failed(format!(
-            "`ip {}` failed: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&said.stderr).trim()
-        ))
-        .help("it takes root and, in a container, the capability NET_ADMIN"));
+        return Err(ThisMachineError::Ip {
+            arguments: arguments.join(" "),
+            said: String::from_utf8_lossy(&said.stderr).trim().to_owned(),
+        });
     }
-    String::from_utf8(said.stdout).tried("cannot read what `ip` says")
+    String::from_utf8(said.stdout).map_err(ThisMachineError::program("read what `ip` says"))
 }
 
 #[cfg(test)]
