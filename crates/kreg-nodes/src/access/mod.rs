@@ -27,6 +27,28 @@ use crate::{
 ///
 /// Receipts come in the order of [`NodeAccess::nodes`], one a node. A node that goes wrong keeps no
 /// other from being done.
+///
+/// ```
+/// use kreg_nodes::{LocalRoot, Node, NodeAccess, NodeTransport};
+///
+/// /// A directory on this machine that holds a node's tree, such as that of an image.
+/// struct ByTree {
+///     nodes: Vec<Node>,
+///     tree: LocalRoot,
+/// }
+///
+/// impl NodeAccess for ByTree {
+///     fn name(&self) -> &'static str {
+///         "tree"
+///     }
+///     fn nodes(&self) -> &[Node] {
+///         &self.nodes
+///     }
+///     fn transport(&self) -> &dyn NodeTransport {
+///         &self.tree
+///     }
+/// }
+/// ```
 pub trait NodeAccess: Send + Sync {
     /// One word for messages, such as `ssh`; also the step of a receipt where the way itself failed.
     fn name(&self) -> &'static str;
