@@ -113,7 +113,7 @@ mod tests {
         let taken = "failed to allocate IP 10.96.0.9: provided IP is already allocated";
         let error = told(&service, refused(taken));
         assert!(
-            matches!(&error, Error::Unfit(Unfit::AddressRefused { service: one, .. }) if *one == service),
+            matches!(error.unfit(), Some(Unfit::AddressRefused { service: one, .. }) if *one == service),
             "{error}"
         );
         let other = told(&service, refused("spec.ports: Required value"));

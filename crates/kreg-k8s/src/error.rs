@@ -176,7 +176,7 @@ pub enum Error {
 
     /// The cluster lacks something the registry needs; found before anything was changed.
     #[error("{0}")]
-    Unfit(Unfit),
+    Unfit(Box<Unfit>),
 
     /// The one who asks may not do all that is needed.
     #[error("missing rights: {}", lines(missing))]
@@ -217,7 +217,7 @@ pub enum Error {
 
 impl From<Unfit> for Error {
     fn from(unfit: Unfit) -> Self {
-        Error::Unfit(unfit)
+        Error::Unfit(Box::new(unfit))
     }
 }
 
@@ -228,6 +228,15 @@ impl Error {
         match self {
             Error::Refused { code, .. } => Some(*code),
             Error::Conflict { .. } | Error::Raced { .. } => Some(409),
+            _ => None,
+        }
+    }
+
+    /// What the cluster lacks or has in the way, if that is the reason.
+    #[must_use]
+    pub fn unfit(&self) -> Option<&Unfit> {
+        match self {
+            Error::Unfit(unfit) => Some(unfit),
             _ => None,
         }
     }

@@ -253,7 +253,7 @@ async fn a_service_that_is_to_have_another_address_is_told_of_in_its_own_words()
     .await
     .unwrap_err();
     assert!(
-        matches!(error, Error::Unfit(Unfit::ServiceFixed { .. })),
+        matches!(error.unfit(), Some(Unfit::ServiceFixed { .. })),
         "{error}"
     );
     down_with_data(&cluster, &spec).await;

@@ -138,7 +138,7 @@ async fn a_secret_of_somebody_else_is_left_alone() {
     ]);
     let error = append(&cluster, &spec, "eve:z\n").await.unwrap_err();
     assert!(
-        matches!(error, Error::Unfit(Unfit::NoEntry { .. })),
+        matches!(error.unfit(), Some(Unfit::NoEntry { .. })),
         "{error}"
     );
     let name = Names::of(spec.place()).htpasswd;

@@ -106,8 +106,8 @@ async fn an_address_that_another_service_took_is_told_before_and_while() {
     // Whoever may not see all Services learns it from the server, its namespace being there or not.
     let taken = |error: &Error| {
         let is_taken = matches!(
-            error,
-            Error::Unfit(Unfit::AddressTaken { .. } | Unfit::AddressRefused { .. })
+            error.unfit(),
+            Some(Unfit::AddressTaken { .. } | Unfit::AddressRefused { .. })
         );
         assert!(is_taken, "{error}");
         error.to_string()
@@ -132,7 +132,7 @@ async fn an_address_that_another_service_took_is_told_before_and_while() {
     let outside = spec.with_cluster_ip(Some([203, 0, 113, 9].into()));
     let error = facts.check(&outside).unwrap_err();
     assert!(
-        matches!(&error, Error::Unfit(Unfit::AddressOutOfRange { ranges, .. }) if *ranges == facts.service_cidrs),
+        matches!(error.unfit(), Some(Unfit::AddressOutOfRange { ranges, .. }) if *ranges == facts.service_cidrs),
         "{error}"
     );
     assert!(error.to_string().contains("203.0.113.9"), "{error}");
@@ -209,7 +209,7 @@ async fn a_claim_that_is_there_is_judged_by_itself_and_not_by_todays_classes() {
     let error = theirs("taken", "", &volume).await.unwrap_err();
     let held = ObjectRef::new(Kind::PersistentVolume, "", &volume);
     assert!(
-        matches!(&error, Error::Unfit(Unfit::ClaimStuck(cause)) if cause.remedy == Remedy::FreeVolume(held)),
+        matches!(error.unfit(), Some(Unfit::ClaimStuck(cause)) if cause.remedy == Remedy::FreeVolume(held)),
         "{error}"
     );
     assert!(error.to_string().contains(&volume), "{error}");
@@ -427,7 +427,7 @@ async fn a_volume_that_remembers_an_older_claim_is_told_apart() {
     let text = error.to_string();
     let frees = |cause: &Cause| cause.remedy == Remedy::FreeVolume(volume.clone());
     assert!(
-        matches!(&before, Error::Unfit(Unfit::VolumeStuck(cause) | Unfit::ClaimStuck(cause)) if frees(cause)),
+        matches!(before.unfit(), Some(Unfit::VolumeStuck(cause) | Unfit::ClaimStuck(cause)) if frees(cause)),
         "{before}"
     );
     assert!(
@@ -454,7 +454,7 @@ async fn a_claim_without_a_class_that_exists_is_told_at_once_and_before() {
         let before = claim::check(&cluster, &spec, &facts).await;
         let before = before.unwrap_err();
         assert!(
-            matches!(&before, Error::Unfit(Unfit::NoClass { class, .. }) if class == "no-such-class"),
+            matches!(before.unfit(), Some(Unfit::NoClass { class, .. }) if class == "no-such-class"),
             "{before}"
         );
     }
