@@ -141,7 +141,8 @@ impl Crates {
             Some(inside) => inside.split_once('/').unwrap_or((inside, "")),
             None => return Self::outside(subject, path),
         };
-        let of_its_tests = inside.starts_with("tests/");
+        // What tests of one crate have in common, those of others may include by its path.
+        let of_its_tests = inside.starts_with("tests/") && !inside.starts_with("tests/common/");
         match subject {
             Subject::Story(_) => !of_its_tests,
             Subject::Tests { package, .. } if folder == package => true,
@@ -241,6 +242,7 @@ mod tests {
             "crates/kreg-nodes/src/lib.rs",
             "crates/kreg-auth/src/lib.rs",
             "crates/kreg-pki/Cargo.toml",
+            "crates/kreg-pki/tests/common/mod.rs",
             "xtask/src/images.rs",
             "xtask/assets/node/Dockerfile",
         ] {

@@ -77,7 +77,7 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
 fn log(verbose: u8) {
     let level = match verbose {
         0 => "off",
-        1 => "kreg=debug,kreg_k8s=debug,kreg_nodes=debug,kreg_verify=debug",
+        1 => "kreg=debug,kreg_k8s=debug,kreg_nodes=debug,kreg_registry=debug,kreg_verify=debug",
         _ => "debug",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("KREG_LOG")

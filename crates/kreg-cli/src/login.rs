@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use kreg_auth::Credentials;
 use kreg_k8s::{Cluster as _, Kind, Patcher, Query, RegistryState, names};
-use kreg_verify::dial::{Dial, PodDial};
-use kreg_verify::registry::{RegistryClient, Transport};
+use kreg_registry::dial::Dial;
+use kreg_registry::{RegistryClient, Transport};
+use kreg_verify::PodDial;
 
 use crate::error::{Error, Tried as _};
 use crate::session::Session;

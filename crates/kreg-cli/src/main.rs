@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod confirm;
 mod error;
+mod fixes;
 mod fleet;
 mod intent;
 mod login;

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use crate::app::App;
 use crate::commands::verify::told_to_end;
 use crate::error::{Ending, Error, Tried as _};
+use crate::fixes;
 use crate::output;
 use crate::session::Session;
 use crate::spec;
@@ -144,6 +145,7 @@ pub(crate) async fn prove_as(
     let report = proof
         .run_until(told_to_end())
         .await
+        .map(fixes::worded)
         .map_err(|cause| not_begun("cannot check anything at all", &cause))?;
     let (passed, failed, skipped) = report.counts();
     let mut summary = format!("{passed} of {} checks passed", passed + failed);
@@ -173,7 +175,9 @@ pub(crate) fn not_begun(what: &str, cause: &VerifyError) -> Error {
         | VerifyError::NoSuchNode { .. } => Ending::Usage,
         _ => Ending::Failed,
     };
-    Error::new(ending, what).because(cause)
+    Error::new(ending, what)
+        .because(cause)
+        .help_if(fixes::lacking(cause).map(str::to_owned))
 }
 
 /// The credentials that the cluster holds, for commands that are given none.
@@ -288,22 +292,27 @@ fn detail(check: &CheckReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use kreg_verify::Outcome;
 
     use super::*;
 
-    fn proof(verdict: &str, checks: &[(&str, Option<&str>, &str, &str)]) -> Proof {
-        let checks: Vec<_> = checks
+    fn proof(verdict: Verdict, checks: &[(&str, Option<&str>, Status, &str)]) -> Proof {
+        let mut report = Report::new("r:5000".to_owned(), String::new(), String::new());
+        report.verdict = verdict;
+        report.checks = checks
             .iter()
             .map(|(name, node, status, message)| {
-                json!({ "name": name, "title": format!("claim of {name}"), "node": node, "status": status,
-                    "message": message, "seconds": 0.25, "evidence": [{ "label": "event", "text": "a\nb" }] })
+                let outcome = match status {
+                    Status::Pass => Outcome::pass(*message),
+                    Status::Fail => Outcome::fail(*message),
+                    _ => Outcome::skipped(*message),
+                };
+                let title = format!("claim of {name}");
+                CheckReport::new(name, title, *node, outcome.with("event", "a\nb"), 0.25)
             })
             .collect();
-        let report = json!({ "schema": "kreg/v1", "kind": "VerifyReport", "registry": "r:5000", "image": "",
-            "started": "", "seconds": 0.0, "verdict": verdict, "interrupted": false, "checks": checks });
         Proof {
-            report: serde_json::from_value(report).unwrap(),
+            report,
             complaints: vec!["level=error".to_owned()],
         }
     }
@@ -312,11 +321,11 @@ mod tests {
     fn the_table_has_a_line_a_check_and_a_failure_in_whole_below() {
         let long = format!("x509: {}\nsecond line", "very ".repeat(40));
         let proof = proof(
-            "fail",
+            Verdict::Fail,
             &[
-                ("tls", None, "pass", "valid"),
-                ("node-pull", Some("w1"), "fail", &long),
-                ("delete", None, "skipped", "deletion is off"),
+                ("tls", None, Status::Pass, "valid"),
+                ("node-pull", Some("w1"), Status::Fail, &long),
+                ("delete", None, Status::Skipped, "deletion is off"),
             ],
         );
         let text = anstream::adapter::strip_str(&proof.table()).to_string();
@@ -340,14 +349,14 @@ mod tests {
 
     #[test]
     fn what_showed_nothing_is_told_so_and_ends_with_4() {
-        let error = proof("fail", &[("cleanup", None, "pass", "")])
+        let error = proof(Verdict::Fail, &[("cleanup", None, Status::Pass, "")])
             .judge()
             .unwrap_err();
         assert_eq!(error.ending(), Ending::ProofFailed);
         assert!(error.message().contains("nothing is shown"), "{error}");
-        let good = proof("pass", &[("tls", None, "pass", "")]);
+        let good = proof(Verdict::Pass, &[("tls", None, Status::Pass, "")]);
         assert_eq!(good.judge().unwrap(), Ending::Done);
-        let failed = proof("fail", &[("tls", None, "fail", "expired")]);
+        let failed = proof(Verdict::Fail, &[("tls", None, Status::Fail, "expired")]);
         let told = failed.judge().unwrap_err().message().to_owned();
         assert!(
             told.contains("expired") && told.contains("level=error"),

@@ -152,33 +152,37 @@ fn proven(report: &Report, node: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use serde_json::json;
+    use kreg_verify::{CheckReport, Outcome};
 
-    fn report(checks: &[(&str, Option<&str>, &str)]) -> Report {
-        let checks: Vec<_> = checks
+    use super::*;
+
+    fn report(checks: &[(&str, Option<&str>, Status)]) -> Report {
+        let mut report = Report::new("r:5000".to_owned(), String::new(), String::new());
+        report.checks = checks
             .iter()
             .map(|(name, node, status)| {
-                json!({ "name": name, "title": "", "node": node, "status": status,
-                    "message": format!("{name}: {status}"), "seconds": 0.0 })
+                let (make, word): (fn(String) -> Outcome, &str) = match status {
+                    Status::Pass => (Outcome::pass, "pass"),
+                    Status::Fail => (Outcome::fail, "fail"),
+                    _ => (Outcome::skipped, "skipped"),
+                };
+                CheckReport::new(name, "", *node, make(format!("{name}: {word}")), 0.0)
             })
             .collect();
-        let report = json!({ "schema": "kreg/v1", "kind": "VerifyReport", "registry": "r:5000", "image": "",
-            "started": "", "seconds": 0.0, "verdict": "pass", "interrupted": false, "checks": checks });
-        serde_json::from_value(report).unwrap()
+        report
     }
 
     #[test]
     fn only_a_nodes_own_pull_counts() {
         let checks = [
-            ("pull", None, "pass"),
-            ("node-route", Some("a"), "pass"),
-            (PULL, Some("a"), "pass"),
-            (PULL, Some("b"), "fail"),
-            (PULL, Some("c"), "skipped"),
-            (PULL, Some("d"), "pass"),
-            ("node-ca", Some("d"), "fail"),
-            ("node-route", Some("e"), "pass"),
+            ("pull", None, Status::Pass),
+            ("node-route", Some("a"), Status::Pass),
+            (PULL, Some("a"), Status::Pass),
+            (PULL, Some("b"), Status::Fail),
+            (PULL, Some("c"), Status::Skipped),
+            (PULL, Some("d"), Status::Pass),
+            ("node-ca", Some("d"), Status::Fail),
+            ("node-route", Some("e"), Status::Pass),
         ];
         let report = report(&checks);
         assert_eq!(proven(&report, "a"), Ok(()));

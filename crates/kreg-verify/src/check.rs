@@ -6,11 +6,11 @@ use futures::future::BoxFuture;
 use kreg_auth::{Credentials, RegistryHost};
 use serde::{Deserialize, Serialize};
 
-use crate::dial::Dial;
-use crate::image::{Digest, ProbeImage};
+use crate::image::ProbeImage;
 use crate::litter::Litter;
-use crate::pods::NodePulls;
-use crate::registry::{RegistryClient, Repository, Tag, Transport};
+use crate::remedy::Remedy;
+use kreg_registry::dial::Dial;
+use kreg_registry::{Digest, RegistryClient, Repository, Tag, Transport};
 
 /// One claim about a registry, put to the test.
 ///
@@ -65,8 +65,6 @@ pub struct Context {
     pub repository: Repository,
     /// The tag under which it is pushed, of this run alone.
     pub tag: Tag,
-    /// How Pods are started on nodes, where nodes are to be proven.
-    pub pods: Option<NodePulls>,
     /// Where a check notes what it is about to bring into the registry beside the image.
     pub litter: Arc<Litter>,
 }
@@ -101,6 +99,9 @@ pub(crate) fn reference(host: &RegistryHost, repository: &Repository, digest: &D
     format!("{host}/{repository}@{digest}")
 }
 
+/// The name of the entry about clearing up; it always runs.
+pub(crate) const CLEANUP: &str = "cleanup";
+
 /// What became of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -122,6 +123,8 @@ pub struct Outcome {
     pub message: String,
     /// What was observed on the way.
     pub evidence: Vec<Evidence>,
+    /// What repairs it, where kreg can do that.
+    pub remedy: Option<Remedy>,
 }
 
 /// Something that was observed.
@@ -155,7 +158,7 @@ impl Outcome {
     /// A claim that failed with this error; its causes go into the message.
     #[must_use]
     pub fn failed_by(error: &dyn std::error::Error) -> Outcome {
-        Outcome::fail(crate::registry::with_causes(error))
+        Outcome::fail(crate::causes::with_causes(error))
     }
 
     /// The same with one more observation.
@@ -168,11 +171,19 @@ impl Outcome {
         self
     }
 
+    /// The same with what repairs it.
+    #[must_use]
+    pub fn repaired_by(mut self, remedy: impl Into<Option<Remedy>>) -> Outcome {
+        self.remedy = remedy.into();
+        self
+    }
+
     fn of(status: Status, message: impl Into<String>) -> Outcome {
         Outcome {
             status,
             message: message.into(),
             evidence: Vec::new(),
+            remedy: None,
         }
     }
 }

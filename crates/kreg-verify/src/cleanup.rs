@@ -2,21 +2,34 @@
 
 use http::StatusCode;
 
+use crate::causes::with_causes;
 use crate::check::{Context, Outcome};
 use crate::litter::Piece;
-use crate::pods::{RUN_LABEL, remove_pods};
-use crate::registry::with_causes;
+use crate::node_checks::{Cleared, NodeProof};
 
 /// Clears up whatever became of the checks, and says what is left. `stopped`: they were cut off.
-pub(crate) async fn cleanup(context: &Context, pushed: bool, stopped: bool) -> Outcome {
+pub(crate) async fn cleanup(
+    context: &Context,
+    nodes: Option<&dyn NodeProof>,
+    pushed: bool,
+    stopped: bool,
+) -> Outcome {
     let (mut done, mut left) = (Vec::new(), Vec::new());
     let image = async {
-        match pushed {
-            true => image(context).await,
-            false => Ok(None),
+        if pushed {
+            image(context).await
+        } else {
+            Ok(None)
         }
     };
-    let (pods, image) = futures::join!(pods(context, stopped), image);
+    let run = context.image.nonce().short();
+    let pods = async {
+        match nodes {
+            Some(nodes) => nodes.clear(&run, stopped).await,
+            None => Ok(None),
+        }
+    };
+    let (pods, image) = futures::join!(pods, image);
     let litter = litter(context).await;
     for result in [pods, image, litter] {
         match result {
@@ -37,29 +50,6 @@ pub(crate) async fn cleanup(context: &Context, pushed: bool, stopped: bool) -> O
             outcome = outcome.with("removed", line);
         }
         outcome
-    }
-}
-
-/// What was removed, or what was not and why.
-type Cleared = Result<Option<String>, String>;
-
-async fn pods(context: &Context, stopped: bool) -> Cleared {
-    let Some(pulls) = &context.pods else {
-        return Ok(None);
-    };
-    let (run, namespace) = (context.image.nonce().short(), &pulls.namespace);
-    match remove_pods(pulls, &run, stopped).await {
-        Ok((0, _)) => Ok(None),
-        Ok((count, stuck)) if stuck.is_empty() => Ok(Some(format!("{count} pods removed"))),
-        Ok((_, stuck)) => Err(format!(
-            "pods {} in namespace {namespace} do not go; delete them by hand once their nodes are back",
-            stuck.join(", ")
-        )),
-        Err(error) => Err(format!(
-            "the pods with label {RUN_LABEL}={run} in namespace {namespace} could not be removed ({}); \
-             they end by themselves, delete them by hand",
-            with_causes(&error)
-        )),
     }
 }
 

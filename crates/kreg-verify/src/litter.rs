@@ -2,8 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::image::{Digest, Manifest};
-use crate::registry::Repository;
+use kreg_registry::{Digest, Manifest, Repository};
 
 /// Notes of what a run brings into the registry, so that clearing up finds it whatever becomes of
 /// the check that brought it.

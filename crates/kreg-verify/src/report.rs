@@ -1,16 +1,16 @@
 //! The result of a verification, for people and for programs.
 
+#[cfg(feature = "reports")]
 mod html;
-mod junit;
+#[cfg(feature = "reports")]
+pub(crate) mod junit;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{Evidence, Outcome, Status};
-use crate::verification::CLEANUP;
-
-pub use junit::JunitError;
+use crate::check::{CLEANUP, Evidence, Outcome, Status};
+use crate::remedy::Remedy;
 
 /// The name of this document's form; a form that old readers would misread gets another.
 pub const SCHEMA: &str = "kreg/v1";
@@ -70,10 +70,16 @@ pub struct CheckReport {
     /// What was observed on the way.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
+    /// What repairs it, where kreg can do that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<Remedy>,
 }
 
 impl Report {
-    pub(crate) fn new(registry: String, image: String, started: String) -> Report {
+    /// A report without checks about this registry and probe image, both as in image references;
+    /// `started` is RFC 3339, UTC. Add to [`Report::checks`], then call [`Report::conclude`].
+    #[must_use]
+    pub fn new(registry: String, image: String, started: String) -> Report {
         Report {
             schema: SCHEMA.to_owned(),
             kind: KIND.to_owned(),
@@ -87,7 +93,9 @@ impl Report {
         }
     }
 
-    pub(crate) fn conclude(&mut self, seconds: f64) {
+    /// Sets the time that it took in all, and the verdict by the checks and by
+    /// [`Report::interrupted`].
+    pub fn conclude(&mut self, seconds: f64) {
         self.seconds = milliseconds(seconds);
         self.verdict = verdict(&self.checks, self.interrupted);
     }
@@ -121,21 +129,6 @@ impl Report {
     #[must_use]
     pub fn nodes(&self) -> Vec<&str> {
         unique(self.checks.iter())
-    }
-
-    /// The report as JUnit XML, in the form that Jenkins, GitLab and others read: a suite for the
-    /// registry, and one for each node.
-    ///
-    /// # Errors
-    /// [`JunitError`] if the XML cannot be written.
-    pub fn to_junit(&self) -> Result<String, JunitError> {
-        junit::write(self)
-    }
-
-    /// The report as one HTML page that needs nothing else: no script, no font, no picture.
-    #[must_use]
-    pub fn to_html(&self) -> String {
-        html::page(self)
     }
 
     /// How many checks passed, failed and were skipped.
@@ -179,21 +172,24 @@ fn verdict(checks: &[CheckReport], interrupted: bool) -> Verdict {
 }
 
 impl CheckReport {
-    pub(crate) fn new(
+    /// What a check by this name and with this claim found; `seconds` is kept to the millisecond.
+    #[must_use]
+    pub fn new(
         name: &str,
-        title: String,
+        title: impl Into<String>,
         node: Option<&str>,
         outcome: Outcome,
         seconds: f64,
     ) -> CheckReport {
         CheckReport {
             name: name.to_owned(),
-            title,
+            title: title.into(),
             node: node.map(str::to_owned),
             status: outcome.status,
             message: outcome.message,
             seconds: milliseconds(seconds),
             evidence: outcome.evidence,
+            remedy: outcome.remedy,
         }
     }
 }
@@ -237,7 +233,7 @@ mod tests {
     use super::*;
 
     fn check(outcome: Outcome, node: Option<&str>) -> CheckReport {
-        CheckReport::new("node-pull", "a claim".into(), node, outcome, 1.236_4)
+        CheckReport::new("node-pull", "a claim", node, outcome, 1.236_4)
     }
 
     #[test]

@@ -5,8 +5,9 @@ use futures::future::BoxFuture;
 use kreg_auth::Credentials;
 
 use super::*;
-use crate::dial::TcpDial;
-use crate::pods::NodeRoute;
+use crate::check::Status;
+use crate::selection::CHECKS;
+use kreg_registry::dial::TcpDial;
 
 /// A check that ends as it is told to, and notes that it ran.
 struct Fake {
@@ -77,7 +78,7 @@ fn verification() -> Verification {
 }
 
 async fn statuses(checks: &[Box<dyn Check>]) -> Vec<(Status, String)> {
-    let context = verification().context(&[]).unwrap();
+    let context = verification().context(Vec::new()).unwrap();
     let mut slots: Vec<Option<CheckReport>> = checks.iter().map(|_| None).collect();
     let observer: Observer = Box::new(|_| {});
     run_all(checks, &context, &mut slots, &observer).await;
@@ -144,7 +145,7 @@ async fn checks_in_a_circle_fail_instead_of_vanishing() {
 #[test]
 fn selecting_brings_what_is_needed_and_leaves_out_what_is_not_wanted() {
     let names = |verification: Verification| -> Vec<String> {
-        let selected = verification.select(checks::all()).unwrap();
+        let selected = verification.selection.of(checks::all()).unwrap();
         selected
             .iter()
             .map(|check| check.name().to_owned())
@@ -162,7 +163,7 @@ fn selecting_brings_what_is_needed_and_leaves_out_what_is_not_wanted() {
 
 #[test]
 fn an_unknown_check_is_refused_with_those_there_are() {
-    let Err(error) = verification().skip(["tsl"]).select(checks::all()) else {
+    let Err(error) = verification().skip(["tsl"]).selection.of(checks::all()) else {
         panic!("taken")
     };
     let words = error.to_string();
@@ -175,12 +176,12 @@ fn an_unknown_check_is_refused_with_those_there_are() {
 #[test]
 fn what_selects_nothing_is_refused_with_the_reason() {
     let refused = |verification: Verification| {
-        let selected = verification.select(checks::all());
+        let selected = verification.selection.of(checks::all());
         selected.map(drop).unwrap_err().to_string()
     };
     for (name, words) in [
-        ("user", "--users"),
-        ("node-ca", "--node-files"),
+        ("user", "no further users"),
+        ("node-ca", "nothing was read"),
         ("stored", "stored certificate"),
         ("node-pull", "no node"),
         (CLEANUP, "clears up after others"),
@@ -198,25 +199,7 @@ fn what_selects_nothing_is_refused_with_the_reason() {
     let all = CHECKS.map(|(name, _)| name);
     assert!(refused(verification().skip(all)).contains("every check"));
     let given = verification().only(["tls"]).skip(["push"]);
-    assert_eq!(given.select(checks::all()).unwrap().len(), 1);
-}
-
-#[test]
-fn nodes_none_of_which_is_there_are_refused_with_those_there_are() {
-    let nodes = || vec![node("a", "amd64", "linux"), node("b", "amd64", "linux")];
-    let names = |only: &[&str]| -> Result<Vec<String>, VerifyError> {
-        let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
-        let chosen = chosen(nodes(), &only)?;
-        Ok(chosen.into_iter().map(|node| node.name).collect())
-    };
-    assert_eq!(names(&[]).unwrap(), ["a", "b"]);
-    assert_eq!(names(&["b"]).unwrap(), ["b"]);
-    assert_eq!(names(&["b", "gone since"]).unwrap(), ["b"]);
-    let told = names(&["typo"]).unwrap_err().to_string();
-    assert!(
-        told.contains("typo") && told.ends_with("are a, b"),
-        "{told}"
-    );
+    assert_eq!(given.selection.of(checks::all()).unwrap().len(), 1);
 }
 
 #[test]
@@ -231,7 +214,7 @@ fn the_list_of_checks_is_the_truth() {
         .collect();
     assert_eq!(listed[..real.len()], real);
     let rest: Vec<_> = CHECKS[real.len()..].iter().map(|(name, _)| *name).collect();
-    let made = [NodeRoute::NAME, NodeCa::NAME, NodePull::NAME];
+    let made = ["node-route", NodeCa::NAME, "node-pull"];
     assert_eq!(rest, [&["stored", "user"][..], &made, &[CLEANUP]].concat());
     let extra = verification()
         .stored_chain("")
@@ -288,26 +271,4 @@ async fn stopping_keeps_what_is_known_and_says_so() {
             .any(|check| check.name == "tls" && check.status == Status::Fail)
     );
     assert!(report.checks.iter().any(|check| check.name == CLEANUP));
-}
-
-#[test]
-fn an_image_is_built_for_every_architecture_there_is() {
-    let nodes = [
-        node("n", "arm64", "linux"),
-        node("n", "mips", "linux"),
-        node("n", "amd64", "windows"),
-    ];
-    assert_eq!(architectures(&nodes), [Architecture::Arm64]);
-    assert_eq!(architectures(&[]).len(), 1);
-}
-
-fn node(name: &str, arch: &str, os: &str) -> NodeFacts {
-    NodeFacts {
-        name: name.into(),
-        ready: Ok(()),
-        architecture: arch.parse(),
-        os: os.into(),
-        runtime: String::new(),
-        kubelet: String::new(),
-    }
 }

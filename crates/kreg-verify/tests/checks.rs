@@ -7,16 +7,25 @@
     clippy::print_stderr
 )] // a test may fail by them
 
+#[path = "../../kreg-registry/tests/common/mod.rs"]
 mod common;
 
 use common::{Registry, Setup, all};
 use kreg_pki::{Authority, AuthorityRequest};
-use kreg_verify::dial::TcpDial;
+use kreg_registry::dial::TcpDial;
 use kreg_verify::{CheckReport, NodeTrust, Report, Status, Target, Verdict, Verification};
 use std::sync::Arc;
 
+fn target(registry: &Registry) -> Target {
+    Target {
+        host: common::HOST.parse().unwrap(),
+        ca_pem: registry.authority.certificate_pem(),
+        credentials: registry.user.clone(),
+    }
+}
+
 async fn verify(registry: &Registry) -> Report {
-    Verification::new(registry.target(), registry.dial())
+    Verification::new(target(&registry), registry.dial())
         .run()
         .await
         .unwrap()
@@ -159,7 +168,7 @@ async fn what_is_stored_or_trusted_elsewhere_is_compared_with_what_is_served() {
     let verification = |target: Target| {
         Verification::new(target, registry.dial()).only(["stored", "user", "node-ca"])
     };
-    let good = verification(registry.target())
+    let good = verification(target(&registry))
         .stored_chain(registry.chain_pem.clone())
         .users([registry.user.clone()])
         .node_trust([read("n1", &ca)])
@@ -180,7 +189,7 @@ async fn what_is_stored_or_trusted_elsewhere_is_compared_with_what_is_served() {
     let both = format!("{ca}{}", other.certificate_pem());
     let bad = verification(Target {
         ca_pem: both,
-        ..registry.target()
+        ..target(&registry)
     })
     .stored_chain(common::leaf(&setup, &registry.authority).chain_pem())
     .users([stranger])
@@ -276,7 +285,7 @@ async fn a_wrong_ca_fails_with_the_certificate_named() {
     let other = Authority::generate(&AuthorityRequest::new("other")).unwrap();
     let target = Target {
         ca_pem: other.certificate_pem(),
-        ..registry.target()
+        ..target(&registry)
     };
     let report = Verification::new(target, registry.dial())
         .run()
@@ -312,7 +321,7 @@ async fn a_wrong_password_of_ours_fails_login_and_skips_what_builds_on_it() {
     let registry = Registry::start(Setup::default()).await;
     let target = Target {
         credentials: kreg_auth::Credentials::new("myuser", "other").unwrap(),
-        ..registry.target()
+        ..target(&registry)
     };
     let report = Verification::new(target, registry.dial())
         .run()
@@ -392,7 +401,7 @@ async fn uploads_sent_elsewhere_fail_the_push() {
 #[ignore = "needs Docker with image kreg.test/registry:2.8.2: run by cargo xtask test"]
 async fn the_controls_fail_and_do_not_pass_where_nothing_listens() {
     let registry = Registry::start(Setup::default()).await;
-    let (target, port) = (registry.target(), registry.port);
+    let (target, port) = (target(&registry), registry.port);
     registry.container.rm().await.unwrap();
     let dial = Arc::new(TcpDial::new(format!("127.0.0.1:{port}")));
     let report = Verification::new(target, dial).run().await.unwrap();

@@ -177,7 +177,7 @@ fn about(clients: &Clients, rounds: u16) -> Result<String> {
     Ok(format!(
         "{rounds} rounds, taking turns; ratios are medians of each round's. Layers of random bytes; from an OCI image \
          layout on the disk, and into one; in every round into a repository that is empty. Each client verifies the \
-         registry's certificate and logs in. {}; kreg's is the example `transfer` of kreg-verify, built for release. \
+         registry's certificate and logs in. {}; kreg's is the example `transfer` of kreg-registry, built for release. \
          Registry image {REGISTRY} with 2 more nodes on the same {cores} cores",
         clients.versions()?
     ))

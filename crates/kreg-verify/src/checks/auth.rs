@@ -6,7 +6,7 @@ use kreg_auth::Credentials;
 
 use crate::check::{Check, Context, Outcome};
 use crate::image::Nonce;
-use crate::registry::{Answer, RegistryClient};
+use kreg_registry::{Answer, RegistryClient};
 
 /// The configured user gets in.
 #[derive(Clone, Copy, Debug)]

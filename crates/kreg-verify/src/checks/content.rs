@@ -5,8 +5,8 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 
 use crate::check::{Check, Context, Outcome};
-use crate::image::{Descriptor, Layer, Manifest, ProbeImage};
-use crate::registry::{Reference, RegistryClient, RegistryError};
+use crate::image::ProbeImage;
+use kreg_registry::{Descriptor, Layer, Manifest, Reference, RegistryClient, RegistryError};
 
 /// A fresh image can be pushed: blobs whole and in chunks, then the manifests.
 #[derive(Clone, Copy, Debug)]

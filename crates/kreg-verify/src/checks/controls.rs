@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::check::{Check, Context, Outcome};
-use crate::dial::within;
-use crate::registry::{TlsFault, Transport, client_config, roots_of_pem, served_chain};
+use kreg_registry::dial::within;
+use kreg_registry::{TlsFault, Transport, client_config, roots_of_pem, served_chain};
 
 /// A client without the CA refuses the registry, and for that reason alone.
 ///

@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::check::{Check, Context, Outcome};
-use crate::image::{Architecture, Descriptor, MediaTypes, Nonce, ProbeImage};
-use crate::registry::{Reference, RegistryClient, RegistryError, Tag};
+use crate::image::{Architecture, Nonce, ProbeImage};
+use kreg_registry::{Descriptor, MediaTypes, Reference, RegistryClient, RegistryError, Tag};
 
 /// An OCI index for two architectures goes in, and each finds its own image in it.
 #[derive(Clone, Copy, Debug)]

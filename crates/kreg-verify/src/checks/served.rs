@@ -6,7 +6,8 @@ use kreg_pki::{Certificate, Error, TrustBundle, readers};
 use time::OffsetDateTime;
 
 use crate::check::{Check, Context, Outcome};
-use crate::registry::{ConnectError, ServedChain, roots_of_pem, served_chain};
+use crate::remedy::Remedy;
+use kreg_registry::{ConnectError, ServedChain, roots_of_pem, served_chain};
 
 /// The registry serves the certificate that is stored for it. A registry reads its certificate once,
 /// at its start: one that was replaced and not restarted serves the old one until that ends.
@@ -87,11 +88,11 @@ fn same(served: &[Certificate], stored: &[Certificate]) -> Outcome {
             "the leaf is the stored one, but the certificates sent with it are not; restart the registry",
         ),
         (Some(_), Some(_)) => Outcome::fail(
-            "the registry serves another certificate than is stored: it was not restarted since that was changed; \
-             run `kreg up`, or restart its Pods",
-        ),
+            "the registry serves another certificate than is stored: it was not restarted since that was changed",
+        )
+        .repaired_by(Remedy::ApplyOrRestart),
         (None, _) => Outcome::fail("the registry served no certificate that can be read"),
-        (_, None) => Outcome::fail("nothing is stored; run `kreg cert renew`"),
+        (_, None) => Outcome::fail("nothing is stored").repaired_by(Remedy::IssueLeaf),
     };
     outcome
         .with("served", is.join(", "))
@@ -129,15 +130,18 @@ fn outlook(chain: &[Certificate], trusted: &TrustBundle, now: OffsetDateTime) ->
         return Outcome::fail("the registry served no certificate that can be read");
     };
     let days = (first.not_after() - now).whole_days();
-    let what = if first.is_ca() { "the CA" } else { "the leaf" };
-    let option = if first.is_ca() { " --ca" } else { "" };
-    let renew = format!("run `kreg cert renew{option}`");
+    let (what, renew) = if first.is_ca() {
+        ("the CA", Remedy::RenewCa)
+    } else {
+        ("the leaf", Remedy::RenewLeaf)
+    };
     let mut outcome = match days {
         DAYS.. if first.needs_renewal(now, first.renewal_threshold()) => Outcome::pass(format!(
-            "{what} ends first, in {days} days; its renewal is due: {renew}"
-        )),
+            "{what} ends first, in {days} days; its renewal is due"
+        ))
+        .repaired_by(renew),
         DAYS.. => Outcome::pass(format!("{what} ends first, in {days} days")),
-        _ => Outcome::fail(format!("{what} ends in {days} days: {renew}")),
+        _ => Outcome::fail(format!("{what} ends in {days} days")).repaired_by(renew),
     };
     for one in all {
         outcome = outcome.with(
@@ -177,9 +181,8 @@ impl Check for NodeCa {
             let files = match &self.trust.files {
                 Ok(files) if !files.is_empty() => files,
                 Ok(_) => {
-                    return Outcome::fail(
-                        "nothing on this node vouches for the registry; run `kreg nodes trust`",
-                    );
+                    return Outcome::fail("nothing on this node vouches for the registry")
+                        .repaired_by(Remedy::Trust);
                 }
                 Err(why) => return Outcome::fail(format!("the node could not be read: {why}")),
             };
@@ -216,18 +219,20 @@ async fn by_file(context: &Context, path: &str, pem: &[u8]) -> Outcome {
     if let Err(fault) = served.verified {
         let error = ConnectError::tls(&context.target.host, fault);
         return Outcome::fail(format!(
-            "{path} does not vouch for what the registry serves ({}); run `kreg nodes trust`",
-            crate::registry::with_causes(&error)
+            "{path} does not vouch for what the registry serves ({})",
+            crate::causes::with_causes(&error)
         ))
+        .repaired_by(Remedy::Trust)
         .with("trusted on the node", listed);
     }
     let missing = wanted.difference(&held);
     if !missing.is_empty() {
         return Outcome::fail(format!(
-            "{path} vouches for what is served today, but lacks {}, which is about to be used{}; run `kreg nodes trust`",
+            "{path} vouches for what is served today, but lacks {}, which is about to be used{}",
             names(&missing),
             in_brackets(pem)
         ))
+        .repaired_by(Remedy::Trust)
         .with("trusted on the node", listed);
     }
     let soon = held.certificates().iter().map(Certificate::not_after).min();
@@ -246,9 +251,10 @@ fn as_read(path: &str, pem: &[u8]) -> Result<TrustBundle, Outcome> {
         .map_err(|_| {
             Outcome::fail(format!(
                 "the node's container runtime finds no certificate in {path}{}: containerd fails every pull \
-                 of the registry for it, others take it for no file at all; run `kreg nodes trust`",
+                 of the registry for it, others take it for no file at all",
                 in_brackets(pem)
             ))
+            .repaired_by(Remedy::Trust)
         })
 }
 

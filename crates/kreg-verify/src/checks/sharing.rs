@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 
 use super::content::{PAGE, before};
 use crate::check::{Check, Context, Outcome};
-use crate::registry::{RegistryError, Repository};
+use kreg_registry::{RegistryError, Repository};
 
 /// A layer is taken over from another repository without being sent.
 #[derive(Clone, Copy, Debug)]

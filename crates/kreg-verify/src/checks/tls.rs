@@ -6,7 +6,7 @@ use kreg_pki::{Certificate, San};
 use time::OffsetDateTime;
 
 use crate::check::{Check, Context, Outcome};
-use crate::registry::{ConnectError, ServedChain, roots_of_pem, served_chain};
+use kreg_registry::{ConnectError, ServedChain, roots_of_pem, served_chain};
 
 /// The served chain verifies under the CA bundle for the registry's name, today, and no client on
 /// a node would refuse it.
@@ -67,7 +67,7 @@ fn verdict(
     chain: &[Certificate],
     findings: &[Finding],
     now: OffsetDateTime,
-) -> Result<Outcome, crate::registry::TlsFault> {
+) -> Result<Outcome, kreg_registry::TlsFault> {
     served.verified.clone()?;
     let Some(leaf) = chain.first() else {
         return Ok(Outcome::fail(

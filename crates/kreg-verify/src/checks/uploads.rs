@@ -4,8 +4,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use crate::check::{Check, Context, Outcome};
-use crate::image::Digest;
-use crate::registry::{RegistryClient, RegistryError};
+use kreg_registry::{Digest, RegistryClient, RegistryError};
 
 /// A blob goes in by `POST` and one `PUT`, as small ones do.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Signature;
+use super::fix::Fix;
+use super::signature::Signature;
 
-/// One cause, what shows it, and how to mend it.
+/// One cause, what shows it, and how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosis {
@@ -18,8 +19,8 @@ pub struct Diagnosis {
     pub cause: String,
     /// What was observed, verbatim where it was text.
     pub evidence: Vec<String>,
-    /// What to do, in order: commands, or words where no command does it.
-    pub fix: Vec<String>,
+    /// What to do, in order.
+    pub fix: Vec<Fix>,
     /// The node that it is about, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub node: Option<String>,
@@ -80,7 +81,7 @@ impl Diagnosis {
 
     /// The same with one more step of the way out.
     #[must_use]
-    pub fn fix(mut self, step: impl Into<String>) -> Diagnosis {
+    pub fn fix(mut self, step: impl Into<Fix>) -> Diagnosis {
         self.fix.push(step.into());
         self
     }
@@ -101,7 +102,7 @@ impl Diagnosis {
 }
 
 impl fmt::Display for Diagnosis {
-    /// The cause, then evidence, consequences and fix, one to a line.
+    /// The cause, then evidence and consequences, one to a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = match self.severity {
             Severity::Error => "✗",
@@ -125,9 +126,6 @@ impl fmt::Display for Diagnosis {
                 write!(f, " on {node}")?;
             }
             write!(f, ": {}", other.cause)?;
-        }
-        for step in &self.fix {
-            write!(f, "\n    fix:  {}", step.replace('\n', "\n          "))?;
         }
         Ok(())
     }

@@ -21,6 +21,7 @@
 //! ```
 
 mod diagnosis;
+mod fix;
 mod hosts_toml;
 mod masked;
 mod node_seen;
@@ -33,11 +34,12 @@ mod rules;
 mod signature;
 
 pub use diagnosis::{Diagnosis, Severity};
+pub use fix::{Action, Change, Fix, TakeOver};
 pub use node_seen::{Contact, NodeFile, NodeRefusal, NodeSeen, Route, RuntimeSeen};
 pub use observations::{
     Answers, Auth, Certificates, ChangedObject, Claim, HtpasswdFinding, LintFinding, Login,
-    Observations, PodSeen, Policy, PullSecretSeen, PullSeen, Registry, ServiceSeen, Storage,
-    StorageClass, Unmanaged, Upload, Workload,
+    Observations, PodName, PodSeen, Policy, PullSecretSeen, PullSeen, Registry, ServiceSeen,
+    Storage, StorageClass, Unmanaged, Upload, Workload,
 };
 pub use policy::{admits_nodes, chooses};
 pub use proof::{FailedCheck, unexplained};

@@ -7,7 +7,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FailedCheck, NodeSeen};
+use super::fix::Fix;
+use super::node_seen::NodeSeen;
+use super::proof::FailedCheck;
 
 /// All that is known of one registry in one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +64,18 @@ pub struct Unmanaged {
     pub claim: Option<Claim>,
     /// The name of its claim.
     pub claim_name: String,
-    /// If it is the tutorial's: the command that takes its Pod away.
-    pub tutorial_pod: Option<String>,
+    /// If it is the tutorial's: its Pod.
+    pub tutorial_pod: Option<PodName>,
+}
+
+/// The name of a Pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PodName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name in there.
+    pub name: String,
 }
 
 /// An object of the registry with fields that somebody changed by hand.
@@ -96,9 +108,6 @@ pub struct Registry {
     pub endpoint: String,
     /// Whether nodes find it by name, in `/etc/hosts`.
     pub by_name: bool,
-    /// Options that a command on this registry needs, such as ` --namespace images`; empty, or
-    /// beginning with a blank.
-    pub options: String,
     /// Name of its pull secret.
     pub pull_secret: String,
     /// Name of its htpasswd Secret.
@@ -108,16 +117,13 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A kreg command on this registry, such as `kreg nodes trust --namespace images`.
+    /// kubectl in its namespace, with these words.
     #[must_use]
-    pub fn kreg(&self, words: &str) -> String {
-        format!("kreg {words}{}", self.options)
-    }
-
-    /// A kubectl command in its namespace.
-    #[must_use]
-    pub fn kubectl(&self, words: &str) -> String {
-        format!("kubectl -n {} {words}", self.namespace)
+    pub fn kubectl(&self, words: &str) -> Fix {
+        Fix::Kubectl {
+            namespace: Some(self.namespace.clone()),
+            words: words.to_owned(),
+        }
     }
 
     /// Its name without the port.

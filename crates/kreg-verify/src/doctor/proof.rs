@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnosis, Observations, Severity};
+use super::diagnosis::{Diagnosis, Severity};
+use super::observations::Observations;
 
 /// A check of the proof that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

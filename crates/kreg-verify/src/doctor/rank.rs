@@ -1,6 +1,7 @@
 //! Which diagnosis is the root, and which follow from it.
 
-use super::{Diagnosis, Signature};
+use super::diagnosis::{Diagnosis, Severity};
+use super::signature::Signature;
 
 /// Root causes in their order, errors before warnings, each with its consequences.
 pub(super) fn ranked(mut found: Vec<Diagnosis>) -> Vec<Diagnosis> {
@@ -21,7 +22,7 @@ pub(super) fn ranked(mut found: Vec<Diagnosis>) -> Vec<Diagnosis> {
     roots
 }
 
-fn key(one: &Diagnosis) -> (super::Severity, Signature, &str, &str) {
+fn key(one: &Diagnosis) -> (Severity, Signature, &str, &str) {
     let worst = one.consequences.iter().map(|other| other.severity).min();
     (
         worst.map_or(one.severity, |worst| worst.min(one.severity)),

@@ -61,6 +61,19 @@ impl Architecture {
         }
     }
 
+    /// That of the machine that runs this, or `amd64` where there is no program for it.
+    #[must_use]
+    pub fn of_this_machine() -> Architecture {
+        match std::env::consts::ARCH {
+            "aarch64" => Architecture::Arm64,
+            "arm" => Architecture::Arm,
+            "powerpc64" => Architecture::Ppc64le,
+            "riscv64" => Architecture::Riscv64,
+            "s390x" => Architecture::S390x,
+            _ => Architecture::Amd64,
+        }
+    }
+
     /// The `variant` of the platform, where runtimes look at one.
     ///
     /// containerd reads a missing variant of `arm` as v7, which ARMv6 nodes refuse; v6 runs on both

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use kreg_registry::{Descriptor, Digest, Layer, LayerError, Manifest, MediaTypes, Platform};
 use serde_json::{Value, json};
 
+use super::Architecture;
 use super::elf::line_printer;
-use super::layer::{Layer, LayerError};
-use super::{Architecture, Descriptor, Digest, MediaTypes, Platform};
 
 /// Path of the program in the image, without the leading `/`.
 const PROGRAM: &str = "probe";
@@ -75,29 +75,6 @@ pub struct Blob {
     pub digest: Digest,
     /// Its bytes.
     pub bytes: Vec<u8>,
-}
-
-/// A manifest or an index, with the exact bytes that its digest names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
-    /// Such as [`MediaTypes::DOCKER`]`.manifest`.
-    pub media_type: String,
-    /// The digest of `bytes`.
-    pub digest: Digest,
-    /// The document.
-    pub bytes: Vec<u8>,
-}
-
-impl Manifest {
-    /// A manifest of these bytes.
-    #[must_use]
-    pub fn new(media_type: &str, bytes: Vec<u8>) -> Manifest {
-        Manifest {
-            media_type: media_type.to_owned(),
-            digest: Digest::of(&bytes),
-            bytes,
-        }
-    }
 }
 
 /// An image with a random nonce and a program that prints it, for one or more architectures.

@@ -8,8 +8,8 @@ use kube::api::{Api, ListParams, LogParams};
 use kube::{Client, ResourceExt};
 use tokio::time::{Instant, sleep};
 
-use super::NodePulls;
-use super::check::End;
+use super::end::End;
+use super::pulls::NodePulls;
 
 /// How long log and events may be behind what the Pod's status says; a busy node takes its time.
 const LAG: Duration = Duration::from_secs(15);
@@ -106,6 +106,18 @@ pub(super) fn telling(events: &[String]) -> Option<&str> {
         .map(String::as_str)
 }
 
+/// The innermost part of a runtime's message; it wraps errors in the image's name, in quotes, each
+/// time. The whole stands in the evidence.
+pub(super) fn root_cause(words: &str) -> &str {
+    let wrapped = words.rmatch_indices("\": ").find(|(at, _)| {
+        words[..*at]
+            .rsplit('"')
+            .next()
+            .is_some_and(|name| name.contains("@sha256:"))
+    });
+    wrapped.map_or(words, |(at, wrap)| &words[at + wrap.len()..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +134,20 @@ mod tests {
         .to_vec();
         assert!(telling(&events).unwrap().contains("x509"));
         assert_eq!(telling(&events[..1]), None);
+    }
+
+    #[test]
+    fn the_root_cause_is_what_is_left_when_the_wrapping_is_off() {
+        let image = "r:5000/kreg/verify@sha256:00";
+        let cause = "failed to do request: Head \"https://10.0.0.1:5000/v2/\": x509: certificate signed by unknown authority";
+        let words = format!(
+            "Failed: Failed to pull image \"{image}\": failed to pull and unpack image \"{image}\": \
+             failed to resolve reference \"{image}\": {cause}"
+        );
+        assert_eq!(root_cause(&words), cause);
+        assert_eq!(
+            root_cause("no basic auth credentials"),
+            "no basic auth credentials"
+        );
     }
 }

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::NodePulls;
+use super::pulls::NodePulls;
 
 /// The user that the program runs as: `nobody` of distroless images. Any but root would do.
 const UID: i64 = 65532;

@@ -5,7 +5,9 @@ use kreg_stream::again;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 
+use super::pulls::NodePulls;
 use crate::image::{Architecture, UnknownArchitecture};
+use crate::verify_error::VerifyError;
 
 /// What the API server knows of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +73,49 @@ pub async fn list_nodes(client: Client) -> Result<Vec<NodeFacts>, kube::Error> {
     Ok(facts)
 }
 
+/// The nodes that are to be proven.
+pub(crate) async fn nodes_of(pulls: &NodePulls) -> Result<Vec<NodeFacts>, VerifyError> {
+    let nodes = list_nodes(pulls.client.clone())
+        .await
+        .map_err(|source| VerifyError::Nodes(Box::new(source)))?;
+    chosen(nodes, &pulls.only)
+}
+
+/// Those of these names, or all where none is named. One may be gone since it was named; if all
+/// are, nothing would be proven.
+fn chosen(nodes: Vec<NodeFacts>, only: &[String]) -> Result<Vec<NodeFacts>, VerifyError> {
+    if only.is_empty() {
+        return Ok(nodes);
+    }
+    let (wanted, others): (Vec<_>, Vec<_>) = nodes
+        .into_iter()
+        .partition(|node| only.contains(&node.name));
+    match wanted.is_empty() {
+        false => Ok(wanted),
+        true => Err(VerifyError::NoSuchNode {
+            names: only.join(", "),
+            known: others
+                .into_iter()
+                .map(|node| node.name)
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
+    }
+}
+
+/// The architectures of the nodes that can be proven; without any, that of this machine.
+pub(crate) fn architectures(nodes: &[NodeFacts]) -> Vec<Architecture> {
+    let mut found: Vec<_> = nodes
+        .iter()
+        .filter(|node| node.os == "linux")
+        .filter_map(|node| node.architecture.as_ref().ok().copied())
+        .collect();
+    if found.is_empty() {
+        found.push(Architecture::of_this_machine());
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -88,6 +133,22 @@ mod tests {
             "containerRuntimeVersion": "containerd://1.6.20", "kernelVersion": "", "kubeProxyVersion": "",
             "kubeletVersion": "v1.34.4", "osImage": "", "systemUUID": "",
         })
+    }
+
+    #[test]
+    fn only_containerd_is_led_by_an_address() {
+        for (runtime, by_name) in [
+            ("containerd://1.7.24", false),
+            ("containerd://2.1.4-k3s1", false),
+            ("cri-o://1.37.0", true),
+            ("docker://28.5.2", true),
+        ] {
+            let node = NodeFacts {
+                runtime: runtime.into(),
+                ..named("w1", "amd64", "linux")
+            };
+            assert_eq!(node.by_name(), by_name, "{runtime}");
+        }
     }
 
     #[test]
@@ -117,5 +178,45 @@ mod tests {
             Err(UnknownArchitecture("mips".to_owned()))
         );
         assert!(node(json!({})).ready.is_err());
+    }
+
+    #[test]
+    fn nodes_none_of_which_is_there_are_refused_with_those_there_are() {
+        let nodes = || vec![named("a", "amd64", "linux"), named("b", "amd64", "linux")];
+        let names = |only: &[&str]| -> Result<Vec<String>, VerifyError> {
+            let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
+            let chosen = chosen(nodes(), &only)?;
+            Ok(chosen.into_iter().map(|node| node.name).collect())
+        };
+        assert_eq!(names(&[]).unwrap(), ["a", "b"]);
+        assert_eq!(names(&["b"]).unwrap(), ["b"]);
+        assert_eq!(names(&["b", "gone since"]).unwrap(), ["b"]);
+        let told = names(&["typo"]).unwrap_err().to_string();
+        assert!(
+            told.contains("typo") && told.ends_with("are a, b"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn an_image_is_built_for_every_architecture_there_is() {
+        let nodes = [
+            named("n", "arm64", "linux"),
+            named("n", "mips", "linux"),
+            named("n", "amd64", "windows"),
+        ];
+        assert_eq!(architectures(&nodes), [Architecture::Arm64]);
+        assert_eq!(architectures(&[]).len(), 1);
+    }
+
+    fn named(name: &str, arch: &str, os: &str) -> NodeFacts {
+        NodeFacts {
+            name: name.into(),
+            ready: Ok(()),
+            architecture: arch.parse(),
+            os: os.into(),
+            runtime: String::new(),
+            kubelet: String::new(),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 
-use super::PullFailure;
+use crate::pull_failure::PullFailure;
 
 /// Where a probe Pod stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

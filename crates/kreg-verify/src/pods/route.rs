@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use super::check::{Attempt, End, Seen, root_cause};
-use super::events::telling;
-use super::{NodePull, PullFailure};
+use super::attempt::{Attempt, Seen};
+use super::end::End;
+use super::events::{root_cause, telling};
 use crate::check::{Check, Context, Outcome};
+use crate::pull_failure::PullFailure;
+
+/// The check that tells more.
+const PULL: &str = "node-pull";
 
 /// One node knows where the registry is and gets an answer there, whatever the answer is.
 ///
 /// Nobody but the node can show that, and without a shell on it only by its kubelet: it is judged by
-/// the same Pod as [`NodePull`]. A registry that refuses the password was reached; of one whose certificate the node
+/// the same Pod as [`super::NodePull`]. A registry that refuses the password was reached; of one whose certificate the node
 /// refuses, its kubelet does not know who it is.
 #[derive(Clone, Debug)]
 pub struct NodeRoute {
@@ -50,10 +54,7 @@ impl Check for NodeRoute {
 
     fn run<'a>(&'a self, context: &'a Context) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let Some(pulls) = &context.pods else {
-                return Outcome::skipped("no cluster was given to start pods in");
-            };
-            match self.attempt.seen(context, pulls).await {
+            match self.attempt.seen(context).await {
                 Ok(seen) => judge(seen),
                 Err(outcome) => outcome,
             }
@@ -77,17 +78,18 @@ fn judge(seen: &Seen) -> Outcome {
     };
     let outcome = match kind {
         PullFailure::NoSuchHost | PullFailure::Unreachable => {
-            Outcome::fail(format!("{}; {}", root_cause(words), kind.advice()))
+            Outcome::fail(format!("{}; {}", root_cause(words), kind.meaning()))
+                .repaired_by(kind.remedy())
         }
         // A stranger at a wrong address answers so, too.
         PullFailure::Certificate | PullFailure::HttpForHttps => Outcome::skipped(format!(
             "something answers, and this node does not believe that it is the registry; see {}: {}",
-            NodePull::NAME,
+            PULL,
             root_cause(words)
         )),
         PullFailure::Other => Outcome::skipped(format!(
             "its kubelet does not say; see {}: {}",
-            NodePull::NAME,
+            PULL,
             root_cause(words)
         )),
         _ => Outcome::pass(format!("reached; the answer was: {}", root_cause(words))),

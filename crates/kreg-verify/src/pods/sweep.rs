@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
 use tokio::time::{Instant, sleep};
 
-use super::{NodePulls, RUN_LABEL};
+use super::pulls::{NodePulls, RUN_LABEL};
 
 /// How long Pods may take to go; the kubelet has nothing to stop that lasts.
 const PATIENCE: Duration = Duration::from_secs(30);

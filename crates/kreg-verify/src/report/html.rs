@@ -10,7 +10,15 @@ use crate::check::Status;
 
 const STYLE: &str = include_str!("page.css");
 
-pub(super) fn page(report: &Report) -> String {
+impl Report {
+    /// The report as one HTML page that needs nothing else: no script, no font, no picture.
+    #[must_use]
+    pub fn to_html(&self) -> String {
+        page(self)
+    }
+}
+
+fn page(report: &Report) -> String {
     let title = match report.verdict {
         Verdict::Pass => format!("{} works", report.registry),
         Verdict::Fail => format!("{}: not proved", report.registry),

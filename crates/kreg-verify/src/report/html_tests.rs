@@ -12,7 +12,7 @@ fn report() -> Report {
         "2026-01-02T03:04:05.678Z".into(),
     );
     let check = |name: &str, title: &str, node: Option<&str>, outcome: Outcome| {
-        CheckReport::new(name, title.into(), node, outcome, 0.25)
+        CheckReport::new(name, title, node, outcome, 0.25)
     };
     report.checks = vec![
         check(

@@ -13,7 +13,18 @@ use crate::check::Status;
 #[error("cannot write the report as JUnit XML")]
 pub struct JunitError(#[source] quick_junit::SerializeError);
 
-pub(super) fn write(report: &Report) -> Result<String, JunitError> {
+impl Report {
+    /// The report as JUnit XML, in the form that Jenkins, GitLab and others read: a suite for the
+    /// registry, and one for each node.
+    ///
+    /// # Errors
+    /// [`JunitError`] if the XML cannot be written.
+    pub fn to_junit(&self) -> Result<String, JunitError> {
+        write(self)
+    }
+}
+
+fn write(report: &Report) -> Result<String, JunitError> {
     let mut document = Document::new("kreg verify");
     document.set_time(Duration::from_secs_f64(report.seconds));
     document.add_test_suite(suite(report, &report.registry, report.of_registry()));

@@ -8,12 +8,10 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::Architectures;
-use crate::image::{Digest, ProbeImage};
-use crate::registry::{
-    ConnectError, RegistryClient, RegistryError, Repository, TlsFault, with_causes,
-};
-use crate::verification::VerifyError;
+use crate::causes::with_causes;
+use crate::image::{Architecture, ProbeImage};
+use crate::verify_error::VerifyError;
+use kreg_registry::{ConnectError, Digest, RegistryClient, RegistryError, Repository, TlsFault};
 
 /// Where they are pushed.
 const REPOSITORY: &str = "kreg/watch";
@@ -25,7 +23,7 @@ pub(super) struct Images {
     /// A client with the CA that is trusted now.
     renew: Box<dyn Fn() -> BoxFuture<'static, Option<RegistryClient>> + Send + Sync>,
     repository: Repository,
-    architectures: Architectures,
+    architectures: Vec<Architecture>,
     keep: Duration,
     /// The oldest first, each with the moment from which another was to be pulled instead.
     pushed: Mutex<VecDeque<(ProbeImage, Option<Instant>)>>,
@@ -41,7 +39,7 @@ impl Images {
     pub(super) fn new(
         client: RegistryClient,
         renew: impl Fn() -> BoxFuture<'static, Option<RegistryClient>> + Send + Sync + 'static,
-        architectures: Architectures,
+        architectures: Vec<Architecture>,
         pull: Duration,
     ) -> Result<Images, VerifyError> {
         Ok(Images {
@@ -157,7 +155,7 @@ fn cause(error: &RegistryError) -> String {
                 source: TlsFault::NotTls,
                 ..
             } => "http-for-https",
-            ConnectError::Tls { .. } | ConnectError::Dial(_) => "unreachable",
+            _ => "unreachable",
         }
         .to_owned(),
         RegistryError::Timeout { .. } => "timeout".to_owned(),
@@ -171,9 +169,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::dial::TcpDial;
     use crate::image::Architecture;
-    use crate::registry::Transport;
+    use kreg_registry::Transport;
+    use kreg_registry::dial::TcpDial;
 
     #[test]
     fn an_image_grows_old_only_once_there_is_a_newer_one() {

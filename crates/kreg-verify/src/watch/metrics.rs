@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::{NodeTally, WatchReport};
+use super::report::{NodeTally, WatchReport};
 
 impl WatchReport {
     /// The counts as Prometheus reads them; for node_exporter's textfile collector, for one.

@@ -30,12 +30,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 pub use report::{NodeTally, Pull, PushTally, WatchReport};
 
 use crate::check::{Target, reference};
-use crate::dial::{Dial, PodDial};
-use crate::image::{Architecture, Digest, Nonce};
-use crate::pods::{NodeFacts, NodePulls, remove_pods, try_pull};
-use crate::registry::{RegistryClient, Transport, TrustError};
-use crate::verification::{VerifyError, architectures, nodes_of};
+use crate::image::Nonce;
+use crate::pod_dial::PodDial;
+use crate::pods::{NodeFacts, NodePulls, architectures, nodes_of, remove_pods, try_pull};
+use crate::verify_error::VerifyError;
 use images::Images;
+use kreg_registry::dial::Dial;
+use kreg_registry::{Digest, RegistryClient, Transport, TrustError};
 
 /// The least time between two beats.
 pub const SHORTEST: Duration = Duration::from_millis(500);
@@ -177,7 +178,7 @@ impl Watch {
         }
         let left = match remove_pods(&pulls, &run, true).await {
             Ok((_, stuck)) => stuck,
-            Err(error) => vec![crate::registry::with_causes(&error)],
+            Err(error) => vec![crate::causes::with_causes(&error)],
         };
         images.remove_all().await;
         let mut report = shared
@@ -321,6 +322,3 @@ impl Seat<'_> {
         Pull::of(end, begun.elapsed())
     }
 }
-
-/// For images: all that nodes can run.
-pub(crate) type Architectures = Vec<Architecture>;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pods::{PullEnd, PullFailure};
+use crate::pods::PullEnd;
+use crate::pull_failure::PullFailure;
 use crate::report::{SCHEMA, Verdict, milliseconds};
 
 const KIND: &str = "WatchReport";

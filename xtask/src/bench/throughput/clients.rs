@@ -213,10 +213,10 @@ impl Clients {
 
 /// kreg's client as a program, built for release: SHA-256 and TLS are arithmetic.
 fn transfer() -> Result<PathBuf> {
-    say("building kreg-verify for release");
+    say("building kreg-registry for release");
     let told = Run::new(cargo_program())
         .args(["build", "--release", "--locked", "--all-features"])
-        .args(["--package", "kreg-verify", "--example", "transfer"])
+        .args(["--package", "kreg-registry", "--example", "transfer"])
         .args(["--quiet", "--message-format=json"])
         .env("OPENSSL_NO_VENDOR", "1")
         .cwd(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))

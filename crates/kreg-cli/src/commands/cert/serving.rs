@@ -8,8 +8,8 @@ use kreg_k8s::{
     RegistryState, names, secret, wait,
 };
 use kreg_pki::{Certificate, Leaf, San};
-use kreg_verify::dial::PodDial;
-use kreg_verify::registry::{roots_of_pem, served_chain};
+use kreg_registry::{roots_of_pem, served_chain};
+use kreg_verify::PodDial;
 
 use crate::app::App;
 use crate::error::{Error, Tried as _};

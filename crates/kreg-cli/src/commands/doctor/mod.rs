@@ -11,12 +11,13 @@ mod unmanaged;
 use clap::{Args, Subcommand};
 use kreg_k8s::rights::{self, Right};
 use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query, RegistryState};
-use kreg_verify::doctor::{Diagnosis, Observations, examine};
+use kreg_verify::doctor::{Observations, examine};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::args::TargetArgs;
 use crate::error::{Ending, Error};
+use crate::fixes::{self, Finding};
 use crate::output;
 use crate::session::{Session, count};
 
@@ -51,7 +52,7 @@ struct Outcome {
     registry: String,
     namespace: String,
     /// Root causes first, each with its consequences.
-    findings: Vec<Diagnosis>,
+    findings: Vec<Finding>,
     /// What could not be looked at, and why.
     not_looked_at: Vec<String>,
 }
@@ -82,10 +83,12 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
         look.unseen.extend(told_together(&missing));
     }
     tracing::debug!(seen = %noted(&seen), "observed");
+    let options = fixes::options(&session.place);
+    let findings = examine(&seen).into_iter();
     let outcome = Outcome {
         registry: session.place.registry_name(),
         namespace: session.place.namespace().to_owned(),
-        findings: examine(&seen),
+        findings: findings.map(|one| Finding::new(one, &options)).collect(),
         not_looked_at: look.unseen,
     };
     output::print(app.global.output, "Doctor", &outcome, text)?;
@@ -239,7 +242,8 @@ fn titled(object: &ObjectRef) -> String {
 }
 
 fn text(outcome: &Outcome) -> String {
-    let mut parts: Vec<String> = outcome.findings.iter().map(ToString::to_string).collect();
+    let findings = outcome.findings.iter();
+    let mut parts: Vec<String> = findings.map(|one| one.text().to_owned()).collect();
     if outcome.findings.is_empty() {
         parts.push(format!(
             "nothing found: {} in namespace {} is well, as far as was looked",

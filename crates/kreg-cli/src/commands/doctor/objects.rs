@@ -19,27 +19,15 @@ use crate::session::Session;
 const LOG_LINES: u32 = 12;
 
 pub(super) fn registry(session: &Session, state: &RegistryState) -> Registry {
-    let (place, is_tutorial) = (&session.place, session.place.profile() == Profile::Tutorial);
+    let place = &session.place;
     let names = Names::of(place);
-    let mut options = String::new();
-    if is_tutorial {
-        options.push_str(" --profile tutorial");
-    }
-    let usual = Place::new(place.profile());
-    if place.namespace() != usual.namespace() {
-        options.push_str(&format!(" --namespace {}", place.namespace()));
-    }
-    if place.instance() != usual.instance() {
-        options.push_str(&format!(" --name {}", place.instance()));
-    }
     Registry {
         host: place.registry_name(),
         instance: place.instance().to_owned(),
         namespace: place.namespace().to_owned(),
         port: place.port(),
         known_address: state.inventory.as_ref().and_then(|known| known.cluster_ip),
-        by_name: is_tutorial,
-        options,
+        by_name: place.profile() == Profile::Tutorial,
         pull_secret: names.pull_secret.name().to_owned(),
         htpasswd_secret: names.htpasswd.name().to_owned(),
         tls_secret: names.tls.name().to_owned(),

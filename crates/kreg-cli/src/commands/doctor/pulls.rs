@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kreg_auth::Htpasswd;
 use kreg_k8s::{Cluster as _, Kind, Object, ObjectRef, Query, RegistryState};
+use kreg_registry::{Reference, RegistryClient};
 use kreg_verify::doctor::{Observations, PullSecretSeen, PullSeen};
-use kreg_verify::registry::{Reference, RegistryClient};
 use serde_json::Value;
 
 use super::{Look, registry, titled};

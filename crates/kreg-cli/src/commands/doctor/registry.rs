@@ -7,11 +7,11 @@ use kreg_auth::{Credentials, ExposeSecret as _, Htpasswd, Problem, PullSecret, V
 use kreg_k8s::{Names, Object, RegistryState};
 use kreg_pki::lint::{Finding, Lint, Severity};
 use kreg_pki::{Certificate, TrustBundle};
-use kreg_verify::dial::PodDial;
+use kreg_registry::{RegistryClient, TlsFault, Transport, roots_of_pem, served_chain};
+use kreg_verify::PodDial;
 use kreg_verify::doctor::{
     HtpasswdFinding, LintFinding, Login, Observations, PullSecretSeen, Upload,
 };
-use kreg_verify::registry::{RegistryClient, TlsFault, Transport, roots_of_pem, served_chain};
 use time::OffsetDateTime;
 
 use super::Look;

@@ -1,7 +1,7 @@
 //! A registry that is there and that kreg did not make, such as the tutorial's typed by hand.
 
 use kreg_k8s::{Inventory, Names, Place, Profile, RegistryState};
-use kreg_verify::doctor::{Observations, Unmanaged};
+use kreg_verify::doctor::{Observations, PodName, Unmanaged};
 
 use super::{Look, objects, titled};
 use crate::error::Error;
@@ -52,12 +52,9 @@ async fn of(look: &mut Look<'_>, place: &Place) -> Result<Option<Unmanaged>, Err
             false => None,
         },
         claim_name: names.claim.name().to_owned(),
-        tutorial_pod: is_tutorial.then(|| {
-            format!(
-                "kubectl -n {} delete pod {}",
-                place.namespace(),
-                names.workload.name()
-            )
+        tutorial_pod: is_tutorial.then(|| PodName {
+            namespace: place.namespace().to_owned(),
+            name: names.workload.name().to_owned(),
         }),
     }))
 }

@@ -7,8 +7,8 @@ use kreg_auth::Credentials;
 use kreg_k8s::{
     Cluster as _, Names, Progress as Event, RegistryState, Serving, Turn, Watcher, settle, wait,
 };
-use kreg_verify::dial::PodDial;
-use kreg_verify::registry::{RegistryClient, Repository, Transport};
+use kreg_registry::{RegistryClient, Repository, Transport};
+use kreg_verify::PodDial;
 
 use super::collect::pods;
 use crate::error::{Error, Tried as _};

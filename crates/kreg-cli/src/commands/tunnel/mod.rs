@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use kreg_auth::RegistryHost;
 use kreg_k8s::RegistryState;
-use kreg_verify::dial::{Dial as _, PodDial, TcpDial, Tunnel, TunnelOptions};
-use kreg_verify::registry::{RegistryClient, Transport};
+use kreg_registry::dial::{Dial as _, TcpDial, Tunnel, TunnelOptions};
+use kreg_registry::{RegistryClient, Transport};
+use kreg_verify::PodDial;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -310,7 +311,7 @@ async fn tell_of_name(app: &App, registry: &Registry, address: SocketAddr) {
 const QUIET: Duration = Duration::from_secs(30);
 
 /// Reports a connection that could not be carried or broke, with all its causes.
-fn teller(progress: &Progress) -> kreg_verify::dial::Watcher {
+fn teller(progress: &Progress) -> kreg_registry::dial::Watcher {
     let (last, progress) = (Mutex::new(None::<Instant>), progress.clone());
     Arc::new(move |error: &io::Error| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);

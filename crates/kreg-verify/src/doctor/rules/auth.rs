@@ -1,6 +1,6 @@
 //! Users, passwords and the registry's own pull secret.
 
-use crate::doctor::{Diagnosis, Login, Observations, Signature, Upload};
+use crate::doctor::{Action, Diagnosis, Fix, Login, Observations, Signature, Upload};
 
 /// The file itself.
 pub(super) fn htpasswd(seen: &Observations) -> Vec<Diagnosis> {
@@ -28,7 +28,7 @@ pub(super) fn htpasswd(seen: &Observations) -> Vec<Diagnosis> {
             .fix(registry.kubectl(&format!("get secret {} -o jsonpath='{{.data.htpasswd}}' | base64 -d", registry.htpasswd_secret)))
             .fix("take that line out, or let kreg write the file anew:")
             .fix(registry.kubectl(&format!("delete secret {}", registry.htpasswd_secret)))
-            .fix(registry.kreg("up")),
+            .fix(Action::Apply(None)),
         );
     }
     for finding in seen.auth.findings.iter().filter(|one| one.not_bcrypt) {
@@ -40,7 +40,7 @@ pub(super) fn htpasswd(seen: &Observations) -> Vec<Diagnosis> {
             )
             .seen(line(finding))
             .about(&object)
-            .fix(registry.kreg(&format!("user passwd {user}"))),
+            .fix(Action::SetPassword(user.clone())),
         );
     }
     found
@@ -73,7 +73,7 @@ pub(super) fn pull_secret(seen: &Observations) -> Vec<Diagnosis> {
             true => one.fix(remake),
             false => one,
         };
-        return about(one.fix(registry.kreg("up")));
+        return about(one.fix(Action::Apply(None)));
     }
     if !secret.matches {
         return about(
@@ -87,7 +87,7 @@ pub(super) fn pull_secret(seen: &Observations) -> Vec<Diagnosis> {
             .seen(format!("its entries are for {}", listed(&secret.hosts)))
             .seen("the port must be written in both or in neither, and the names must be equal")
             .fix(remake)
-            .fix(registry.kreg("up")),
+            .fix(Action::Apply(None)),
         );
     }
     let user = secret.user.clone().unwrap_or_default();
@@ -98,7 +98,7 @@ pub(super) fn pull_secret(seen: &Observations) -> Vec<Diagnosis> {
                 format!("the pull secret's user {user} is not in the registry's htpasswd file"),
             )
             .seen(format!("{object} logs in as {user}; the htpasswd file has no line of that user"))
-            .fix(registry.kreg(&format!("user add {user}"))),
+            .fix(Action::AddUser(user.clone())),
         ),
         Some(Login::WrongPassword) => about(
             Diagnosis::new(
@@ -106,7 +106,7 @@ pub(super) fn pull_secret(seen: &Observations) -> Vec<Diagnosis> {
                 format!("the password of {user} is another one in the pull secret than in the htpasswd file"),
             )
             .seen(format!("{object} holds a password that the htpasswd entry of {user} refuses: one of them was changed alone"))
-            .fix(registry.kreg(&format!("user passwd {user}"))),
+            .fix(Action::SetPassword(user.clone())),
         ),
         _ => Vec::new(),
     }
@@ -150,9 +150,9 @@ pub(super) fn not_read(seen: &Observations) -> Vec<Diagnosis> {
             registry.namespace, registry.htpasswd_secret
         ))
         .fix("wait: the kubelet brings a changed Secret to the Pod within about 90 s")
-        .fix(format!(
-            "if it lasts (a subPath mount never changes): {}",
-            registry.kubectl("rollout restart deployment")
+        .fix(Fix::to(
+            "if it lasts (a subPath mount never changes)",
+            registry.kubectl("rollout restart deployment"),
         )),
     ]
 }

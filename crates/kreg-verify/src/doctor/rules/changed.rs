@@ -1,6 +1,8 @@
 //! What somebody made or changed by hand.
 
-use crate::doctor::{Diagnosis, Observations, Severity, Signature, Unmanaged};
+use crate::doctor::{
+    Action, Diagnosis, Fix, Observations, Severity, Signature, TakeOver, Unmanaged,
+};
 
 /// A registry that kreg did not make, and how kreg takes it over with what it stores.
 pub(super) fn unmanaged(seen: &Observations) -> Vec<Diagnosis> {
@@ -13,32 +15,43 @@ fn taken_over(one: &Unmanaged) -> Diagnosis {
         "a registry is there that kreg did not make: it is not managed, and nothing more is looked at",
     )
     .seen_all(one.objects.iter().map(|object| format!("{object} has no labels of kreg's")));
-    let Some(delete_pod) = &one.tutorial_pod else {
+    let Some(pod) = &one.tutorial_pod else {
         return found
-            .fix("take it over with what it stores: kreg up --adopt")
-            .fix("or leave it, and choose another name: kreg up --name NAME");
+            .fix(Fix::to(
+                "take it over with what it stores",
+                Action::TakeOver(TakeOver::Named),
+            ))
+            .fix(Fix::to(
+                "or leave it, and choose another name",
+                Action::ChooseName,
+            ));
     };
     let class = one.claim.as_ref().and_then(|claim| {
         let class = claim.class.as_deref().filter(|class| !class.is_empty())?;
         Some((class, claim))
     });
-    let (found, options) = match class {
+    let (found, claim) = match class {
         Some((class, claim)) => (
             found.seen(format!(
                 "{} is of StorageClass {class} and has volume {}: the cluster's default class took it before the tutorial's own volume could, and neither field can change",
                 claim.object,
                 claim.volume.as_deref().unwrap_or("none")
             )),
-            format!(" --storage claim:{}", one.claim_name),
+            Some(one.claim_name.clone()),
         ),
-        None => (found, String::new()),
+        None => (found, None),
     };
     found
-        .fix(format!(
-            "take its Pod away, which cannot be changed in place; images stay on the claim: {delete_pod}"
+        .fix(Fix::to(
+            "take its Pod away, which cannot be changed in place; images stay on the claim",
+            Fix::Kubectl {
+                namespace: Some(pod.namespace.clone()),
+                words: format!("delete pod {}", pod.name),
+            },
         ))
-        .fix(format!(
-            "take over the rest: kreg up --profile tutorial --adopt{options}"
+        .fix(Fix::to(
+            "take over the rest",
+            Action::TakeOver(TakeOver::Tutorial { claim }),
         ))
 }
 
@@ -53,11 +66,8 @@ pub(super) fn by_hand(seen: &Observations) -> Vec<Diagnosis> {
         .warning()
         .seen_all(&changed.fields)
         .about(&changed.object)
-        .fix(format!(
-            "what it was and is now: {}",
-            seen.registry.kreg("status")
-        ))
-        .fix(format!("to take it back: {}", seen.registry.kreg("up")))
+        .fix(Fix::to("what it was and is now", Action::CompareObjects))
+        .fix(Fix::to("to take it back", Action::Apply(None)))
     })
     .collect()
 }

@@ -4,8 +4,8 @@ use kreg_pki::lint::Client;
 use kreg_pki::{Certificate, readers};
 
 use crate::doctor::hosts_toml::HostsToml;
-use crate::doctor::{Diagnosis, NodeFile, NodeSeen, Observations, Signature, masked};
-use crate::pods::PullFailure;
+use crate::doctor::{Action, Diagnosis, Fix, NodeFile, NodeSeen, Observations, Signature, masked};
+use crate::pull_failure::PullFailure;
 
 /// The files themselves: one diagnosis a node, for what stands first in the way.
 pub(super) fn trust(seen: &Observations) -> Vec<Diagnosis> {
@@ -19,7 +19,6 @@ fn is_as_wanted(file: &NodeFile) -> bool {
 }
 
 fn untrusting(seen: &Observations, node: &NodeSeen) -> Diagnosis {
-    let registry = &seen.registry;
     let wrong: Vec<&NodeFile> = node
         .files
         .iter()
@@ -52,10 +51,10 @@ fn untrusting(seen: &Observations, node: &NodeSeen) -> Diagnosis {
     let foreign = wrong
         .iter()
         .filter(|file| !node.journal && file.now.is_some());
-    let aside = foreign.map(|file| format!("on {name}: mv '{0}' '{0}.old'", file.path));
+    let aside = foreign.map(|file| Fix::on(name, format!("mv '{0}' '{0}.old'", file.path)));
     let mut one = one.on(name);
     one.fix.extend(aside);
-    one.fix(registry.kreg(&format!("nodes trust --node {name}")))
+    one.fix(Action::TrustNodes(Some(name.clone())))
 }
 
 fn gone(seen: &Observations, node: &NodeSeen, absent: &[&NodeFile]) -> Diagnosis {
@@ -265,9 +264,9 @@ pub(super) fn stale_hosts(seen: &Observations) -> Vec<Diagnosis> {
             )
             .seen(format!("the Service's address is {address}"))
             .on(name)
-            .fix(format!(
-                "on {name}: take the line out: grep -nw {} /etc/hosts",
-                registry.name()
+            .fix(Fix::on(
+                name,
+                format!("take the line out: grep -nw {} /etc/hosts", registry.name()),
             ));
             match registry.by_name {
                 true => one,
@@ -306,10 +305,12 @@ pub(super) fn not_loaded(seen: &Observations) -> Vec<Diagnosis> {
             )
             .seen("its configuration file is younger than its process, and pulls on this node fail")
             .on(&node.name)
-            .fix(format!(
-                "on {}: systemctl restart {}   # running containers go on",
-                node.name,
-                node.unit().unwrap_or("containerd")
+            .fix(Fix::on(
+                &node.name,
+                format!(
+                    "systemctl restart {}   # running containers go on",
+                    node.unit().unwrap_or("containerd")
+                ),
             ))
         })
         .collect()

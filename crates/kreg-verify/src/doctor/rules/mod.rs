@@ -3,6 +3,7 @@
 mod auth;
 mod changed;
 mod files;
+mod lines;
 mod network;
 mod nodes;
 mod proof;
@@ -54,15 +55,3 @@ pub(super) const ALL: &[Rule] = &[
     proof::of_registry,
     proof::of_nodes,
 ];
-
-/// The lines among these that hold one of the words, the last few.
-fn lines_with<'a>(lines: impl IntoIterator<Item = &'a String>, words: &[&str]) -> Vec<String> {
-    const FEW: usize = 3;
-    let mut found: Vec<String> = Vec::new();
-    for line in lines {
-        if words.iter().any(|word| line.contains(word)) && !found.contains(line) {
-            found.push(line.clone());
-        }
-    }
-    found.split_off(found.len().saturating_sub(FEW))
-}

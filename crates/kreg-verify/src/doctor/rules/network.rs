@@ -1,6 +1,6 @@
 //! The way from a node to the registry.
 
-use crate::doctor::{Diagnosis, Observations, Route, Severity, Signature};
+use crate::doctor::{Action, Change, Diagnosis, Fix, Observations, Route, Severity, Signature};
 
 pub(super) fn service(seen: &Observations) -> Vec<Diagnosis> {
     if !seen.service_gone {
@@ -20,7 +20,7 @@ pub(super) fn service(seen: &Observations) -> Vec<Diagnosis> {
                 .known_address
                 .map(|address| format!("nodes still go to {address}, where nothing answers")),
         )
-        .fix(registry.kreg("up")),
+        .fix(Action::Apply(None)),
     ]
 }
 
@@ -62,7 +62,7 @@ pub(super) fn selector(seen: &Observations) -> Vec<Diagnosis> {
         )
         .seen_all(differ)
         .about(&service.object)
-        .fix(seen.registry.kreg("up")),
+        .fix(Action::Apply(None)),
     ]
 }
 
@@ -84,7 +84,7 @@ pub(super) fn target_port(seen: &Observations) -> Vec<Diagnosis> {
             )
             .seen(format!("it has {}", has.join(", ")))
             .about(&service.object)
-            .fix(seen.registry.kreg("up")),
+            .fix(Action::Apply(None)),
         ];
     };
     let open = |pod: &crate::doctor::PodSeen| {
@@ -104,7 +104,7 @@ pub(super) fn target_port(seen: &Observations) -> Vec<Diagnosis> {
             )
             .seen(format!("{} listens at {}", pod.object, listens.join(", ")))
             .about(&service.object)
-            .fix(seen.registry.kreg("up"))
+            .fix(Action::Apply(None))
         })
         .into_iter()
         .collect()
@@ -125,7 +125,7 @@ pub(super) fn address_changed(seen: &Observations) -> Vec<Diagnosis> {
         format!("the Service's address is {now} now; nodes and certificate go by {then}"),
     )
     .seen("the Service was deleted and made again: a ClusterIP never changes otherwise")
-    .fix(registry.kreg("up"));
+    .fix(Action::Apply(None));
     vec![match &seen.service {
         Some(service) => one.about(&service.object),
         None => one,
@@ -158,7 +158,7 @@ pub(super) fn policies(seen: &Observations) -> Vec<Diagnosis> {
     )
     .seen(format!("the registry's Pods are chosen by {}; no policy lets in an ipBlock with the nodes, or everybody, at port {port}", names.join(", ")))
     .about(&policy.object)
-    .fix(seen.registry.kreg("up --network-policy"))
+    .fix(Action::Apply(Some(Change::NetworkPolicy)))
     .fix("it adds a policy that lets everybody in at the registry's port alone (TLS and password stay); or delete the one above");
     one = match blocked.is_empty() {
         true => Diagnosis {
@@ -190,7 +190,14 @@ pub(super) fn routes(seen: &Observations) -> Vec<Diagnosis> {
             )
             .seen(said)
             .on(&node.name)
-            .fix(format!("on {}: iptables-save | grep {}; ip route get {}", node.name, registry.port, to.split(' ').next().unwrap_or_default()))
+            .fix(Fix::on(
+                &node.name,
+                format!(
+                    "iptables-save | grep {}; ip route get {}",
+                    registry.port,
+                    to.split(' ').next().unwrap_or_default()
+                ),
+            ))
             .fix("see that kube-proxy (or what replaces it) and the network's agent run on this node: kubectl -n kube-system get pods -o wide"),
         )
     });

@@ -1,6 +1,8 @@
 //! How nodes are set up, and whether they can be looked at.
 
-use crate::doctor::{Contact, Diagnosis, NodeSeen, Observations, RuntimeSeen, Signature, swallows};
+use crate::doctor::{
+    Action, Contact, Diagnosis, Fix, NodeSeen, Observations, RuntimeSeen, Signature, swallows,
+};
 
 /// How far a clock may be off, in seconds: certificates are backdated by minutes, and asking takes
 /// a moment.
@@ -17,11 +19,13 @@ pub(super) fn contact(seen: &Observations) -> Vec<Diagnosis> {
                 )
                 .seen(why)
                 .on(&node.name)
-                .fix(format!("kubectl describe node {}", node.name))
-                .fix(format!(
-                    "on {}: systemctl status kubelet {}",
-                    node.name,
-                    node.unit().unwrap_or(node.runtime())
+                .fix(Fix::kubectl(format!("describe node {}", node.name)))
+                .fix(Fix::on(
+                    &node.name,
+                    format!(
+                        "systemctl status kubelet {}",
+                        node.unit().unwrap_or(node.runtime())
+                    ),
                 )),
             );
         }
@@ -57,15 +61,19 @@ fn agentless(seen: &Observations, node: &NodeSeen, why: &str) -> Diagnosis {
         Contact::Failed { reason, .. } => one.seen(reason),
         _ => one,
     };
-    one.fix(format!(
-        "what keeps its Pod away: kubectl -n kreg-nodes describe daemonset,pods -l kreg.dev/node-agent={}",
-        seen.registry.instance
-    ))
-    .fix(format!(
-        "what keeps Pods off the node: kubectl describe node {}",
-        node.name
-    ))
-    .fix(seen.registry.kreg("nodes trust"))
+    let pods = Fix::Kubectl {
+        namespace: Some("kreg-nodes".to_owned()),
+        words: format!(
+            "describe daemonset,pods -l kreg.dev/node-agent={}",
+            seen.registry.instance
+        ),
+    };
+    one.fix(Fix::to("what keeps its Pod away", pods))
+        .fix(Fix::to(
+            "what keeps Pods off the node",
+            Fix::kubectl(format!("describe node {}", node.name)),
+        ))
+        .fix(Action::TrustNodes(None))
 }
 
 pub(super) fn clock(seen: &Observations) -> Vec<Diagnosis> {
@@ -84,7 +92,7 @@ pub(super) fn clock(seen: &Observations) -> Vec<Diagnosis> {
             )
             .seen(format!("compared with the API server's clock: {ahead:+} s"))
             .on(&node.name)
-            .fix(format!("on {}: timedatectl set-ntp true; timedatectl status", node.name)),
+            .fix(Fix::on(&node.name, "timedatectl set-ntp true; timedatectl status")),
         )
         });
     all.collect()
@@ -168,7 +176,7 @@ fn swallowed(seen: &Observations, node: &NodeSeen, runtime: &RuntimeSeen) -> Opt
 }
 
 /// How the exceptions get to a runtime: by its own file, or by its unit.
-fn way_around(node: &str, runtime: &RuntimeSeen, list: &str) -> String {
+fn way_around(node: &str, runtime: &RuntimeSeen, list: &str) -> Fix {
     let program = &runtime.name;
     let default = if program == "dockerd" {
         "docker"
@@ -176,19 +184,20 @@ fn way_around(node: &str, runtime: &RuntimeSeen, list: &str) -> String {
         program
     };
     let unit = runtime.unit.as_deref().unwrap_or(default);
-    match (&runtime.proxy_file, &runtime.unit) {
+    let step = match (&runtime.proxy_file, &runtime.unit) {
         (Some(file), _) => format!(
-            "on {node}: set \"proxies\": {{\"no-proxy\": \"{list}\"}} in {file}, beside what is there; systemctl restart {unit}"
+            "set \"proxies\": {{\"no-proxy\": \"{list}\"}} in {file}, beside what is there; systemctl restart {unit}"
         ),
         (None, None) => {
-            format!("on {node}: start {program} with NO_PROXY={list} in its environment")
+            format!("start {program} with NO_PROXY={list} in its environment")
         }
         (None, Some(_)) => format!(
-            "on {node}: mkdir -p /etc/systemd/system/{unit}.service.d\n\
+            "mkdir -p /etc/systemd/system/{unit}.service.d\n\
              printf '[Service]\\nEnvironment=\"NO_PROXY={list}\"\\n' > /etc/systemd/system/{unit}.service.d/zz-no-proxy.conf\n\
              systemctl daemon-reload && systemctl restart {unit}"
         ),
-    }
+    };
+    Fix::on(node, step)
 }
 
 /// What keeps the files from being read, or kreg from writing them.
@@ -223,7 +232,7 @@ pub(super) fn refusals(seen: &Observations) -> Vec<Diagnosis> {
                 Diagnosis::new(id, cause)
                     .seen(&refusal.reason)
                     .on(&node.name)
-                    .fix(format!("on {}: {}", node.name, refusal.remedy)),
+                    .fix(Fix::on(&node.name, &refusal.remedy)),
             );
         }
     }

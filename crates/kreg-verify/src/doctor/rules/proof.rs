@@ -1,7 +1,9 @@
 //! What only the proof showed.
 
-use crate::doctor::{Contact, Diagnosis, FailedCheck, NodeSeen, Observations, Signature};
-use crate::pods::PullFailure;
+use crate::doctor::{
+    Action, Contact, Diagnosis, FailedCheck, Fix, NodeSeen, Observations, Signature,
+};
+use crate::pull_failure::PullFailure;
 
 /// Checks that are about no node: the registry does not do what it should.
 pub(super) fn of_registry(seen: &Observations) -> Vec<Diagnosis> {
@@ -17,8 +19,8 @@ pub(super) fn of_registry(seen: &Observations) -> Vec<Diagnosis> {
             )
             .seen(&one.message)
             .seen_all(&one.evidence)
-            .fix(seen.registry.kreg(&format!("verify --only {}", one.check)))
-            .fix(seen.registry.kreg("up"))
+            .fix(Action::VerifyCheck(one.check.clone()))
+            .fix(Action::Apply(None))
         })
         .collect()
 }
@@ -50,7 +52,7 @@ fn of_node(seen: &Observations, name: &str) -> Diagnosis {
         (Some(pull), Some(node))
             if has_trust(node) && PullFailure::of(pull.words()).is_distrust() =>
         {
-            not_read(seen, node, pull)
+            not_read(node, pull)
         }
         (Some(pull), _) => pull_fails(seen, name, pull),
         (None, _) => here().fold(
@@ -61,9 +63,10 @@ fn of_node(seen: &Observations, name: &str) -> Diagnosis {
             |one, failed| one.seen(format!("{}: {}", failed.check, failed.message)),
         ),
     };
-    let again = seen.registry.kreg(&format!("verify --node {name}"));
-    one.on(name)
-        .fix(format!("then prove the node again: {again}"))
+    one.on(name).fix(Fix::to(
+        "then prove the node again",
+        Action::VerifyNode(name.to_owned()),
+    ))
 }
 
 /// Whether the node was read, and holds all that it should.
@@ -76,12 +79,12 @@ fn has_trust(node: &NodeSeen) -> bool {
             .all(|file| file.now.as_ref() == Some(&file.wanted))
 }
 
-fn not_read(seen: &Observations, node: &NodeSeen, pull: &FailedCheck) -> Diagnosis {
+fn not_read(node: &NodeSeen, pull: &FailedCheck) -> Diagnosis {
     let name = &node.name;
     let runtime = node.runtime();
     let log = match node.unit() {
-        Some(unit) => format!("on {name}: journalctl -u {unit} --since -10min"),
-        None => format!("on {name}: look at the log of {runtime}"),
+        Some(unit) => Fix::on(name, format!("journalctl -u {unit} --since -10min")),
+        None => Fix::on(name, format!("look at the log of {runtime}")),
     };
     Diagnosis::new(
         Signature::TrustNotRead,
@@ -89,16 +92,14 @@ fn not_read(seen: &Observations, node: &NodeSeen, pull: &FailedCheck) -> Diagnos
     )
     .seen(format!("{}: {}", pull.check, pull.words()))
     .seen("every file of the registry's trust on this node is as it should be")
-    .seen_all(pull.evidence.iter().filter(|line| line.starts_with("node: ")))
-    .fix(match runtime {
-        "containerd" => format!(
-            "on {name}: containerd config dump | grep config_path   # it must lead to the directory that `{}` names",
-            seen.registry.kreg("nodes status")
-        ),
-        _ => format!(
-            "on {name}: see with which configuration {runtime} was started, and whether that names the files of `{}`",
-            seen.registry.kreg("nodes status")
-        ),
+    .seen_all(
+        pull.evidence
+            .iter()
+            .filter(|line| line.starts_with("node: ")),
+    )
+    .fix(Fix::CompareConfiguration {
+        node: name.clone(),
+        runtime: runtime.to_owned(),
     })
     .fix(log)
 }
@@ -115,7 +116,10 @@ fn pull_fails(seen: &Observations, name: &str, pull: &FailedCheck) -> Diagnosis 
             .iter()
             .filter(|line| line.starts_with("node: ")),
     )
-    .fix(kind.advice())
+    .fix(Fix::Pull {
+        meaning: kind.meaning().to_owned(),
+        remedy: kind.remedy(),
+    })
     .fix(format!(
         "what the node's runtime and kubelet say: kubectl describe node {name}; {}",
         match seen

@@ -1,8 +1,8 @@
 //! Pods that fail to pull from the registry, each by the kubelet's and the runtime's words.
 
 use super::auth::listed;
-use crate::doctor::{Diagnosis, Login, NodeSeen, Observations, PullSeen, Signature};
-use crate::pods::PullFailure;
+use crate::doctor::{Action, Diagnosis, Fix, Login, NodeSeen, Observations, PullSeen, Signature};
+use crate::pull_failure::PullFailure;
 
 pub(super) fn pulls(seen: &Observations) -> Vec<Diagnosis> {
     seen.pulls
@@ -67,10 +67,10 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
             Signature::PullFailed,
             format!("the policy of {node} refuses image {image}, or wants it signed"),
         )
-        .fix(format!(
-            "on {node}: allow {} in policy.json, which is in /etc/containers unless CRI-O is told otherwise (`signature_policy` in /etc/crio); see containers-policy.json(5)",
+        .fix(Fix::on(node, format!(
+            "allow {} in policy.json, which is in /etc/containers unless CRI-O is told otherwise (`signature_policy` in /etc/crio); see containers-policy.json(5)",
             registry.host
-        ));
+        )));
     }
     if kind == PullFailure::Unauthorized {
         return refused(seen, pull, is);
@@ -80,7 +80,7 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
             Signature::PullNotTrusted,
             format!("the runtime does not trust the registry when it pulls {image}"),
         )
-        .fix(registry.kreg("nodes status"))
+        .fix(Action::CompareNodes)
         .fix(format!(
             "if the files are right, look at what the runtime itself says: {}; of containerd also: crictl info | grep -A2 registry",
             match node_seen.and_then(NodeSeen::unit) {
@@ -89,13 +89,15 @@ fn diagnosed(seen: &Observations, pull: &PullSeen) -> Diagnosis {
             }
         ));
     }
-    is(Signature::PullFailed, format!("a Pod cannot pull {image}")).fix(format!(
-        "kubectl -n {} describe {}",
-        pull.namespace,
-        pull.object
-            .replacen(&format!(" {}/", pull.namespace), " ", 1)
-            .to_lowercase()
-    ))
+    is(Signature::PullFailed, format!("a Pod cannot pull {image}")).fix(Fix::Kubectl {
+        namespace: Some(pull.namespace.clone()),
+        words: format!(
+            "describe {}",
+            pull.object
+                .replacen(&format!(" {}/", pull.namespace), " ", 1)
+                .to_lowercase()
+        ),
+    })
 }
 
 /// The registry wants a password and did not get a good one.
@@ -105,10 +107,19 @@ fn refused(
     is: impl Fn(Signature, String) -> Diagnosis,
 ) -> Diagnosis {
     let (registry, namespace) = (&seen.registry, &pull.namespace);
-    let apply = registry.kreg(&format!("secret apply --namespaces {namespace}"));
-    let again = format!(
-        "then make the Pod again: kubectl -n {namespace} delete pod {}",
-        pull.object.rsplit('/').next().unwrap_or_default()
+    let apply = |account: Option<&str>| Action::ApplyPullSecret {
+        namespace: namespace.clone(),
+        account: account.map(str::to_owned),
+    };
+    let again = Fix::to(
+        "then make the Pod again",
+        Fix::Kubectl {
+            namespace: Some(namespace.clone()),
+            words: format!(
+                "delete pod {}",
+                pull.object.rsplit('/').next().unwrap_or_default()
+            ),
+        },
     );
     let account = &pull.account;
     let good = |secret: &&crate::doctor::PullSecretSeen| secret.exists && secret.matches;
@@ -117,10 +128,7 @@ fn refused(
             Signature::AccountWithoutSecret,
             format!("the Pod names no pull secret, and its service account {namespace}/{account} has none"),
         )
-        .fix(match account.as_str() {
-            "default" => apply,
-            other => format!("{apply} --service-account {other}"),
-        })
+        .fix(apply(Some(account.as_str()).filter(|name| *name != "default")))
         .fix(again);
     }
     let one = pull.secrets.iter().find(good).unwrap_or(&pull.secrets[0]);
@@ -133,7 +141,7 @@ fn refused(
             ),
         )
         .seen("pull secrets are looked for in the Pod's own namespace only")
-        .fix(apply)
+        .fix(apply(None))
         .fix(format!(
             "kreg's is called {}: name that one in the Pod, or none",
             registry.pull_secret
@@ -148,7 +156,7 @@ fn refused(
             ),
         )
         .seen("it wants kubernetes.io/dockerconfigjson")
-        .fix(apply)
+        .fix(apply(None))
         .fix(again);
     }
     if !one.matches {
@@ -160,7 +168,7 @@ fn refused(
             ),
         )
         .seen(format!("its entries are for {}", listed(&one.hosts)))
-        .fix(apply)
+        .fix(apply(None))
         .fix(format!(
             "kreg's is called {}: name that one in the Pod, or none",
             registry.pull_secret
@@ -184,7 +192,7 @@ fn refused(
             Some(Login::UnknownUser) => format!("there is no user {user}"),
             _ => format!("the password of {user} is another one"),
         })
-        .fix(apply)
+        .fix(apply(None))
         .fix(again),
     }
 }

@@ -1,7 +1,7 @@
 //! What the registry keeps its images on.
 
-use super::lines_with;
-use crate::doctor::{Claim, Diagnosis, Observations, Signature, Upload};
+use super::lines::lines_with;
+use crate::doctor::{Action, Change, Claim, Diagnosis, Fix, Observations, Signature, Upload};
 
 const FULL: &[&str] = &[
     "no space left on device",
@@ -52,24 +52,25 @@ pub(super) fn claim(seen: &Observations) -> Vec<Diagnosis> {
             None => format!("the claim's storageClassName is {class}"),
         })
         .fix(format!(
-            "make the claim again with an explicit empty class: `storageClassName: \"\"` (it cannot be changed in place):\n{}",
-            registry.kubectl(&format!("get pvc {name} -o yaml > {name}.yaml"))
+            "make the claim again with an explicit empty class: `storageClassName: \"\"` (it cannot be changed in place):\n\
+             kubectl -n {} get pvc {name} -o yaml > {name}.yaml",
+            registry.namespace
         ))
         .fix(registry.kubectl(&format!("delete pvc {name}")))
-        .fix(format!("kubectl apply -f {name}.yaml   # with storageClassName: \"\"")),
+        .fix(Fix::kubectl(format!("apply -f {name}.yaml   # with storageClassName: \"\""))),
         (Some(class), _) if !class.is_empty() && !known(class) => Diagnosis::new(
             Signature::ClassMissing,
             format!("the claim asks for StorageClass {class}, and there is none of that name"),
         )
         .seen(there)
-        .fix(registry.kreg("up --storage class:NAME")),
+        .fix(Action::Apply(Some(Change::StorageClass))),
         (None, _) if default.is_none() => Diagnosis::new(
             Signature::NoDefaultClass,
             "the claim names no StorageClass, and the cluster has no default one",
         )
         .seen(there)
-        .fix("kubectl patch storageclass NAME -p '{\"metadata\":{\"annotations\":{\"storageclass.kubernetes.io/is-default-class\":\"true\"}}}'")
-        .fix(format!("or: {}", registry.kreg("up --storage class:NAME"))),
+        .fix(Fix::kubectl("patch storageclass NAME -p '{\"metadata\":{\"annotations\":{\"storageclass.kubernetes.io/is-default-class\":\"true\"}}}'"))
+        .fix(Fix::to("or", Action::Apply(Some(Change::StorageClass)))),
         (class, _) => {
             let maker = classes
                 .clone()
@@ -81,7 +82,7 @@ pub(super) fn claim(seen: &Observations) -> Vec<Diagnosis> {
             )
             .seen_all(maker)
             .fix(registry.kubectl(&format!("describe pvc {name}")))
-            .fix(format!("or choose other storage: {}", registry.kreg("up --storage class:NAME")))
+            .fix(Fix::to("or choose other storage", Action::Apply(Some(Change::StorageClass))))
         }
     };
     vec![one.seen_all(events).about(&claim.object)]
@@ -131,17 +132,15 @@ pub(super) fn full(seen: &Observations) -> Vec<Diagnosis> {
 }
 
 /// Room without more storage. Not for the tutorial's bare Pod, which cannot be made read-only meanwhile.
-fn collect(seen: &Observations) -> Option<String> {
+fn collect(seen: &Observations) -> Option<Fix> {
     let registry = &seen.registry;
     let ready = seen.workload.as_ref().is_some_and(|one| one.ready > 0);
-    let gc = registry.kreg("gc");
     match (registry.by_name, ready) {
         (true, _) => None,
-        (false, true) => Some(format!(
-            "{gc}   # removes what no image needs; --dry-run says how much that is"
-        )),
-        (false, false) => Some(format!(
-            "once its Pod is ready again: {gc}   # removes what no image needs"
+        (false, true) => Some(Action::CollectGarbage { dry_run: true }.into()),
+        (false, false) => Some(Fix::to(
+            "once its Pod is ready again",
+            Action::CollectGarbage { dry_run: false },
         )),
     }
 }
@@ -179,7 +178,7 @@ pub(super) fn uploads(seen: &Observations) -> Vec<Diagnosis> {
         )
         .seen(answered)
         .seen("storage.maintenance.readonly is on in its configuration, as for a garbage collection that did not end")
-        .fix(seen.registry.kreg("up")),
+        .fix(Action::Apply(None)),
         _ => Diagnosis::new(
             Signature::UploadRefused,
             format!("the registry refuses pushes with status {status}"),

@@ -1,6 +1,6 @@
 //! The registry's certificate.
 
-use crate::doctor::{Diagnosis, LintFinding, Observations, Signature};
+use crate::doctor::{Action, Diagnosis, LintFinding, Observations, Signature};
 
 /// Which signature a finding of kreg-pki's lint is.
 fn signature(code: &str) -> Signature {
@@ -68,10 +68,8 @@ fn diagnosed(seen: &Observations, id: Signature, finding: &LintFinding, which: &
     match id {
         Signature::CertificateNotYetValid => one
             .fix("compare the clocks: date -u, here and on the nodes")
-            .fix(registry.kreg("cert renew")),
-        _ => one
-            .fix(registry.kreg("cert renew"))
-            .fix(registry.kreg("cert lint")),
+            .fix(Action::RenewLeaf),
+        _ => one.fix(Action::RenewLeaf).fix(Action::LintCertificates),
     }
 }
 
@@ -90,7 +88,7 @@ pub(super) fn not_served(seen: &Observations) -> Vec<Diagnosis> {
         .seen(format!("held: {held}"))
         .seen(format!("served: {served}"))
         .about(format!("Secret {}/{}", registry.namespace, registry.tls_secret))
-        .fix(registry.kreg("up")),
+        .fix(Action::Apply(None)),
     ]
 }
 
@@ -105,6 +103,6 @@ pub(super) fn ends_soon(seen: &Observations) -> Vec<Diagnosis> {
         )
         .warning()
         .seen(&seen.certificates.described)
-        .fix(seen.registry.kreg("cert renew")),
+        .fix(Action::RenewLeaf),
     ]
 }

@@ -1,7 +1,7 @@
 //! The registry's own Pods.
 
-use super::lines_with;
-use crate::doctor::{Diagnosis, NodeSeen, Observations, PodSeen, Signature};
+use super::lines::lines_with;
+use crate::doctor::{Action, Change, Diagnosis, Fix, NodeSeen, Observations, PodSeen, Signature};
 
 pub(super) fn gone(seen: &Observations) -> Vec<Diagnosis> {
     if !seen.workload_gone {
@@ -17,7 +17,7 @@ pub(super) fn gone(seen: &Observations) -> Vec<Diagnosis> {
             ),
         )
         .seen("the rest of the registry is: somebody deleted the Deployment or Pod alone")
-        .fix(registry.kreg("up")),
+        .fix(Action::Apply(None)),
     ]
 }
 
@@ -32,7 +32,7 @@ pub(super) fn scaled_to_zero(seen: &Observations) -> Vec<Diagnosis> {
         )
         .seen(format!("{}: spec.replicas is 0", workload.object))
         .about(&workload.object)
-        .fix(seen.registry.kreg("up")),
+        .fix(Action::Apply(None)),
     ]
 }
 
@@ -51,7 +51,7 @@ pub(super) fn missing_mounts(seen: &Observations) -> Vec<Diagnosis> {
         .seen(format!("{} mounts it, and there is none", workload.object))
         .seen_all(evidence.iter().cloned())
         .about(object)
-        .fix(seen.registry.kreg("up"))
+        .fix(Action::Apply(None))
     });
     missing.collect()
 }
@@ -85,7 +85,7 @@ pub(super) fn stuck_pods(seen: &Observations) -> Vec<Diagnosis> {
                 )
                 .about(&workload.object)
                 .fix(seen.registry.kubectl("describe replicasets"))
-                .fix(seen.registry.kreg("up")),
+                .fix(Action::Apply(None)),
         );
     }
     found
@@ -110,7 +110,7 @@ fn stuck(seen: &Observations, image: &str, pod: &PodSeen) -> Diagnosis {
             )
             .seen(state(pod))
             .seen_all(lines_with(&pod.events, &["Failed", "pull"]))
-            .fix(registry.kreg("up --image IMAGE"))
+            .fix(Action::Apply(Some(Change::Image)))
             .fix("IMAGE is one that the nodes can pull, or have: `ctr -n k8s.io images import FILE` on each")
         }
         Some(waiting) if ended(pod) => {
@@ -125,7 +125,7 @@ fn stuck(seen: &Observations, image: &str, pod: &PodSeen) -> Diagnosis {
                     "the registry ends at its start: it cannot use its configuration",
                 )
                 .seen_all(config)
-                .fix(registry.kreg("up")),
+                .fix(Action::Apply(None)),
                 true => Diagnosis::new(
                     Signature::CrashLoop,
                     format!("the registry ends again and again ({waiting}, {} restarts)", pod.restarts),
@@ -142,7 +142,7 @@ fn stuck(seen: &Observations, image: &str, pod: &PodSeen) -> Diagnosis {
             )
             .seen(state(pod))
             .seen_all(lines_with(&pod.events, &["Failed"]))
-            .fix(registry.kreg("up"))
+            .fix(Action::Apply(None))
         }
         _ => unready(seen, pod),
     }
@@ -157,13 +157,10 @@ fn unready(seen: &Observations, pod: &PodSeen) -> Diagnosis {
         .filter(here)
         .find(|node| node.not_ready.is_some());
     match &pod.unscheduled {
-        Some(why) => Diagnosis::new(
-            Signature::Unschedulable,
-            "no node takes the registry's Pod",
-        )
-        .seen(format!("the scheduler: {why}"))
-        .fix(seen.registry.kubectl(&format!("describe pod {name}")))
-        .fix("make room on a node, take a taint away, or lower what the registry asks for; `kreg up` puts kreg's own figures back"),
+        Some(why) => Diagnosis::new(Signature::Unschedulable, "no node takes the registry's Pod")
+            .seen(format!("the scheduler: {why}"))
+            .fix(seen.registry.kubectl(&format!("describe pod {name}")))
+            .fix(Fix::MakeRoom),
         None => Diagnosis::new(Signature::NotReady, "the registry's Pod is not ready")
             .seen(state(pod))
             .seen_all(lost.map(|node| format!("its node {} is not ready itself", node.name)))
@@ -216,7 +213,7 @@ pub(super) fn speaks_http(seen: &Observations) -> Vec<Diagnosis> {
                 .then_some("a TLS handshake was answered in HTTP"),
         )
         .seen("its configuration names no certificate and key (http.tls)")
-        .fix(seen.registry.kreg("up")),
+        .fix(Action::Apply(None)),
     ]
 }
 
@@ -250,6 +247,6 @@ pub(super) fn no_shared_secret(seen: &Observations) -> Vec<Diagnosis> {
         .seen(format!("{} sets no REGISTRY_HTTP_SECRET", workload.object))
         .seen_all(told)
         .about(&workload.object)
-        .fix(seen.registry.kreg("up")),
+        .fix(Action::Apply(None)),
     ]
 }

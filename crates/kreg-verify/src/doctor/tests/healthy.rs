@@ -17,7 +17,6 @@ pub(super) fn healthy() -> Observations {
             known_address: Some([10, 96, 0, 50].into()),
             endpoint: "https://10.96.0.50:5000".to_owned(),
             by_name: false,
-            options: String::new(),
             pull_secret: "docker-registry-pull".to_owned(),
             htpasswd_secret: "docker-registry-htpasswd".to_owned(),
             tls_secret: "docker-registry-tls".to_owned(),

@@ -11,7 +11,7 @@ pub(super) const SHOWN: &[(Signature, Edit)] = &[
             unmanaged: vec![Unmanaged {
                 objects: vec!["Pod default/docker-registry-pod".to_owned()],
                 claim_name: "docker-repo-pvc".to_owned(),
-                tutorial_pod: Some("kubectl -n default delete pod x".to_owned()),
+                tutorial_pod: Some(PodName::default()),
                 ..Unmanaged::default()
             }],
             ..Observations::default()

@@ -1,0 +1,391 @@
+//! What kreg-verify finds, in this program's words: the steps of a diagnosis, and what repairs a failed check.
+
+use kreg_k8s::{Place, Profile};
+use kreg_verify::doctor::{Action, Change, Diagnosis, Fix, Severity, Signature, TakeOver};
+use kreg_verify::{CheckReport, Lack, Remedy, Report, VerifyError};
+use serde::Serialize;
+
+/// A diagnosis with its steps as commands.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Finding {
+    id: Signature,
+    severity: Severity,
+    cause: String,
+    evidence: Vec<String>,
+    fix: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    consequences: Vec<Finding>,
+    #[serde(skip)]
+    text: String,
+}
+
+impl Finding {
+    /// `options`: what a command on this registry needs, see [`options`].
+    pub(crate) fn new(found: Diagnosis, options: &str) -> Self {
+        let fix: Vec<_> = found.fix.iter().map(|one| step(one, options)).collect();
+        let mut text = found.to_string();
+        for one in &fix {
+            text.push_str(&format!(
+                "\n    fix:  {}",
+                one.replace('\n', "\n          ")
+            ));
+        }
+        let consequences = found.consequences.into_iter();
+        Self {
+            id: found.id,
+            severity: found.severity,
+            cause: found.cause,
+            evidence: found.evidence,
+            fix,
+            node: found.node,
+            object: found.object,
+            consequences: consequences.map(|one| Self::new(one, options)).collect(),
+            text,
+        }
+    }
+
+    /// Cause, evidence, consequences and steps, one to a line.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Options that a command on this registry needs, such as ` --namespace images`: empty, or beginning
+/// with a blank.
+pub(crate) fn options(place: &Place) -> String {
+    let mut options = String::new();
+    if place.profile() == Profile::Tutorial {
+        options.push_str(" --profile tutorial");
+    }
+    let usual = Place::new(place.profile());
+    if place.namespace() != usual.namespace() {
+        options.push_str(&format!(" --namespace {}", place.namespace()));
+    }
+    if place.instance() != usual.instance() {
+        options.push_str(&format!(" --name {}", place.instance()));
+    }
+    options
+}
+
+fn step(fix: &Fix, options: &str) -> String {
+    match fix {
+        Fix::Words(words) => words.clone(),
+        Fix::Registry(action) => command(action, options),
+        Fix::Kubectl { namespace, words } => match namespace {
+            Some(namespace) => format!("kubectl -n {namespace} {words}"),
+            None => format!("kubectl {words}"),
+        },
+        Fix::OnNode { node, step } => format!("on {node}: {step}"),
+        Fix::For { purpose, step: inner } => format!("{purpose}: {}", step(inner, options)),
+        Fix::Pull { meaning, remedy } => format!("{meaning}{}", remedy.map_or("", ending)),
+        Fix::CompareConfiguration { node, runtime } => {
+            let status = command(&Action::CompareNodes, options);
+            match runtime.as_str() {
+                "containerd" => format!(
+                    "on {node}: containerd config dump | grep config_path   # it must lead to the directory that `{status}` names"
+                ),
+                _ => format!(
+                    "on {node}: see with which configuration {runtime} was started, and whether that names the files of `{status}`"
+                ),
+            }
+        }
+        Fix::MakeRoom => {
+            "make room on a node, take a taint away, or lower what the registry asks for; `kreg up` puts kreg's own figures back".to_owned()
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn command(action: &Action, options: &str) -> String {
+    let words = match action {
+        Action::Apply(None) => "up".to_owned(),
+        Action::Apply(Some(Change::Image)) => "up --image IMAGE".to_owned(),
+        Action::Apply(Some(Change::StorageClass)) => "up --storage class:NAME".to_owned(),
+        Action::Apply(Some(Change::NetworkPolicy)) => "up --network-policy".to_owned(),
+        // What is there is named by the command itself, and not by what was looked for.
+        Action::TakeOver(TakeOver::Named) => return "kreg up --adopt".to_owned(),
+        Action::TakeOver(TakeOver::Tutorial { claim }) => {
+            let claim = claim
+                .as_ref()
+                .map(|name| format!(" --storage claim:{name}"));
+            return format!(
+                "kreg up --profile tutorial --adopt{}",
+                claim.unwrap_or_default()
+            );
+        }
+        Action::ChooseName => return "kreg up --name NAME".to_owned(),
+        Action::CompareObjects => "status".to_owned(),
+        Action::CompareNodes => "nodes status".to_owned(),
+        Action::TrustNodes(None) => "nodes trust".to_owned(),
+        Action::TrustNodes(Some(node)) => format!("nodes trust --node {node}"),
+        Action::VerifyCheck(check) => format!("verify --only {check}"),
+        Action::VerifyNode(node) => format!("verify --node {node}"),
+        Action::RenewLeaf => "cert renew".to_owned(),
+        Action::LintCertificates => "cert lint".to_owned(),
+        Action::AddUser(user) => format!("user add {user}"),
+        Action::SetPassword(user) => format!("user passwd {user}"),
+        Action::ApplyPullSecret { namespace, account } => {
+            let apply = format!("kreg secret apply --namespaces {namespace}{options}");
+            return match account {
+                Some(account) => format!("{apply} --service-account {account}"),
+                None => apply,
+            };
+        }
+        Action::CollectGarbage { dry_run } => {
+            let gc = format!("kreg gc{options}   # removes what no image needs");
+            return if *dry_run {
+                format!("{gc}; --dry-run says how much that is")
+            } else {
+                gc
+            };
+        }
+        other => return format!("{other:?}"),
+    };
+    format!("kreg {words}{options}")
+}
+
+/// The report with the command that repairs it behind each failed check's message.
+pub(crate) fn worded(mut report: Report) -> Report {
+    for check in &mut report.checks {
+        add_command(check);
+    }
+    report
+}
+
+fn add_command(check: &mut CheckReport) {
+    if let Some(remedy) = check.remedy.take() {
+        check.message.push_str(ending(remedy));
+    }
+}
+
+/// How a sentence ends that says what is wrong.
+fn ending(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::Apply => ": run `kreg up`",
+        Remedy::ApplyOrRestart => "; run `kreg up`, or restart its Pods",
+        Remedy::ApplyPullSecret => ": run `kreg secret apply`",
+        Remedy::IssueLeaf => "; run `kreg cert renew`",
+        Remedy::RenewCa => ": run `kreg cert renew --ca`",
+        Remedy::RenewLeaf => ": run `kreg cert renew`",
+        Remedy::Trust => "; run `kreg nodes trust`",
+        Remedy::TrustAndCompare => ": run `kreg nodes trust`, and see `kreg nodes status`",
+        _ => "; see `kreg doctor`",
+    }
+}
+
+/// By which option a check gets what it lacks.
+pub(crate) fn lacking(error: &VerifyError) -> Option<&'static str> {
+    match error {
+        VerifyError::NothingToCheck { why, .. } => match why {
+            Lack::Users => Some("give them by `kreg verify --users`"),
+            Lack::NodeFiles => Some("they are read by `kreg verify --node-files`"),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kreg_verify::{Outcome, PullFailure};
+
+    use super::*;
+
+    #[test]
+    fn every_action_is_a_command_on_this_registry() {
+        let named = |text: &str| text.to_owned();
+        let up = |change| Action::Apply(change);
+        let secret = |account: Option<&str>| Action::ApplyPullSecret {
+            namespace: named("team"),
+            account: account.map(str::to_owned),
+        };
+        for (action, words) in [
+            (up(None), "kreg up -n x"),
+            (up(Some(Change::Image)), "kreg up --image IMAGE -n x"),
+            (
+                up(Some(Change::StorageClass)),
+                "kreg up --storage class:NAME -n x",
+            ),
+            (
+                up(Some(Change::NetworkPolicy)),
+                "kreg up --network-policy -n x",
+            ),
+            (Action::TakeOver(TakeOver::Named), "kreg up --adopt"),
+            (
+                Action::TakeOver(TakeOver::Tutorial { claim: None }),
+                "kreg up --profile tutorial --adopt",
+            ),
+            (
+                Action::TakeOver(TakeOver::Tutorial {
+                    claim: Some(named("docker-repo-pvc")),
+                }),
+                "kreg up --profile tutorial --adopt --storage claim:docker-repo-pvc",
+            ),
+            (Action::ChooseName, "kreg up --name NAME"),
+            (Action::CompareObjects, "kreg status -n x"),
+            (Action::CompareNodes, "kreg nodes status -n x"),
+            (Action::TrustNodes(None), "kreg nodes trust -n x"),
+            (
+                Action::TrustNodes(Some(named("w1"))),
+                "kreg nodes trust --node w1 -n x",
+            ),
+            (
+                Action::VerifyCheck(named("tls")),
+                "kreg verify --only tls -n x",
+            ),
+            (
+                Action::VerifyNode(named("w1")),
+                "kreg verify --node w1 -n x",
+            ),
+            (Action::RenewLeaf, "kreg cert renew -n x"),
+            (Action::LintCertificates, "kreg cert lint -n x"),
+            (Action::AddUser(named("ann")), "kreg user add ann -n x"),
+            (
+                Action::SetPassword(named("ann")),
+                "kreg user passwd ann -n x",
+            ),
+            (secret(None), "kreg secret apply --namespaces team -n x"),
+            (
+                secret(Some("builder")),
+                "kreg secret apply --namespaces team -n x --service-account builder",
+            ),
+            (
+                Action::CollectGarbage { dry_run: true },
+                "kreg gc -n x   # removes what no image needs; --dry-run says how much that is",
+            ),
+            (
+                Action::CollectGarbage { dry_run: false },
+                "kreg gc -n x   # removes what no image needs",
+            ),
+        ] {
+            assert_eq!(step(&action.into(), " -n x"), words);
+        }
+    }
+
+    #[test]
+    fn every_other_step_is_a_line_to_type_or_to_read() {
+        let compare = |runtime: &str| Fix::CompareConfiguration {
+            node: "w1".to_owned(),
+            runtime: runtime.to_owned(),
+        };
+        let pull = |kind: PullFailure| Fix::Pull {
+            meaning: kind.meaning().to_owned(),
+            remedy: kind.remedy(),
+        };
+        let delete = Fix::Kubectl {
+            namespace: Some("default".to_owned()),
+            words: "delete pod x".to_owned(),
+        };
+        for (fix, words) in [
+            (Fix::from("push it"), "push it"),
+            (Fix::kubectl("describe node w1"), "kubectl describe node w1"),
+            (
+                Fix::to("then make the Pod again", delete),
+                "then make the Pod again: kubectl -n default delete pod x",
+            ),
+            (
+                Fix::on("w1", "systemctl restart crio"),
+                "on w1: systemctl restart crio",
+            ),
+            (
+                Fix::to(
+                    "then prove the node again",
+                    Action::VerifyNode("w1".to_owned()),
+                ),
+                "then prove the node again: kreg verify --node w1",
+            ),
+            (
+                compare("containerd"),
+                "on w1: containerd config dump | grep config_path   # it must lead to the directory that `kreg nodes status` names",
+            ),
+            (
+                compare("crio"),
+                "on w1: see with which configuration crio was started, and whether that names the files of `kreg nodes status`",
+            ),
+            (
+                pull(PullFailure::Certificate),
+                "this node does not trust the registry's CA: run `kreg nodes trust`, and see `kreg nodes status`",
+            ),
+            (
+                pull(PullFailure::HttpForHttps),
+                "the registry has no certificate: run `kreg up`",
+            ),
+            (
+                pull(PullFailure::Unauthorized),
+                "the pull secret is missing, of another host, or has another password: run `kreg secret apply`",
+            ),
+            (
+                pull(PullFailure::NoSuchHost),
+                "this node does not know the registry's name: run `kreg nodes trust`, and see `kreg nodes status`",
+            ),
+            (
+                pull(PullFailure::Other),
+                "look at the container runtime's log on this node",
+            ),
+            (
+                Fix::MakeRoom,
+                "make room on a node, take a taint away, or lower what the registry asks for; `kreg up` puts kreg's own figures back",
+            ),
+        ] {
+            assert_eq!(step(&fix, ""), words);
+        }
+    }
+
+    #[test]
+    fn a_finding_is_printed_and_serialised_with_its_commands() {
+        let found = Diagnosis::new(Signature::StaleAddress, "wrong")
+            .seen("hosts.toml")
+            .fix("first\nthen")
+            .fix(Action::TrustNodes(Some("w1".to_owned())))
+            .on("w1");
+        let finding = Finding::new(found, "");
+        assert!(
+            finding.text().ends_with(
+                "\n    fix:  first\n          then\n    fix:  kreg nodes trust --node w1"
+            ),
+            "{}",
+            finding.text()
+        );
+        let json = serde_json::to_string(&finding).unwrap();
+        assert_eq!(
+            json,
+            r#"{"id":"stale-address","severity":"error","cause":"wrong","evidence":["hosts.toml"],"fix":["first\nthen","kreg nodes trust --node w1"],"node":"w1"}"#
+        );
+    }
+
+    #[test]
+    fn a_failed_check_ends_with_the_command_that_repairs_it() {
+        let message = |words: &str, remedy: Remedy| {
+            let outcome = Outcome::fail(words).repaired_by(remedy);
+            let mut report = Report::new(String::new(), String::new(), String::new());
+            let check = CheckReport::new("node-ca", "", None, outcome, 0.0);
+            report.checks.push(check);
+            let report = worded(report);
+            assert_eq!(report.checks[0].remedy, None, "no part of the document");
+            report.checks[0].message.clone()
+        };
+        for (remedy, words) in [
+            (Remedy::Apply, "x: run `kreg up`"),
+            (
+                Remedy::ApplyOrRestart,
+                "x; run `kreg up`, or restart its Pods",
+            ),
+            (Remedy::ApplyPullSecret, "x: run `kreg secret apply`"),
+            (Remedy::IssueLeaf, "x; run `kreg cert renew`"),
+            (Remedy::RenewCa, "x: run `kreg cert renew --ca`"),
+            (Remedy::RenewLeaf, "x: run `kreg cert renew`"),
+            (Remedy::Trust, "x; run `kreg nodes trust`"),
+            (
+                Remedy::TrustAndCompare,
+                "x: run `kreg nodes trust`, and see `kreg nodes status`",
+            ),
+        ] {
+            assert_eq!(message("x", remedy), words);
+        }
+    }
+}
