@@ -11,7 +11,8 @@
 //! - [`doctor`]: what is wrong and why: observations in, ranked diagnoses out
 //!
 //! With feature `cluster`: [`pods`], the proof on nodes; [`watch`], pulls on every node again and again,
-//! counted; [`PodDial`], the way to a Pod behind a Service, through the API server. With feature `reports`: a [`Report`] as an HTML page or JUnit XML.
+//! counted; [`PodDial`], the way to a Pod behind a Service, through the API server; [`LoginProbe`],
+//! whether every Pod lets a user in. With feature `reports`: a [`Report`] as an HTML page or JUnit XML.
 //!
 //! No TLS provider is installed process-wide; this crate names its own (aws-lc-rs).
 //!
@@ -45,6 +46,8 @@ mod cleanup;
 pub mod doctor;
 pub mod image;
 mod litter;
+#[cfg(feature = "cluster")]
+mod login;
 mod node_checks;
 #[cfg(feature = "cluster")]
 mod pod_dial;
@@ -66,6 +69,8 @@ pub use kreg_stream::PodStreams;
 pub use check::{Check, Context, Evidence, Outcome, Status, Target};
 pub use checks::NodeTrust;
 pub use litter::Litter;
+#[cfg(feature = "cluster")]
+pub use login::{LoginAnswer, LoginError, LoginProbe};
 #[cfg(feature = "cluster")]
 pub use pod_dial::{PodDial, PodDialError};
 #[cfg(feature = "cluster")]

@@ -8,13 +8,14 @@ use kreg_auth::{
     Cost, Credentials, ExposeSecret as _, Htpasswd, PasswordSource, PullSecret, SecretString,
 };
 use kreg_k8s::{Names, pull, secret};
+use kreg_verify::LoginAnswer;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::app::App;
 use crate::args::{UserArgs, UserCommand, UserPasswordArgs};
 use crate::error::{Ending, Error, Tried as _};
-use crate::login::{self, Door};
+use crate::login::Logins;
 use crate::output;
 use crate::proof;
 use crate::session::Session;
@@ -110,9 +111,9 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
     let cost = settings::bcrypt_cost(app.config.auth.bcrypt_cost)?;
     let user = credentials(app, args)?;
     let session = Session::open(app, &args.target, true).await?;
-    let door = Door::of(&session).await?;
+    let logins = Logins::of(&session).await?;
     let names = Names::of(&session.place);
-    let held = proof::held_credentials(&session, &door.state).ok();
+    let held = proof::held_credentials(&session, &logins.state).ok();
     let was = held.filter(|held| held.username() == user.username());
 
     let step = app.progress.step(format!("user {}", user.username()));
@@ -155,13 +156,13 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
     }
     step.at("waiting until the registry knows it");
     let written = Instant::now();
-    door.until_in(&session, &user).await?;
+    logins.until_in(&session, &user).await?;
     let seconds = written.elapsed().as_secs_f64();
     let mut proved = format!("logs in, {seconds:.1} s after the Secret was written");
     if let Some(old) =
         was.filter(|old| old.password().expose_secret() != user.password().expose_secret())
     {
-        door.until_out(&session, &old).await?;
+        logins.until_out(&session, &old).await?;
         proved.push_str("; the old password is refused, the pull secret is changed");
     } else if entry == Entry::Known {
         // One entry a user: with the new password in, the old one has no line to match.
@@ -189,9 +190,10 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
 
 async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
-    let door = Door::of(&session).await?;
+    let logins = Logins::of(&session).await?;
     let names = Names::of(&session.place);
-    if proof::held_credentials(&session, &door.state).is_ok_and(|held| held.username() == args.user)
+    if proof::held_credentials(&session, &logins.state)
+        .is_ok_and(|held| held.username() == args.user)
     {
         return Err(Error::usage(format!("{} pulls as user {}", names.pull_secret, args.user))
             .help("every Pod that uses it would stop pulling: `kreg up --user OTHER` changes it first"));
@@ -207,7 +209,7 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     .await?;
     step.at("waiting until the registry knows it");
     let written = Instant::now();
-    let known = door.until_in(&session, &witness).await;
+    let known = logins.until_in(&session, &witness).await;
     let seconds = written.elapsed().as_secs_f64();
     change(&session, &names, |file| witness::remove(file, &witness)).await?;
     known?;
@@ -249,10 +251,10 @@ async fn change(
 async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
     let user = credentials(app, args)?;
     let session = Session::open(app, &args.target, true).await?;
-    let door = Door::of(&session).await?;
+    let logins = Logins::of(&session).await?;
     let asked = Instant::now();
-    match door.knock(&session, &user).await? {
-        Some(login::Answer::In) => {
+    match logins.ask(&user).await? {
+        LoginAnswer::Admitted => {
             let done = Done {
                 registry: session.place.registry_name(),
                 user: user.username().to_owned(),
@@ -265,15 +267,7 @@ async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
             })?;
             Ok(Ending::Done)
         }
-        None => Err(Error::new(
-            Ending::ProofFailed,
-            format!(
-                "some of the registry's Pods let user {} in with this password, others refuse it",
-                user.username()
-            ),
-        )
-        .help("one of them has not read the users yet: ask again in a minute")),
-        Some(login::Answer::Out) => Err(Error::new(
+        LoginAnswer::Refused => Err(Error::new(
             Ending::ProofFailed,
             format!(
                 "the registry refuses user {} with this password",
@@ -281,6 +275,14 @@ async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
             ),
         )
         .help("`kreg user list` shows who can log in; `kreg user passwd` sets a new password")),
+        _ => Err(Error::new(
+            Ending::ProofFailed,
+            format!(
+                "some of the registry's Pods let user {} in with this password, others refuse it",
+                user.username()
+            ),
+        )
+        .help("one of them has not read the users yet: ask again in a minute")),
     }
 }
 
