@@ -20,8 +20,8 @@ use kreg_pki::{Authority, AuthorityRequest, Issuer, LeafRequest};
 use kreg_verify::pods::{NodePull, NodeRoute, RUN_LABEL};
 use kreg_verify::watch::{NodeTally, Watch, WatchReport};
 use kreg_verify::{
-    Check, CheckReport, Context, NodePulls, Outcome, PodStreams, Report, Status, Target, Verdict,
-    Verification,
+    Check, CheckReport, Context, NodePulls, Outcome, PodStreams, Remedy, Report, Status, Target,
+    Verdict, Verification,
 };
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
@@ -66,7 +66,7 @@ async fn stories(world: &World) {
     world.assert_every_node(
         &report,
         "this node does not know the registry's name",
-        "kreg nodes trust",
+        Remedy::TrustAndCompare,
     );
     assert_ne!(report.verdict, Verdict::Pass);
 
@@ -77,13 +77,17 @@ async fn stories(world: &World) {
     world.assert_every_node(
         &report,
         "x509: certificate signed by unknown authority",
-        "kreg nodes trust",
+        Remedy::TrustAndCompare,
     );
 
     // The right CA, and no pull secret. containerd 1.6 says `401 Unauthorized`, 2.4 does not.
     world.trust(&world.authority.certificate_pem()).await;
     let report = world.verify(None).await;
-    world.assert_every_node(&report, "the pull secret is missing", "kreg secret apply");
+    world.assert_every_node(
+        &report,
+        "the pull secret is missing",
+        Remedy::ApplyPullSecret,
+    );
 
     // All right.
     let report = world.verify(Some(PULL_SECRET)).await;
@@ -301,7 +305,7 @@ impl World {
     }
 
     /// Every node fails, with these words of the kubelet and this advice, and nothing else does.
-    fn assert_every_node(&self, report: &Report, words: &str, advice: &str) {
+    fn assert_every_node(&self, report: &Report, words: &str, remedy: Remedy) {
         let (of_nodes, others): (Vec<_>, Vec<_>) =
             report.failures().partition(|check| check.node.is_some());
         assert_eq!(lines(others), Vec::<String>::new());
@@ -311,10 +315,7 @@ impl World {
                 check.message.contains(words),
                 "`{words}` is not in: {check}"
             );
-            assert!(
-                check.message.contains(advice),
-                "`{advice}` is not in: {check}"
-            );
+            assert_eq!(check.remedy, Some(remedy), "{check}");
         }
     }
 
