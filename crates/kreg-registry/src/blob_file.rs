@@ -30,7 +30,7 @@ pub(crate) struct BlobFile {
 }
 
 impl BlobFile {
-    /// Begins a file, in the place of one of that name. Whether that worked is told by
+    /// Begins a file, in the place of one of that name. Whether that worked is reported by
     /// [`BlobFile::close`].
     pub(crate) fn create(path: &Path) -> BlobFile {
         let (waiting, mut pieces) = mpsc::channel::<Vec<u8>>(WAITING);
@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_disk_that_takes_no_more_ends_it() {
-        // full(4): writes fail for want of room.
+        // full(4): writes fail because no room is left.
         let mut file = BlobFile::create(Path::new("/dev/full"));
         let piece = vec![0; PIECE];
         let mut taken = 0;

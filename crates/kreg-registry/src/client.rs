@@ -25,7 +25,7 @@ use crate::transport::Transport;
 /// The distribution specification lets registries refuse manifests beyond 4 MiB.
 const DOCUMENT_MAX_BYTES: usize = 8 << 20;
 
-/// How long a request may take before its answer begins, unless told otherwise.
+/// How long a request may take before its answer begins, unless set otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;

@@ -154,7 +154,7 @@ fn listed(errors: &[ApiError]) -> String {
         .collect()
 }
 
-/// What to do about a status, as far as it can be told from outside.
+/// What to do about a status, as far as it is known from outside.
 fn advice(status: StatusCode, errors: &[ApiError]) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "; is this user in the registry's htpasswd with this password?",

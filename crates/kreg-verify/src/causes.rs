@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// An error, `: ` and each cause of an error in turn, for one line.
+/// The error, then `: ` and each cause in turn.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

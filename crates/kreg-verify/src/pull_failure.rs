@@ -1,4 +1,4 @@
-//! Why a kubelet could not pull, told from its message.
+//! Why a kubelet could not pull, by its message.
 
 use crate::remedy::Remedy;
 

@@ -101,10 +101,13 @@ impl Selection {
         let asked = |name: &str| self.only.is_empty() || wanted.iter().any(|have| have == name);
         let left_out = |name: &str| self.skip.iter().any(|have| have == name);
         for name in &self.only {
-            let why = match checks.iter().any(|check| check.name() == name) {
-                true if left_out(name) => Lack::Skipped,
-                true => continue,
-                false => lacking(name),
+            let is_there = checks.iter().any(|check| check.name() == name);
+            let why = if !is_there {
+                lacking(name)
+            } else if left_out(name) {
+                Lack::Skipped
+            } else {
+                continue;
             };
             let name = name.clone();
             return Err(VerifyError::NothingToCheck { name, why });
@@ -113,9 +116,10 @@ impl Selection {
             .into_iter()
             .filter(|check| asked(check.name()) && !left_out(check.name()))
             .collect();
-        match chosen.is_empty() {
-            true => Err(VerifyError::NoCheck),
-            false => Ok(chosen),
+        if chosen.is_empty() {
+            Err(VerifyError::NoCheck)
+        } else {
+            Ok(chosen)
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::schedule::{Observer, result, run_all, touched};
 use crate::selection::Selection;
 use crate::verify_error::VerifyError;
 
-/// Where probe images go, unless told otherwise.
+/// Where probe images go, unless set otherwise.
 const REPOSITORY: &str = "kreg/verify";
 
 /// A proof to be run. See the crate's first page for an example.

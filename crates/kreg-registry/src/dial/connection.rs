@@ -17,8 +17,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 /// A connection, of whichever kind.
 pub type BoxedIo = Box<dyn Io>;
 
-/// Opens connections to one registry. The registry's name stays out of it: whoever speaks over
-/// the connection goes on to use the name in URL, `Host` and SNI.
+/// Opens connections to one registry. The registry's name stays out of it: a client
+/// uses the name in URL, `Host` and SNI, whatever the connection leads to.
 pub trait Dial: fmt::Debug + Send + Sync {
     /// Opens one connection.
     fn dial(&self) -> BoxFuture<'_, Result<BoxedIo, DialError>>;

@@ -12,7 +12,7 @@ pub struct TcpDial {
 }
 
 impl TcpDial {
-    /// Dials `host:port`; a name is resolved anew for every connection.
+    /// Dials `host:port`; a name is resolved again for each connection.
     #[must_use]
     pub fn new(address: impl Into<String>) -> TcpDial {
         TcpDial {

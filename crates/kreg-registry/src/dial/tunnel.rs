@@ -187,7 +187,7 @@ async fn carry(mut client: TcpStream, dial: &dyn Dial, options: &TunnelOptions) 
     }
 }
 
-/// The registry's end of a connection, whose errors can be told from the client's.
+/// The registry's end of a connection, whose errors differ from the client's.
 struct RegistrySide(BoxedIo);
 
 /// An error of the registry's side.

@@ -74,7 +74,7 @@ pub enum Action {
     VerifyCheck(String),
     /// Run the proof on one node.
     VerifyNode(String),
-    /// Issue the leaf anew.
+    /// Issue a new leaf.
     RenewLeaf,
     /// Show what is wrong with the certificates.
     LintCertificates,

@@ -1,6 +1,6 @@
 //! What is wrong with a registry, and why: observations in, ranked diagnoses out.
 //!
-//! The core is pure. [`Observations`] are plain values that whoever has the means has gathered;
+//! The core is pure. [`Observations`] are plain values that the caller gathers;
 //! [`examine`] puts every rule to them and returns [`Diagnosis`]es, root causes first, with what
 //! follows from each folded under it. A registry that is well gives none.
 //!

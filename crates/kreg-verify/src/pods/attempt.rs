@@ -14,7 +14,7 @@ use super::pulls::NodePulls;
 use crate::causes::with_causes;
 use crate::check::{Context, Outcome};
 
-/// One Pod on one node, started once, whoever asks for it first.
+/// One Pod on one node, started once, by the check that asks first.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) node: NodeFacts,
@@ -78,9 +78,10 @@ impl Attempt {
                 with_causes(&error)
             ))
         })?;
-        let patience = match pulls.by_name || self.node.by_name() {
-            true => Patience::OfLookups(LOOKUPS),
-            false => Patience::OfKubelet,
+        let patience = if pulls.by_name || self.node.by_name() {
+            Patience::OfLookups(LOOKUPS)
+        } else {
+            Patience::OfKubelet
         };
         let news = watcher::watch_object(pods.clone(), &name);
         let (end, last) = follow(news, started + pulls.timeout, patience).await;

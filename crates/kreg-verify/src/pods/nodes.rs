@@ -90,17 +90,14 @@ fn chosen(nodes: Vec<NodeFacts>, only: &[String]) -> Result<Vec<NodeFacts>, Veri
     let (wanted, others): (Vec<_>, Vec<_>) = nodes
         .into_iter()
         .partition(|node| only.contains(&node.name));
-    match wanted.is_empty() {
-        false => Ok(wanted),
-        true => Err(VerifyError::NoSuchNode {
-            names: only.join(", "),
-            known: others
-                .into_iter()
-                .map(|node| node.name)
-                .collect::<Vec<_>>()
-                .join(", "),
-        }),
+    if !wanted.is_empty() {
+        return Ok(wanted);
     }
+    let known: Vec<_> = others.into_iter().map(|node| node.name).collect();
+    Err(VerifyError::NoSuchNode {
+        names: only.join(", "),
+        known: known.join(", "),
+    })
 }
 
 /// The architectures of the nodes that can be proven; without any, that of this machine.

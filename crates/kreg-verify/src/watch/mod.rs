@@ -40,7 +40,7 @@ use kreg_registry::{Digest, RegistryClient, Transport, TrustError};
 
 /// The least time between two beats.
 pub const SHORTEST: Duration = Duration::from_millis(500);
-/// The time between two beats, unless told otherwise.
+/// The time between two beats, unless set otherwise.
 const EVERY: Duration = Duration::from_secs(2);
 /// The longest that one pull is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -100,7 +100,7 @@ impl Watch {
         self
     }
 
-    /// How the CA bundle is read anew once the one that this began with no longer vouches for the
+    /// How the CA bundle is read again once the one that this began with no longer vouches for the
     /// registry; without it, fresh images end with a rotation of the CA.
     #[must_use]
     pub fn bundle(
