@@ -434,6 +434,24 @@ mod tests {
     }
 
     #[test]
+    fn every_command_and_every_word_of_it_has_help() {
+        fn look(command: &clap::Command) {
+            let name = command.get_display_name().unwrap_or(command.get_name());
+            let about = command.get_about().map(ToString::to_string);
+            assert!(about.is_some_and(|text| !text.is_empty()), "{name}");
+            for word in command.get_arguments() {
+                let help = word.get_help().map(ToString::to_string);
+                let told = help.is_some_and(|text| text.chars().count() > 5);
+                assert!(told, "{name}: {}", word.get_id());
+            }
+            command.get_subcommands().for_each(look);
+        }
+        let mut command = Cli::command();
+        command.build();
+        look(&command);
+    }
+
+    #[test]
     fn durations() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));

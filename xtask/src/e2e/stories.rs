@@ -33,7 +33,6 @@ mod sshd_gone;
 mod storage;
 mod tutorial;
 mod upgrade;
-mod usage;
 mod user;
 mod watch;
 
@@ -202,21 +201,6 @@ pub(crate) const ALL: &[Story] = &[
         name: "kubectl-kreg",
         proves: "kubectl finds kreg as its plugin, passes everything on, and ends as it ends",
         run: kubectl::run,
-    },
-    Story {
-        name: "no-kubeconfig",
-        proves: "without a kubeconfig nothing is tried, and the way to one is told",
-        run: usage::no_kubeconfig,
-    },
-    Story {
-        name: "bad-name",
-        proves: "a name that is no DNS-1123 label is refused before anything is touched",
-        run: usage::bad_name,
-    },
-    Story {
-        name: "bad-port",
-        proves: "a port out of range is refused before anything is touched",
-        run: usage::bad_port,
     },
     Story {
         name: "foreign-object",

@@ -1,11 +1,9 @@
 //! `kreg cert lint` on files, as they come out of editors and of `cat`.
-#![allow(clippy::expect_used, reason = "a test may fail by it")]
-
-use std::path::Path;
-use std::process::Command;
 
 use kreg_pki::{Authority, AuthorityRequest, ExposeSecret as _, Issuer as _, LeafRequest};
 use serde_json::Value;
+
+use crate::sandbox::Sandbox;
 
 /// What a fault does to a file.
 type Change = fn(&str) -> String;
@@ -43,16 +41,13 @@ const FAULTS: [(&str, Change, &str, &[&str]); 5] = [
     ),
 ];
 
-fn lint(directory: &Path, files: [&str; 3]) -> (Option<i32>, Value) {
+fn lint(sandbox: &Sandbox, files: [&str; 3]) -> (Option<i32>, Value) {
     let [cert, ca, key] = files;
-    let output = Command::new(env!("CARGO_BIN_EXE_kreg"))
-        .args([
-            "cert", "lint", "-o", "json", "--cert", cert, "--ca", ca, "--key", key,
-        ])
-        .current_dir(directory)
-        .env_remove("KREG_CONFIG")
-        .output()
-        .expect("kreg runs");
+    let words = [
+        "cert", "lint", "-o", "json", "--cert", cert, "--ca", ca, "--key", key,
+    ];
+    let assert = sandbox.untouched(&mut sandbox.kreg(words));
+    let output = assert.get_output();
     let document = serde_json::from_slice(&output.stdout).expect("JSON");
     (output.status.code(), document)
 }
@@ -62,10 +57,7 @@ fn a_file_that_a_client_does_not_read_is_an_error_that_names_the_client() {
     let authority = Authority::generate(&AuthorityRequest::new("r")).expect("a CA");
     let request = LeafRequest::new("r").sans(["r".parse().expect("a name")]);
     let leaf = authority.issue(&request).expect("a leaf");
-    let directory = tempfile::tempdir().expect("a directory");
-    let write = |name: &str, text: &str| {
-        std::fs::write(directory.path().join(name), text).expect("a file");
-    };
+    let sandbox = Sandbox::new();
     let good = ["tls.crt", "ca.crt", "tls.key"];
     let texts = [
         leaf.chain_pem(),
@@ -73,9 +65,9 @@ fn a_file_that_a_client_does_not_read_is_an_error_that_names_the_client() {
         leaf.key_pem().expose_secret().to_owned(),
     ];
     for (name, text) in good.iter().zip(&texts) {
-        write(name, text);
+        sandbox.write(name, text);
     }
-    let (code, document) = lint(directory.path(), good);
+    let (code, document) = lint(&sandbox, good);
     assert_eq!(
         (code, &document["errors"]),
         (Some(0), &Value::from(0)),
@@ -84,10 +76,10 @@ fn a_file_that_a_client_does_not_read_is_an_error_that_names_the_client() {
     let subjects = ["certificate file", "trust file", "key file"];
     for (fault, change, words, refused_by) in FAULTS {
         for (number, subject) in subjects.iter().enumerate() {
-            write("bad.pem", &change(&texts[number]));
+            sandbox.write("bad.pem", &change(&texts[number]));
             let mut files = good;
             files[number] = "bad.pem";
-            let (code, document) = lint(directory.path(), files);
+            let (code, document) = lint(&sandbox, files);
             assert_eq!(code, Some(1), "{fault} in the {subject}: {document}");
             let findings = document["findings"].as_array().expect("findings");
             let found = findings.iter().find(|one| one["code"] == "read-unevenly");
