@@ -9,6 +9,7 @@ mod engine;
 mod failure;
 mod fuzz;
 mod images;
+mod lint;
 mod needs;
 mod node;
 mod packages;

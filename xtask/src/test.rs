@@ -11,6 +11,7 @@ use crate::e2e::world::World;
 use crate::e2e::{self, Telling};
 use crate::failure::{Failure, Result, Tried as _};
 use crate::images;
+use crate::lint;
 use crate::needs;
 use crate::packages;
 use crate::parts::Generation;
@@ -97,6 +98,7 @@ fn alone(stages: &mut Stages) {
         let warnings = ["--all-targets", "--", "--deny", "warnings"];
         cargo("clippy", &[EVERYTHING, &warnings].concat(), &[])
     });
+    lint::run(stages, &workspace());
     stages.try_stage("documentation", || {
         let strict = [("RUSTDOCFLAGS", "--deny warnings")];
         cargo("doc", &[EVERYTHING, &["--no-deps"]].concat(), &strict)
