@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::Table;
 
@@ -12,21 +12,40 @@ use crate::failure::{Failure, Result, Tried as _};
 use crate::process::{self, Run};
 use crate::progress::say;
 
+/// The release that is built where none is on `PATH`.
+const MACHETE: &str = "0.9.2";
+
 pub(super) fn none(workspace: &Path) -> Result<()> {
     in_the_table(workspace)?;
-    if process::find("cargo-machete").is_none() {
-        say("installing cargo-machete");
+    Run::new(machete()?)
+        .cwd(workspace)
+        .run()
+        .map_err(|failure| {
+            failure.next(
+                "remove them; what only a macro uses goes into [package.metadata.cargo-machete]",
+            )
+        })
+}
+
+/// cargo-machete, built once and kept in the cache.
+fn machete() -> Result<PathBuf> {
+    let name = "cargo-machete";
+    if let Some(program) = process::find(name) {
+        return Ok(program);
+    }
+    let kept = cache::entry("programs", &format!("{name}-{MACHETE}"), |folder| {
+        say(format!("building {name}"));
         // Outside this folder: it is a program of its own, built by the default compiler.
         Run::new("cargo")
-            .args(["install", "--locked", "cargo-machete"])
-            .cwd(cache::root()?)
-            .log(cache::log("cargo-machete")?)
+            .args(["install", "--locked", "--version", MACHETE, "--root"])
+            .arg(folder)
+            .arg(name)
+            .cwd(folder)
+            .log(cache::log(name)?)
             .run()
-            .map_err(|failure| failure.next("run `cargo install cargo-machete` by hand"))?;
-    }
-    Run::new("cargo").arg("machete").cwd(workspace).run().map_err(|failure| {
-        failure.next("remove them; one that only a macro uses goes into `[package.metadata.cargo-machete] ignored`")
-    })
+            .map_err(|failure| failure.next(format!("run `cargo install {name}` by hand")))
+    })?;
+    Ok(kept.join("bin").join(name))
 }
 
 /// Rows of `[workspace.dependencies]` that no member takes.
