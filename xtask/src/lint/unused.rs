@@ -11,6 +11,7 @@ use crate::cache;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::process::{self, Run};
 use crate::progress::say;
+use crate::real_parts::cargo_program;
 
 /// The release that is built where none is on `PATH`.
 const MACHETE: &str = "0.9.2";
@@ -18,6 +19,9 @@ const MACHETE: &str = "0.9.2";
 pub(super) fn none(workspace: &Path) -> Result<()> {
     in_the_table(workspace)?;
     Run::new(machete()?)
+        // As cargo starts its commands, and this one looks which it is by the variable.
+        .env("CARGO", cargo_program())
+        .arg("machete")
         .cwd(workspace)
         .run()
         .map_err(|failure| {
