@@ -58,7 +58,7 @@ pub use key::{KeyAlgorithm, PrivateKey};
 pub use leaf::Leaf;
 pub use request::{AuthorityRequest, BACKDATE, LEAF_DAYS, LeafRequest};
 pub use san::San;
-pub use secret_file::write_secret_file;
+pub use secret_file::{write_new_secret_file, write_secret_file};
 pub use self_signed::SelfSigned;
 
 /// The type in which every key of this crate travels: wiped when dropped, never printed by

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, PersistError};
 
 use crate::Error;
 
@@ -20,6 +20,22 @@ use crate::Error;
 /// [`Error::Write`] with the step that failed; the old file is then untouched,
 /// except if only the last flush failed.
 pub fn write_secret_file(path: &Path, secret: &SecretString) -> Result<(), Error> {
+    write(path, secret, NamedTempFile::persist)
+}
+
+/// The same for a file that must not be there yet: a key that others wrote first stays.
+///
+/// # Errors
+/// As [`write_secret_file`], and if there is something at `path`.
+pub fn write_new_secret_file(path: &Path, secret: &SecretString) -> Result<(), Error> {
+    write(path, secret, NamedTempFile::persist_noclobber)
+}
+
+fn write(
+    path: &Path,
+    secret: &SecretString,
+    persist: impl FnOnce(NamedTempFile, &Path) -> Result<File, PersistError>,
+) -> Result<(), Error> {
     let failed = |action| {
         move |source: io::Error| Error::Write {
             action,
@@ -37,8 +53,7 @@ pub fn write_secret_file(path: &Path, secret: &SecretString) -> Result<(), Error
     file.write_all(secret.expose_secret().as_bytes())
         .and_then(|()| file.as_file().sync_all())
         .map_err(failed("write"))?;
-    file.persist(path)
-        .map_err(|error| failed("put the new file in the place of")(error.error))?;
+    persist(file, path).map_err(|error| failed("put the new file in its place")(error.error))?;
     sync_directory(directory).map_err(failed("flush the directory of"))
 }
 
@@ -68,6 +83,17 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn a_new_file_takes_nobodys_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.key");
+        write_new_secret_file(&path, &"first".into()).unwrap();
+        let error = write_new_secret_file(&path, &"second".into()).unwrap_err();
+        assert!(error.to_string().contains("ca.key"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        assert_eq!(names(directory.path()), ["ca.key"]);
     }
 
     #[test]

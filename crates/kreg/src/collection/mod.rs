@@ -1,0 +1,312 @@
+//! Removing from a registry's storage what no image needs any more.
+//!
+//! distribution's own collector must not run beside pushes: it would remove what was pushed and is not yet named by a
+//! manifest. So the collector runs in a turn of its own ([`Turn`](kreg_k8s::Turn)): it begins when every process that
+//! can write is proved to have ended, and pushes are taken again when the collector is proved to have ended. A run that
+//! was killed leaves the registry read-only; the next collection, or putting it up again, gives it back.
+
+mod collector;
+mod storage;
+mod switch;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use kreg_k8s::{Names, Profile, Serving, WorkloadState, rights};
+use kreg_stream::ExecError;
+
+use self::collector::Collector;
+use self::switch::{Back, Switch};
+use crate::error::{Error, Tried as _};
+use crate::event::Observer;
+use crate::nodes::count;
+use crate::registry::{Registry, Standing};
+
+/// A look at what could be collected, and the way to do it.
+pub struct Collection<'a> {
+    registry: &'a Registry,
+    switch: Switch<'a>,
+    was: Serving,
+    /// What no image needs.
+    pub found: Blobs,
+    /// How long that took: a collection takes three such passes.
+    pub pass: Duration,
+}
+
+/// Blobs: layers, configurations and manifests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Blobs {
+    /// Their digests.
+    pub digests: Vec<String>,
+    /// How many bytes they take; `None` where the storage does not say (S3).
+    pub bytes: Option<u64>,
+}
+
+/// What became of a collection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Collected {
+    /// What was removed; of one that failed some may be left.
+    pub removed: Blobs,
+    /// For how long pushes were refused.
+    pub refused_for: Duration,
+    /// Why it failed, or was ended early.
+    pub failed: Option<Error>,
+}
+
+/// Why nothing was collected, or not all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CollectionError {
+    /// A bare Pod cannot be restarted with another configuration.
+    #[error(
+        "the tutorial's registry is a bare Pod that keeps a cache of what it has: it cannot be made read-only and back \
+         without being replaced"
+    )]
+    BarePod,
+    /// It does not serve.
+    #[error("the registry is {0}")]
+    NotReady(
+        /// How it is.
+        WorkloadState,
+    ),
+    /// It has no configuration to serve read-only with.
+    #[error(
+        "this registry was put up by an older kreg, or its Deployment was changed by hand: it has no configuration to \
+         serve read-only with"
+    )]
+    NotPrepared,
+    /// None of its Pods is ready.
+    #[error("no Pod of the registry is ready")]
+    NoPod,
+    /// It could not be made read-only. Nothing was removed.
+    #[error("cannot make the registry read-only")]
+    Begin(#[source] kreg_k8s::Error),
+    /// It was made read-only, but that is not proved. Nothing was removed.
+    #[error("{tried}")]
+    NotReadOnly {
+        /// What was tried.
+        tried: String,
+        /// What went wrong, if an error says so.
+        source: Option<Box<Error>>,
+    },
+    /// A program in its Pod could not be run.
+    #[error("cannot run `{command}` in Pod {pod}")]
+    Program {
+        /// The program and its arguments.
+        command: String,
+        /// The Pod.
+        pod: String,
+        /// What went wrong.
+        source: ExecError,
+    },
+    /// The collector failed. What it removed was not needed.
+    #[error("{what}: {last}")]
+    Collector {
+        /// At what.
+        what: &'static str,
+        /// Its last words.
+        last: String,
+    },
+    /// Pushes may have been taken meanwhile.
+    #[error(
+        "somebody changed the registry's Deployment during the collection; if it was not kreg, images pushed meanwhile \
+         may lack layers"
+    )]
+    Changed,
+    /// The collector ended without an error, and did not do all of its work.
+    #[error(
+        "the collector ended, but {} still there that no image needs",
+        if *.0 == 1 { "one blob is".to_owned() } else { format!("{} blobs are", .0) }
+    )]
+    Left(
+        /// How many blobs are left.
+        usize,
+    ),
+    /// It was ended from outside. What was removed was not needed.
+    #[error("interrupted")]
+    Interrupted,
+    /// It takes no pushes, and stays so, which is safe.
+    #[error("{tried}")]
+    StaysReadOnly {
+        /// What was tried.
+        tried: String,
+        /// What went wrong, if an error says so.
+        source: Option<Box<Error>>,
+    },
+    /// It may still refuse pushes.
+    #[error("{tried}")]
+    MayRefuse {
+        /// What was tried.
+        tried: String,
+        /// What went wrong, if an error says so.
+        source: Option<Box<Error>>,
+    },
+}
+
+impl Registry {
+    /// Looks for what no image needs. Removes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Collection`], [`Error::NotUp`], and [`Error::Failed`] where something cannot be read.
+    pub async fn collection(&self, timeout: Duration) -> Result<Collection<'_>, Error> {
+        let place = self.place();
+        rights::require(self.cluster().as_ref(), rights::needed_to_collect(place))
+            .await
+            .tried("cannot collect; nothing was changed")?;
+        let state = self.existing().await?;
+        if place.profile() == Profile::Tutorial {
+            return Err(CollectionError::BarePod.into());
+        }
+        let was = self.serving().await?;
+        if !matches!(state.workload, WorkloadState::Ready { .. }) && was == Serving::Usual {
+            return Err(CollectionError::NotReady(state.workload).into());
+        }
+        let standing = Standing::of(place, state)?;
+        let switch = Switch::new(self, standing, timeout, was);
+        let begun = Instant::now();
+        let found = Collector::of(self, None).await?.blobs(self, was).await?;
+        Ok(Collection {
+            registry: self,
+            switch,
+            was,
+            found,
+            pass: begun.elapsed(),
+        })
+    }
+
+    /// How it serves before anything was done. Read-only means that a collection was cut short, or runs now.
+    async fn serving(&self) -> Result<Serving, Error> {
+        let names = Names::of(self.place());
+        let live = self.cluster().get(&names.workload).await;
+        let live = live.tried(format!("cannot read {}", names.workload))?;
+        let config = match &names.config {
+            Some(config) => {
+                let config = self.cluster().get(config).await;
+                config.tried("cannot read the registry's configuration")?
+            }
+            None => None,
+        };
+        let has_both = config.is_some_and(|config| {
+            let file = config.value().get("data");
+            file.is_some_and(|data| data.get(Serving::ReadOnly.key()).is_some())
+        });
+        match live.as_ref().and_then(Serving::of) {
+            Some(serving) if has_both => Ok(serving),
+            _ => Err(CollectionError::NotPrepared.into()),
+        }
+    }
+}
+
+impl Collection<'_> {
+    /// Whether an earlier collection left the registry read-only, or one runs now.
+    #[must_use]
+    pub fn was_left_read_only(&self) -> bool {
+        self.was == Serving::ReadOnly
+    }
+
+    /// Removes what no image needs. From the call on pushes are refused, and no pushes are lost. `stop` gives a future
+    /// that ends when somebody wants an end: the first one ends the collection, the second one leaves the registry
+    /// read-only, which is safe.
+    ///
+    /// # Errors
+    /// If pushes could not be refused, or are not taken again; what else goes wrong is in [`Collected::failed`].
+    pub async fn collect<S: Future<Output = ()>>(
+        mut self,
+        stop: impl Fn() -> S,
+        on: &dyn Observer,
+    ) -> Result<Collected, (Collected, Error)> {
+        // It counts from here on.
+        let first = stop();
+        let mut removed = self.found.clone();
+        let begun = self.switch.begin().await;
+        let done = match begun {
+            Err(error) => Err(error),
+            Ok(()) => tokio::select! {
+                done = self.remove(&mut removed, on) => done,
+                () = first => Err(CollectionError::Interrupted.into()),
+            },
+        };
+        let back = if self.switch.has_begun() {
+            self.give_back(stop(), on).await
+        } else {
+            Ok(())
+        };
+        let mut collected = Collected {
+            removed,
+            refused_for: self.switch.refused_for(),
+            failed: done.err(),
+        };
+        match back {
+            Ok(()) => Ok(collected),
+            Err(error) => {
+                if let Some(before) = collected.failed.take() {
+                    on.note(before);
+                }
+                Err((collected, error))
+            }
+        }
+    }
+
+    /// The part between the two switches.
+    async fn remove(&mut self, removed: &mut Blobs, on: &dyn Observer) -> Result<(), Error> {
+        let stage = on.stage("registry read-only");
+        self.switch.read_only(&stage).await?;
+        stage.done("pulls go on, pushes are refused");
+        let stage = on.stage("collection");
+        let collector = Collector::of(self.registry, self.switch.turn()).await?;
+        // Pushes may have come since the first look.
+        *removed = collector.blobs(self.registry, Serving::ReadOnly).await?;
+        collector.collect(&mut self.switch).await?;
+        let left = collector.look(Serving::ReadOnly).await?;
+        if !self.switch.is_on().await? {
+            return Err(CollectionError::Changed.into());
+        }
+        if !left.is_empty() {
+            return Err(CollectionError::Left(left.len()).into());
+        }
+        stage.done(match removed.digests.len() {
+            0 => "nothing to remove".to_owned(),
+            some => format!("{} removed", count(some, "blob")),
+        });
+        Ok(())
+    }
+
+    /// Pushes again, whatever became of the collection.
+    async fn give_back(
+        &mut self,
+        again: impl Future<Output = ()>,
+        on: &dyn Observer,
+    ) -> Result<(), Error> {
+        let stage = on.stage("registry as usual");
+        if self.switch.may_be_collecting() {
+            on.note(
+                "the collector may still run: pushes are refused until it is proved to have ended; a second \
+                 interruption leaves the registry read-only",
+            );
+        }
+        let back = tokio::select! {
+            back = self.switch.back(&stage) => back,
+            () = again => Err(CollectionError::StaysReadOnly {
+                tried: "interrupted again; the registry stays read-only".to_owned(),
+                source: None,
+            }
+            .into()),
+        };
+        let refused = format!("{:.1} s", self.switch.refused_for().as_secs_f64());
+        match back {
+            Ok(Back::Here) => stage.done(format!(
+                "it takes pushes again; they were refused for {refused}"
+            )),
+            Ok(Back::Elsewhere) => stage.partly(
+                "another run of kreg took the registry over and ended this collection; it will enable pushes again",
+            ),
+            Err(error) => {
+                stage.failed(format!("pushes have been refused for {refused} by now"));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! One registry of one cluster: where it is, and what is found there.
+
+mod find;
+pub(crate) mod standing;
+
+use std::sync::Arc;
+
+use kreg_k8s::{Cluster, ClusterFacts, Inventory, Place, RegistryState};
+
+pub use self::find::{FindError, Which};
+pub use self::standing::{NotUp, Standing};
+use kreg_stream::PodStreams;
+
+use crate::error::{Error, Tried as _};
+
+/// A registry that is there, or is to be put there.
+pub struct Registry {
+    cluster: Arc<dyn Cluster>,
+    facts: ClusterFacts,
+    place: Place,
+    /// Every registry of the cluster that may be seen.
+    records: Vec<Inventory>,
+}
+
+impl Registry {
+    /// Looks for a registry that is there. Where there is none, the place that was meant is this registry's.
+    ///
+    /// # Errors
+    /// [`FindError`], or [`Error::Failed`] where the cluster cannot be read.
+    pub async fn find(
+        cluster: Arc<dyn Cluster>,
+        facts: ClusterFacts,
+        which: Which,
+    ) -> Result<Self, Error> {
+        let meant = which.place();
+        let records = find::records(cluster.as_ref(), meant).await?;
+        let place = find::found(&records, &which)?;
+        find::no_earlier(cluster.as_ref(), &records, &place).await?;
+        Ok(Registry {
+            cluster,
+            facts,
+            place,
+            records,
+        })
+    }
+
+    /// Claims a place for a registry that is to be there. One that is there already is meant again.
+    ///
+    /// # Errors
+    /// [`FindError::Claimed`] where another registry has that name, and as [`Registry::find`].
+    pub async fn claim(
+        cluster: Arc<dyn Cluster>,
+        facts: ClusterFacts,
+        place: Place,
+    ) -> Result<Self, Error> {
+        let records = find::records(cluster.as_ref(), &place).await?;
+        find::unclaimed(&records, &place)?;
+        find::no_earlier(cluster.as_ref(), &records, &place).await?;
+        let id = match find::here(&records, &place) {
+            Some(known) => known.id.clone(),
+            // What is put up gets it now, so that every node is judged by it from the start.
+            None => Inventory::new_id().tried("cannot name a new registry")?,
+        };
+        Ok(Registry {
+            cluster,
+            facts,
+            place: place.with_id(Some(id)),
+            records,
+        })
+    }
+
+    /// The cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &Arc<dyn Cluster> {
+        &self.cluster
+    }
+
+    /// Its streams to Pods.
+    pub(crate) fn streams(&self) -> Result<&PodStreams, Error> {
+        self.cluster.streams().ok_or(Error::NoCluster)
+    }
+
+    /// What the cluster is like.
+    #[must_use]
+    pub fn facts(&self) -> &ClusterFacts {
+        &self.facts
+    }
+
+    /// Which registry it is.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What the cluster records of it.
+    #[must_use]
+    pub fn record(&self) -> Option<&Inventory> {
+        find::here(&self.records, &self.place)
+    }
+
+    /// Whether any registry is recorded in its namespace.
+    #[must_use]
+    pub fn is_namespace_known(&self) -> bool {
+        let here = self.place.namespace();
+        self.records.iter().any(|one| one.namespace == here)
+    }
+
+    /// Every registry of the cluster that may be seen.
+    #[must_use]
+    pub fn records(&self) -> &[Inventory] {
+        &self.records
+    }
+
+    /// What is there of it now.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the cluster cannot be read.
+    pub async fn state(&self) -> Result<RegistryState, Error> {
+        let what = format!(
+            "cannot read the registry {} back from the cluster",
+            self.place.instance()
+        );
+        RegistryState::read(self.cluster.as_ref(), &self.place)
+            .await
+            .tried(what)
+    }
+
+    /// The same of one that must be there.
+    ///
+    /// # Errors
+    /// [`FindError::NotThere`], and as [`Registry::state`].
+    pub async fn existing(&self) -> Result<RegistryState, Error> {
+        let state = self.state().await?;
+        if state.exists() {
+            return Ok(state);
+        }
+        Err(FindError::NotThere {
+            instance: self.place.instance().to_owned(),
+            namespace: self.place.namespace().to_owned(),
+        }
+        .into())
+    }
+
+    /// Address, CA bundle and pull credentials of a registry that is up.
+    ///
+    /// # Errors
+    /// [`NotUp`], and as [`Registry::existing`].
+    pub async fn standing(&self) -> Result<Standing, Error> {
+        Standing::of(&self.place, self.existing().await?)
+    }
+}

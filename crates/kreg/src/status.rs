@@ -1,0 +1,192 @@
+//! What is there of a registry, and what was changed by hand.
+
+use kreg_auth::{ExposeSecret as _, Htpasswd, User};
+use kreg_k8s::{Drift, ObjectRef, RegistryState, WorkloadState, pull};
+use kreg_nodes::daemonset::StandingAgents;
+use kreg_nodes::{NodeAccess, Receipt, State};
+use kreg_pki::{Certificate, TrustBundle};
+use time::OffsetDateTime;
+use tokio::task::block_in_place;
+
+use crate::agents::Guard;
+use crate::error::{Error, Tried as _};
+use crate::event::Observer;
+use crate::nodes;
+use crate::registry::Registry;
+
+/// What is there of a registry.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// All that was read.
+    pub state: RegistryState,
+    /// Its certificates, and those that clients trust.
+    pub certificates: Vec<Held>,
+    /// Who is in its users file.
+    pub users: Vec<User>,
+    /// What was changed by hand.
+    pub drift: Comparison,
+    /// Secrets that carry the labels of copies of the pull Secret, and that no record lists.
+    pub unlisted: Vec<ObjectRef>,
+    /// What the agents on the nodes run and may write, where there are any.
+    pub agents: Option<StandingAgents>,
+    /// Whether others are kept out of the agents.
+    pub guard: Guard,
+    /// What was found on each node.
+    pub nodes: Vec<Receipt>,
+}
+
+/// The objects against what the last run made of them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Comparison {
+    /// What differs.
+    Drift(Vec<Drift>),
+    /// There is no record to compare with.
+    NoRecord,
+    /// An older kreg made the registry, and did not say what it made.
+    NotDeclared,
+    /// The server is asked by a dry run, which this account may not do.
+    Denied(
+        /// The server's words.
+        String,
+    ),
+}
+
+/// A certificate.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Held {
+    /// What it is for.
+    pub role: Role,
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Whether it is in the last third of its life, or not valid now; of a trusted one only if it issued what is served.
+    pub is_renewal_due: bool,
+}
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The registry serves it.
+    Registry,
+    /// Clients trust it.
+    Trusted,
+}
+
+impl Status {
+    /// Whether the registry serves.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state.workload, WorkloadState::Ready { .. })
+    }
+
+    /// Whether anything is not as it was made.
+    #[must_use]
+    pub fn has_drift(&self) -> bool {
+        let differs = |receipt: &Receipt| receipt.state == State::Changed;
+        let objects = matches!(&self.drift, Comparison::Drift(drift) if !drift.is_empty());
+        objects || self.guard.is_drift() || self.nodes.iter().any(differs)
+    }
+}
+
+impl Registry {
+    /// What is there of the registry, in the cluster and on the nodes. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`Registry::existing`], and [`Error::Failed`] where something cannot be read.
+    pub async fn status(
+        &self,
+        nodes: Option<&dyn NodeAccess>,
+        on: &dyn Observer,
+    ) -> Result<Status, Error> {
+        let (cluster, place) = (self.cluster().as_ref(), self.place());
+        let state = self.existing().await?;
+        let nodes = match (nodes, state.cluster_ip, &state.ca_bundle_pem) {
+            (Some(nodes), Some(address), Some(bundle)) => {
+                let stage = on.stage(format!("nodes by {}", nodes.name()));
+                let trust = nodes::trust(place, address, bundle)?;
+                let receipts = block_in_place(|| nodes.status(&trust));
+                stage.done("");
+                receipts
+            }
+            _ => Vec::new(),
+        };
+        let drift = self.comparison(&state).await?;
+        let guard = if self.agents().are_there() {
+            Guard::look(cluster, self.facts().version.as_deref()).await?
+        } else {
+            Guard::InPlace
+        };
+        let unlisted = pull::unlisted(cluster, place)
+            .await
+            .tried("cannot look for Secrets that are labelled as copies of the pull secret")?;
+        let users = state.htpasswd.iter();
+        let users = users.flat_map(|text| Htpasswd::parse(text.expose_secret()).users());
+        Ok(Status {
+            certificates: certificates(
+                state.tls_chain_pem.as_deref(),
+                state.ca_bundle_pem.as_deref(),
+                OffsetDateTime::now_utc(),
+            )?,
+            users: users.collect(),
+            drift,
+            unlisted,
+            agents: self.agents().standing().cloned(),
+            guard,
+            nodes,
+            state,
+        })
+    }
+
+    /// Every object against what the last run made of it.
+    async fn comparison(&self, state: &RegistryState) -> Result<Comparison, Error> {
+        let Some(inventory) = &state.inventory else {
+            return Ok(Comparison::NoRecord);
+        };
+        let spec = inventory
+            .spec(self.place())
+            .tried("cannot tell what this registry should be")?;
+        let Some(spec) = spec else {
+            return Ok(Comparison::NotDeclared);
+        };
+        match kreg_k8s::drift(self.cluster().as_ref(), &spec, state).await {
+            Err(kreg_k8s::Error::Denied { message, .. }) => Ok(Comparison::Denied(message)),
+            other => other
+                .tried("cannot compare the registry with what was made of it")
+                .map(Comparison::Drift),
+        }
+    }
+}
+
+/// What the registry serves, and what clients trust, leaf first.
+pub(crate) fn certificates(
+    chain: Option<&str>,
+    bundle: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<Vec<Held>, Error> {
+    let read = |pem: Option<&str>, what| match pem {
+        Some(pem) => TrustBundle::from_pem(pem, what)
+            .tried("cannot read a certificate that the cluster holds"),
+        None => Ok(TrustBundle::default()),
+    };
+    let chain = read(chain, "registry")?;
+    let trusted = read(bundle, "trusted")?;
+    // A self-signed one is in both, and its renewal is that of the registry's.
+    let used: Vec<&Certificate> = trusted
+        .issuers_of(chain.certificates())
+        .filter(|root| !chain.contains(root))
+        .collect();
+    let held = |role, certificate: &Certificate| Held {
+        role,
+        is_renewal_due: certificate.needs_renewal(now, certificate.renewal_threshold())
+            && (role == Role::Registry || used.contains(&certificate)),
+        certificate: certificate.clone(),
+    };
+    let served = chain.certificates().iter();
+    let roots = trusted.certificates().iter();
+    Ok(served
+        .map(|one| held(Role::Registry, one))
+        .chain(roots.map(|one| held(Role::Trusted, one)))
+        .collect())
+}

@@ -1,0 +1,163 @@
+//! Putting a registry up: its objects, then trust on every node.
+
+mod directory;
+mod objects;
+
+use kreg_k8s::{Change, ObjectRef, RegistrySpec, RegistryState, rights};
+use kreg_nodes::{NodeAccess, Receipt, State};
+use tokio::task::block_in_place;
+
+use self::directory::Directory;
+pub use self::directory::DirectoryTaken;
+pub(crate) use self::objects::show;
+use crate::error::{Error, Tried as _};
+use crate::event::Observer;
+use crate::intent::Intent;
+use crate::material::Made;
+use crate::nodes::{bullet_list, count, in_state};
+use crate::registry::{Registry, Standing};
+
+/// A registry that is up.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Up {
+    /// What it is.
+    pub spec: RegistrySpec,
+    /// What its clients need.
+    pub standing: Standing,
+    /// What was done in the cluster, object by object.
+    pub changes: Vec<Change>,
+    /// What was made, and why.
+    pub made: Vec<Made>,
+    /// What became of each node. Nodes that are not well keep no other from being done.
+    pub nodes: Vec<Receipt>,
+    /// Copies of the pull Secret that could not be written, each with the reason.
+    pub not_renewed: Vec<(ObjectRef, kreg_k8s::Error)>,
+}
+
+impl Up {
+    /// Whether anything is not as it was before.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.changes.iter().any(Change::is_change) || in_state(&self.nodes, State::Changed) > 0
+    }
+}
+
+/// Why no node can be made to trust the registry.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no node can be made to trust the registry; nothing was changed:\n{}",
+    bullet_list(.0)
+)]
+pub struct NoNode(
+    /// Each node, and why.
+    pub Vec<Receipt>,
+);
+
+impl Registry {
+    /// Puts the registry up as `intent` says, and has every node trust it. With a registry that is up already only what
+    /// differs is changed; what the cluster holds is kept for as long as it serves.
+    ///
+    /// # Errors
+    /// Before anything is written: [`Error::Intent`], [`Error::NoNode`], and what the cluster lacks. Afterwards
+    /// [`Error::Failed`] for the step that failed; the same again goes on from there.
+    pub async fn up(
+        &self,
+        intent: &Intent,
+        nodes: Option<&dyn NodeAccess>,
+        on: &dyn Observer,
+    ) -> Result<Up, Error> {
+        let cluster = self.cluster().as_ref();
+        self.facts()
+            .check(&intent.spec)
+            .tried("the cluster is not fit for this registry; nothing was changed")?;
+        rights::check(cluster, &intent.spec)
+            .await
+            .tried("this user may not do all that is needed; nothing was changed")?;
+        let state = self.state().await?;
+        let spec = self.fit(intent, &state).await?;
+        if let Some(nodes) = nodes {
+            self.preflight(intent, &state, nodes, on)?;
+            self.remove_other_agents(nodes, intent.timeout).await?;
+        }
+        let directory = Directory::of(self, intent, &spec, nodes, &state)?;
+        let mut up = self
+            .put_objects(intent, spec, &state, directory.as_ref(), on)
+            .await?;
+        if let Some(nodes) = nodes {
+            up.nodes = self.put_trust(intent, &up, nodes, on).await?;
+        }
+        Ok(up)
+    }
+
+    /// Every node is looked at before anything is written anywhere.
+    fn preflight(
+        &self,
+        intent: &Intent,
+        state: &RegistryState,
+        nodes: &dyn NodeAccess,
+        on: &dyn Observer,
+    ) -> Result<(), Error> {
+        let stage = on.stage(format!("nodes by {}", nodes.name()));
+        let trust = intent.provisional_trust(self, state)?;
+        let was_ready = nodes.is_ready();
+        let plans = block_in_place(|| {
+            nodes.prepare()?;
+            Ok::<_, Error>(nodes.plan(&trust))
+        })?;
+        let refusals = plans.into_iter().filter_map(|plan| plan.result.err());
+        let refusals: Vec<Receipt> = refusals.map(|refusal| *refusal).collect();
+        let (bad, all) = (refusals.len(), nodes.nodes().len());
+        let result = format!("{} of {all} reached and fit", all - bad);
+        if bad == 0 {
+            stage.done(result);
+        } else if bad < all {
+            stage.partly(result);
+            for refusal in &refusals {
+                on.note(refusal);
+            }
+        } else {
+            stage.failed(result);
+            if !was_ready {
+                block_in_place(|| nodes.retire())?;
+            }
+            return Err(NoNode(refusals).into());
+        }
+        Ok(())
+    }
+
+    async fn put_trust(
+        &self,
+        intent: &Intent,
+        up: &Up,
+        nodes: &dyn NodeAccess,
+        on: &dyn Observer,
+    ) -> Result<Vec<Receipt>, Error> {
+        let standing = &up.standing;
+        let trust = intent.trust(up.spec.place(), standing.address, &standing.bundle_pem)?;
+        let stage = on.stage("trust on the nodes");
+        let receipts = block_in_place(|| nodes.trust(&trust));
+        // On a node whose runtime was restarted its Pod is not ready for a moment.
+        self.ready(&up.spec, intent.timeout, &stage).await?;
+        let changed = in_state(&receipts, State::Changed);
+        let unchanged = in_state(&receipts, State::Unchanged);
+        let all = receipts.len();
+        let result = if unchanged == all {
+            "unchanged".to_owned()
+        } else {
+            let all = count(all, "node");
+            format!("{changed} changed, {unchanged} unchanged of {all}")
+        };
+        if changed + unchanged == all {
+            stage.done(result);
+        } else {
+            stage.partly(result);
+        }
+        for receipt in &receipts {
+            for warning in &receipt.warnings {
+                on.note(format!("{}: {warning}", receipt.node));
+            }
+        }
+        Ok(receipts)
+    }
+}
