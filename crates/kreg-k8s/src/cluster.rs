@@ -1,6 +1,7 @@
 //! The narrow trait between the pure core and whatever holds the objects.
 
 use futures::future::BoxFuture;
+use kreg_stream::PodStreams;
 use serde_json::Value;
 
 use crate::{error::Error, kind::Kind, object::Object, object_ref::ObjectRef, right::Right};
@@ -235,6 +236,11 @@ pub trait Cluster: Send + Sync {
     /// If the backend cannot be asked or refuses to answer.
     fn server_version(&self) -> BoxFuture<'_, Result<Option<String>, Error>> {
         Box::pin(async { Ok(None) })
+    }
+
+    /// Streams to the cluster's Pods; `None` where none can run.
+    fn streams(&self) -> Option<&PodStreams> {
+        None
     }
 
     /// The server's clock: the `Date` of an answer (RFC 9110, section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`;

@@ -203,6 +203,10 @@ async fn pages(
 }
 
 impl Cluster for LiveCluster {
+    fn streams(&self) -> Option<&PodStreams> {
+        Some(&self.streams)
+    }
+
     fn get<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<Option<Object>, Error>> {
         async move {
             let api = self.api_of(object);

@@ -20,7 +20,7 @@ use crate::Error;
 /// [`Error::Write`] with the step that failed; the old file is then untouched,
 /// except if only the last flush failed.
 pub fn write_secret_file(path: &Path, secret: &SecretString) -> Result<(), Error> {
-    write(path, secret, NamedTempFile::persist)
+    write(path, secret, |file| file.persist(path))
 }
 
 /// The same for a file that must not be there yet: a key that others wrote first stays.
@@ -28,13 +28,13 @@ pub fn write_secret_file(path: &Path, secret: &SecretString) -> Result<(), Error
 /// # Errors
 /// As [`write_secret_file`], and if there is something at `path`.
 pub fn write_new_secret_file(path: &Path, secret: &SecretString) -> Result<(), Error> {
-    write(path, secret, NamedTempFile::persist_noclobber)
+    write(path, secret, |file| file.persist_noclobber(path))
 }
 
 fn write(
     path: &Path,
     secret: &SecretString,
-    persist: impl FnOnce(NamedTempFile, &Path) -> Result<File, PersistError>,
+    persist: impl FnOnce(NamedTempFile) -> Result<File, PersistError>,
 ) -> Result<(), Error> {
     let failed = |action| {
         move |source: io::Error| Error::Write {
@@ -53,7 +53,7 @@ fn write(
     file.write_all(secret.expose_secret().as_bytes())
         .and_then(|()| file.as_file().sync_all())
         .map_err(failed("write"))?;
-    persist(file, path).map_err(|error| failed("put the new file in its place")(error.error))?;
+    persist(file).map_err(|error| failed("put the new file in its place")(error.error))?;
     sync_directory(directory).map_err(failed("flush the directory of"))
 }
 

@@ -2,7 +2,7 @@
 //! and proved.
 
 mod admission;
-mod agents;
+pub mod agents;
 pub mod certificates;
 mod collection;
 mod copies;

@@ -80,7 +80,7 @@ impl Registry {
     pub fn pulls(&self, scope: &Scope) -> Result<NodePulls, Error> {
         let place = self.place();
         let secret = Names::of(place).pull_secret.name().to_owned();
-        let client = self.streams()?.client().clone();
+        let client = self.streams()?.requests().clone();
         let mut pulls = NodePulls::new(client, place.namespace(), Some(secret));
         pulls.instance = place.instance().to_owned();
         pulls.by_name = place.profile() == Profile::Tutorial;

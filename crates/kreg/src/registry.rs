@@ -11,6 +11,7 @@ pub use self::find::{FindError, Which};
 pub use self::standing::{NotUp, Standing};
 use kreg_stream::PodStreams;
 
+use crate::agents;
 use crate::error::{Error, Tried as _};
 
 /// A registry that is there, or is to be put there.
@@ -20,6 +21,7 @@ pub struct Registry {
     place: Place,
     /// Every registry of the cluster that may be seen.
     records: Vec<Inventory>,
+    agents: agents::Standing,
 }
 
 impl Registry {
@@ -36,12 +38,7 @@ impl Registry {
         let records = find::records(cluster.as_ref(), meant).await?;
         let place = find::found(&records, &which)?;
         find::no_earlier(cluster.as_ref(), &records, &place).await?;
-        Ok(Registry {
-            cluster,
-            facts,
-            place,
-            records,
-        })
+        Self::of(cluster, facts, place, records).await
     }
 
     /// Claims a place for a registry that is to be there. One that is there already is meant again.
@@ -61,12 +58,33 @@ impl Registry {
             // What is put up gets it now, so that every node is judged by it from the start.
             None => Inventory::new_id().tried("cannot name a new registry")?,
         };
+        Self::of(cluster, facts, place.with_id(Some(id)), records).await
+    }
+
+    async fn of(
+        cluster: Arc<dyn Cluster>,
+        facts: ClusterFacts,
+        place: Place,
+        records: Vec<Inventory>,
+    ) -> Result<Self, Error> {
+        let declared = find::here(&records, &place).and_then(|one| one.declared.as_ref());
+        let mut all = records.iter().filter_map(|one| one.declared.as_ref());
+        let anywhere = all.any(|declared| declared.node_agent);
+        let name = place.instance();
+        let agents = agents::Standing::read(cluster.as_ref(), name, declared, anywhere).await?;
         Ok(Registry {
             cluster,
             facts,
-            place: place.with_id(Some(id)),
+            place,
             records,
+            agents,
         })
+    }
+
+    /// The agents that stand on the nodes.
+    #[must_use]
+    pub fn agents(&self) -> &agents::Standing {
+        &self.agents
     }
 
     /// The cluster.

@@ -1,7 +1,7 @@
 //! What is there of a registry, and what was changed by hand.
 
 use kreg_auth::{ExposeSecret as _, Htpasswd, User};
-use kreg_k8s::{Drift, ObjectRef, RegistryState, WorkloadState, pull};
+use kreg_k8s::{Drift, ObjectRef, RegistrySpec, RegistryState, WorkloadState, pull};
 use kreg_nodes::daemonset::StandingAgents;
 use kreg_nodes::{NodeAccess, Receipt, State};
 use kreg_pki::{Certificate, TrustBundle};
@@ -144,8 +144,7 @@ impl Registry {
         let Some(inventory) = &state.inventory else {
             return Ok(Comparison::NoRecord);
         };
-        let spec = inventory
-            .spec(self.place())
+        let spec = RegistrySpec::recalled(self.place(), inventory)
             .tried("cannot tell what this registry should be")?;
         let Some(spec) = spec else {
             return Ok(Comparison::NotDeclared);

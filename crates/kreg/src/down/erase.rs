@@ -220,6 +220,7 @@ mod tests {
         let kept = |kind, name: &str| Kept {
             object: ObjectRef::new(kind, "", name),
             reason: "before".to_owned(),
+            holds_images: false,
         };
         let mut removal = Removal::default();
         removal.keep = vec![

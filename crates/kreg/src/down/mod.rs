@@ -11,7 +11,6 @@ use kreg_k8s::down::{self, DownOptions};
 use kreg_nodes::{NodeAccess, Receipt, State};
 use tokio::task::block_in_place;
 
-use crate::agents;
 use crate::error::{Error, Tried as _};
 use crate::event::{Observer, Stage};
 use crate::nodes::{self, count, in_state};
@@ -164,7 +163,7 @@ impl Registry {
         }
         match nodes {
             Some(nodes) if by_agents => block_in_place(|| nodes.retire())?,
-            _ => agents::remove(self, down.timeout).await?,
+            _ => self.remove_agents_left(down.timeout).await?,
         }
         stage.done("gone");
         Ok(true)

@@ -51,8 +51,7 @@ pub enum FindError {
     ),
     /// A name is one registry's in the whole cluster: its nodes keep their journal by it, and its volume is known by it.
     #[error(
-        "there is a registry {instance} already, in namespace {namespace} with profile {}; nothing was changed",
-        profile.name()
+        "there is a registry {instance} already, in namespace {namespace} with profile {profile}; nothing was changed"
     )]
     Claimed {
         /// Its name.
@@ -64,8 +63,7 @@ pub enum FindError {
     },
     /// What is to be taken away is somewhere else.
     #[error(
-        "registry {instance} is not in namespace {meant} but in namespace {namespace}, with profile {}; nothing was changed",
-        profile.name()
+        "registry {instance} is not in namespace {meant} but in namespace {namespace}, with profile {profile}; nothing was changed"
     )]
     Elsewhere {
         /// Its name.
@@ -213,17 +211,8 @@ fn elsewhere<'a>(records: &'a [Inventory], place: &Place) -> Option<&'a Inventor
 
 /// Its place, of which the record says more than the person who asks for it.
 fn recorded(one: &Inventory, meant: &Place) -> Result<Place, SpecError> {
-    Place::new(one.profile)
-        .with_instance(&one.instance)?
-        .with_service(&one.instance)?
-        .with_namespace(&one.namespace)?
-        .with_port(one.port.unwrap_or(meant.port()))?
-        .with_cluster_domain(meant.cluster_domain())
-        .map(|place| {
-            place
-                .with_earlier(meant.earlier())
-                .with_id(Some(one.id.clone()))
-        })
+    let place = one.place()?.with_earlier(meant.earlier());
+    place.with_cluster_domain(meant.cluster_domain())
 }
 
 pub(super) fn unclaimed(records: &[Inventory], place: &Place) -> Result<(), FindError> {

@@ -78,7 +78,11 @@ impl Registry {
         let spec = self.fit(intent, &state).await?;
         if let Some(nodes) = nodes {
             self.preflight(intent, &state, nodes, on)?;
-            self.remove_other_agents(nodes, intent.timeout).await?;
+            // Nodes that are reached from here now need no agents, and two must not keep one file. They go while the
+            // record still lists them.
+            if nodes.is_selective() && self.agents().are_there() {
+                self.remove_agents_left(intent.timeout).await?;
+            }
         }
         let directory = Directory::of(self, intent, &spec, nodes, &state)?;
         let mut up = self

@@ -101,14 +101,10 @@ impl Registry {
             });
 
             let stage = on.stage("registry");
-            let manifests = Manifests::full(spec, &decision.material).decided_on(state);
-            let applied = apply::apply(
-                self.cluster().as_ref(),
-                &manifests,
-                options(intent),
-                &|event| show(&stage, &event),
-            );
-            match applied.await {
+            let manifests = Manifests::full(spec, &decision.material).decided_on(&state.versions);
+            let watcher = |event: Progress| show(&stage, &event);
+            let cluster = self.cluster().as_ref();
+            match apply::apply(cluster, &manifests, options(intent), &watcher).await {
                 Err(kreg_k8s::Error::Overtaken { object }) if lost < OVERTAKEN => {
                     lost += 1;
                     stage.partly(format!(
@@ -133,7 +129,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let watcher = |event: Progress| show(stage, &event);
         let wait = wait::Wait::new(timeout, &watcher);
-        wait::registry_ready(self.cluster().as_ref(), spec, &wait)
+        wait::registry_ready(self.cluster().as_ref(), spec.place(), &wait)
             .await
             .tried("the registry does not come up")
     }

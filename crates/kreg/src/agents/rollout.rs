@@ -1,10 +1,11 @@
 //! The agents of one registry, as a DaemonSet in the cluster: put there, replaced, and taken away.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kreg_k8s::{
-    ApplyMode, Cluster as _, ClusterFacts, Kind, LiveCluster, Object, Place, names, rights,
+    ApplyMode, Cluster, ClusterFacts, Kind, Object, Place, names, rights,
 };
 use kreg_nodes::daemonset::{AgentPod, AgentWatch, NAMESPACE, NodeAgent, Progress, Rollout, Seen};
 use kreg_nodes::{AccessError, InstanceId, PlanOutcome, StorageDir, Trust, Writes};
@@ -14,7 +15,7 @@ use super::{guard, removal};
 
 /// The agents of one registry.
 pub(super) struct Agents {
-    cluster: LiveCluster,
+    cluster: Arc<dyn Cluster>,
     watch: AgentWatch,
     instance: InstanceId,
     image: Source,
@@ -56,7 +57,7 @@ const ARRIVING: Duration = Duration::from_secs(5);
 impl Agents {
     /// `image`: the registry's own, as it is declared.
     pub(super) fn new(
-        cluster: &LiveCluster,
+        cluster: &Arc<dyn Cluster>,
         watch: &AgentWatch,
         instance: &InstanceId,
         (place, image): (&Place, &str),
@@ -70,7 +71,7 @@ impl Agents {
             ready: node.ready,
         };
         Self {
-            cluster: cluster.clone(),
+            cluster: Arc::clone(cluster),
             watch: watch.clone(),
             instance: instance.clone(),
             image: Source::new(place, image),
@@ -162,7 +163,7 @@ impl Agents {
     }
 
     async fn base(&self) -> Result<NodeAgent, AccessError> {
-        let image = self.image.find(&self.cluster).await?;
+        let image = self.image.find(self.cluster.as_ref()).await?;
         let runtimes = self
             .hosts
             .iter()
@@ -221,7 +222,7 @@ impl Agents {
                 continue;
             }
             if object.reference().kind() == Kind::Namespace {
-                guard::put(&self.cluster, object, self.is_expected).await?;
+                guard::put(self.cluster.as_ref(), object, self.is_expected).await?;
                 continue;
             }
             self.cluster
@@ -248,10 +249,10 @@ impl Agents {
         ended.map_err(AccessError::tried("cannot see how the node agents come up"))?;
         let behind = seen.behind;
         let current = agent.config_map(&revision);
-        for old in removal::own(&self.cluster, &self.instance, Kind::ConfigMap).await? {
+        for old in removal::own(self.cluster.as_ref(), &self.instance, Kind::ConfigMap).await? {
             // One that an older agent on some node still needs goes with the next roll-out.
             if old.reference().name() != current && behind.is_empty() {
-                removal::delete(&self.cluster, &old).await?;
+                removal::delete(self.cluster.as_ref(), &old).await?;
             }
         }
         Ok(behind)
@@ -284,7 +285,7 @@ impl Agents {
 
     /// Takes all of it away, and the namespace if nothing else is in it.
     pub(super) async fn remove(&self) -> Result<(), AccessError> {
-        removal::remove(&self.cluster, &self.instance, self.timeout).await
+        removal::remove(self.cluster.as_ref(), &self.watch, &self.instance, self.timeout).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nodes by agents: a DaemonSet whose Pods keep the trust of their nodes.
 //!
 //! [`ByAgents`] is the way to all nodes. Everything that speaks to the cluster for it is in this folder,
-//! and nothing here knows of a command.
+//! and nothing elsewhere does.
 
 mod guard;
 mod image;
@@ -13,25 +13,36 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kreg_k8s::{ClusterFacts, LiveCluster, Place};
-use kreg_nodes::daemonset::{AgentPods, Trouble};
+use kreg_k8s::ClusterFacts;
+use kreg_nodes::daemonset::{AgentPods, AgentWatch, Trouble};
 use kreg_nodes::{
     AccessError, Advice, ByHand, Edit, FileStatus, Fleet, InstanceId, Node, NodeAccess,
     NodeProgram, NodeTransport, PlanOutcome, Receipt, State, StorageDir, Trust,
 };
 use tokio::runtime::Handle;
 
-pub(crate) use self::guard::Guard;
-pub(crate) use self::removal::remove;
+pub use self::guard::Guard;
 use self::rollout::Agents;
-pub(crate) use self::standing::Standing;
+pub use self::standing::Standing;
+use crate::error::Error;
+use crate::registry::Registry;
+
+impl Registry {
+    /// Removes the registry's agents, where there are any that nobody works with. What they wrote on the nodes stays.
+    pub(crate) async fn remove_agents_left(&self, timeout: Duration) -> Result<(), Error> {
+        let instance = crate::nodes::instance(self.place())?;
+        let client = self.streams()?.requests().clone();
+        let watch = AgentWatch::new(client, Handle::current(), instance.clone());
+        Ok(removal::remove(self.cluster().as_ref(), &watch, &instance, timeout).await?)
+    }
+}
 
 /// All nodes by the agents of one registry. They are put there, replaced by others that may do more or
 /// less, and removed, as the work needs it.
 ///
 /// What it waits for is driven by the runtime that it was made on. Its methods block: they are called
 /// within `tokio::task::block_in_place`, or from another thread.
-pub(crate) struct ByAgents {
+pub struct ByAgents {
     nodes: Vec<Node>,
     agents: Agents,
     pods: AgentPods,
@@ -42,51 +53,45 @@ pub(crate) struct ByAgents {
     timeout: Duration,
 }
 
-/// Which agents are meant, and what stands of them.
-pub(crate) struct Wanted<'a> {
-    pub(crate) instance: InstanceId,
-    pub(crate) place: &'a Place,
-    /// The registry's own, as it is declared.
-    pub(crate) image: &'a str,
-    /// Names of nodes that get no agent.
-    pub(crate) skip: &'a [String],
-    pub(crate) standing: &'a Standing,
-    /// Whether a namespace may be used that only its label shows to be kreg's.
-    pub(crate) adopt: bool,
-    pub(crate) parallel: usize,
-    pub(crate) timeout: Duration,
-}
-
 impl ByAgents {
+    /// The agents of `registry` on `nodes`, which are all of the cluster but for `skip`. `image` is the registry's own, as
+    /// it is declared. With `adopt`, a namespace may be used that only its label shows to be kreg's.
+    ///
     /// Must be called on a runtime. Changes nothing yet.
-    pub(crate) fn new(
-        cluster: &LiveCluster,
+    ///
+    /// # Errors
+    /// [`Error::NoCluster`] where no Pod can run, and [`Error::Failed`] if the registry's name cannot name agents.
+    pub fn new(
+        registry: &Registry,
         facts: &ClusterFacts,
         nodes: Vec<Node>,
-        wanted: &Wanted<'_>,
-    ) -> Self {
-        let instance = wanted.instance.clone();
+        skip: &[String],
+        (image, adopt): (&str, bool),
+        (parallel, timeout): (usize, Duration),
+    ) -> Result<Self, Error> {
+        let instance = crate::nodes::instance(registry.place())?;
         let handle = Handle::current();
-        let pods = AgentPods::new(cluster.streams().clone(), handle.clone(), instance);
+        let standing = registry.agents();
+        let pods = AgentPods::new(registry.streams()?.clone(), handle.clone(), instance.clone());
         let agents = Agents::new(
-            cluster,
+            registry.cluster(),
             pods.watch(),
-            &wanted.instance,
-            (wanted.place, wanted.image),
+            &instance,
+            (registry.place(), image),
             facts,
-            wanted.skip,
-            wanted.timeout,
+            skip,
+            timeout,
         )
-        .expected(wanted.standing.are_anywhere() || wanted.adopt);
-        Self {
+        .expected(standing.are_anywhere() || adopt);
+        Ok(ByAgents {
             nodes,
             agents,
             pods,
             handle,
-            there: AtomicBool::new(wanted.standing.are_there()),
-            parallel: wanted.parallel,
-            timeout: wanted.timeout,
-        }
+            there: AtomicBool::new(standing.are_there()),
+            parallel,
+            timeout,
+        })
     }
 
     fn wait<T>(&self, work: impl Future<Output = T>) -> T {

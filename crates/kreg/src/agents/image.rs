@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use kreg_k8s::names::{self, Names};
-use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Place, Query};
+use kreg_k8s::{Cluster, Kind, Object, ObjectRef, Place, Query};
 use kreg_nodes::AccessError;
 use kreg_nodes::daemonset::AgentImage;
 
@@ -30,7 +30,7 @@ impl Source {
     }
 
     /// What the registry's Pods run. Before there is one, and for an account that may not list them, it is what is declared.
-    pub(super) async fn find(&self, cluster: &LiveCluster) -> Result<AgentImage, AccessError> {
+    pub(super) async fn find(&self, cluster: &dyn Cluster) -> Result<AgentImage, AccessError> {
         let found = match self.workload.kind() {
             Kind::Pod => cluster.get(&self.workload).await.map(Vec::from_iter),
             _ => {

@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query};
+use kreg_k8s::{Cluster, Kind, Object, ObjectRef, Query};
 use kreg_k8s::{names, occupants};
 use kreg_nodes::daemonset::{AgentWatch, NAMESPACE, NodeAgent};
 use kreg_nodes::{AccessError, InstanceId};
-use tokio::runtime::Handle;
 
 use super::guard;
 
 /// Takes the agents of `instance` away. What they wrote on the nodes stays.
-pub(crate) async fn remove(
-    cluster: &LiveCluster,
+pub(super) async fn remove(
+    cluster: &dyn Cluster,
+    watch: &AgentWatch,
     instance: &InstanceId,
     timeout: Duration,
 ) -> Result<(), AccessError> {
@@ -22,11 +22,6 @@ pub(crate) async fn remove(
         }
     }
     let begun = Instant::now();
-    let watch = AgentWatch::new(
-        cluster.client().clone(),
-        Handle::current(),
-        instance.clone(),
-    );
     let went = watch.until(timeout, |pods| pods.is_empty()).await;
     if !went.map_err(AccessError::tried("cannot see how the node agents go"))? {
         return Err(still_there("the Pods of the node agents", timeout));
@@ -63,7 +58,7 @@ pub(crate) async fn remove(
 }
 
 /// Whether anything of somebody else's is in the namespace. Where that cannot be seen, it may be.
-async fn in_use(cluster: &LiveCluster) -> Result<bool, AccessError> {
+async fn in_use(cluster: &dyn Cluster) -> Result<bool, AccessError> {
     let what = "cannot see what else is in the namespace kreg-nodes";
     let known = match occupants::known(cluster, NAMESPACE).await {
         Err(kreg_k8s::Error::Denied { .. }) => return Ok(true),
@@ -77,7 +72,7 @@ async fn in_use(cluster: &LiveCluster) -> Result<bool, AccessError> {
 }
 
 /// Whether agents of other registries are there. Where that cannot be seen, they may be.
-async fn of_others(cluster: &LiveCluster) -> Result<bool, AccessError> {
+async fn of_others(cluster: &dyn Cluster) -> Result<bool, AccessError> {
     let all = Query::all(Kind::DaemonSet)
         .within(NAMESPACE)
         .labelled(NodeAgent::any());
@@ -90,7 +85,7 @@ async fn of_others(cluster: &LiveCluster) -> Result<bool, AccessError> {
 }
 
 pub(super) async fn own(
-    cluster: &LiveCluster,
+    cluster: &dyn Cluster,
     instance: &InstanceId,
     kind: Kind,
 ) -> Result<Vec<Object>, AccessError> {
@@ -102,7 +97,7 @@ pub(super) async fn own(
     ))
 }
 
-pub(super) async fn delete(cluster: &LiveCluster, object: &Object) -> Result<(), AccessError> {
+pub(super) async fn delete(cluster: &dyn Cluster, object: &Object) -> Result<(), AccessError> {
     let uid = object.uid().unwrap_or_default();
     cluster
         .delete(object.reference(), uid)

@@ -1,14 +1,16 @@
 //! The admission policy that protects the node agents, in the cluster: put there, looked at, and taken away.
 
 use kreg_k8s::{
-    ApplyMode, Cluster as _, Kind, LiveCluster, Object, ObjectRef, declared, names, rights,
+    ApplyMode, Cluster, Kind, Object, ObjectRef, declared, names, rights,
 };
 use kreg_nodes::daemonset::{GUARD, NAMESPACE, guard};
 use kreg_nodes::{AccessError, Advice};
 
 /// Whether the policy protects the agents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Guard {
+#[non_exhaustive]
+pub enum Guard {
+    /// It does.
     InPlace,
     /// This object of the two is not there.
     Missing(ObjectRef),
@@ -24,7 +26,7 @@ pub(crate) enum Guard {
 
 impl Guard {
     pub(crate) async fn look(
-        cluster: &LiveCluster,
+        cluster: &dyn Cluster,
         version: Option<&str>,
     ) -> Result<Self, AccessError> {
         if let Some(version) = version.filter(|version| !rights::serves_policies(version)) {
@@ -59,16 +61,17 @@ impl Guard {
         Ok(Self::InPlace)
     }
 
-    /// Whether [`put`] would change that.
-    pub(crate) fn is_drift(&self) -> bool {
+    /// Whether putting agents there would change that.
+    #[must_use]
+    pub fn is_drift(&self) -> bool {
         matches!(self, Self::Missing(_) | Self::Altered(_))
     }
 }
 
 /// Writes the policy and then the namespace of the agents, each only if it is not yet as it should be. A server without
 /// such policies gets the namespace only. Unless it is `expected`, a namespace that is there needs a witness besides its label.
-pub(crate) async fn put(
-    cluster: &LiveCluster,
+pub(super) async fn put(
+    cluster: &dyn Cluster,
     namespace: Object,
     expected: bool,
 ) -> Result<(), AccessError> {
@@ -114,7 +117,7 @@ pub(crate) async fn put(
 
 /// Anyone who may make namespaces may have made this one, with kreg's labels, and would own what kreg then allows in it.
 /// The policy is cluster-scoped: where it is there, kreg was here before. Older servers have no such witness.
-async fn check_origin(cluster: &LiveCluster, namespace: &ObjectRef) -> Result<(), AccessError> {
+async fn check_origin(cluster: &dyn Cluster, namespace: &ObjectRef) -> Result<(), AccessError> {
     let live = cluster.get(namespace).await;
     let labelled = live.map_err(AccessError::tried(format!("cannot look at {namespace}")))?;
     if !labelled.is_some_and(|live| is_ours(&live)) || !is_served(cluster).await? {
@@ -137,7 +140,7 @@ async fn check_origin(cluster: &LiveCluster, namespace: &ObjectRef) -> Result<()
 
 /// Whether the policy, which no tenant can make, shows that kreg put agents into this cluster. `false` without the right to
 /// look.
-pub(crate) async fn is_witness(cluster: &LiveCluster) -> Result<bool, AccessError> {
+pub(super) async fn is_witness(cluster: &dyn Cluster) -> Result<bool, AccessError> {
     for desired in objects()? {
         let object = desired.reference();
         match cluster.get(object).await {
@@ -154,7 +157,7 @@ pub(crate) async fn is_witness(cluster: &LiveCluster) -> Result<bool, AccessErro
 }
 
 /// Takes the policy away: nothing is left that it could protect.
-pub(crate) async fn remove(cluster: &LiveCluster) -> Result<(), AccessError> {
+pub(super) async fn remove(cluster: &dyn Cluster) -> Result<(), AccessError> {
     // The binding first: without it the policy does nothing.
     for desired in objects()?.iter().rev() {
         let object = desired.reference();
@@ -177,7 +180,7 @@ pub(crate) async fn remove(cluster: &LiveCluster) -> Result<(), AccessError> {
     Ok(())
 }
 
-async fn is_served(cluster: &LiveCluster) -> Result<bool, AccessError> {
+async fn is_served(cluster: &dyn Cluster) -> Result<bool, AccessError> {
     let version = cluster.server_version().await;
     let version = version.map_err(AccessError::tried("cannot read the version of the cluster"))?;
     Ok(version.as_deref().is_none_or(rights::serves_policies))

@@ -1,14 +1,14 @@
 //! What stands of a registry's agents.
 
-use kreg_k8s::{Cluster as _, Declared, Kind, LiveCluster, ObjectRef};
+use kreg_k8s::{Cluster, Declared, Kind, ObjectRef};
 use kreg_nodes::AccessError;
 use kreg_nodes::daemonset::{NAMESPACE, StandingAgents};
 
 use super::guard;
 
-/// What stands of a registry's agents, as every command finds it.
+/// What stands of a registry's agents.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Standing {
+pub struct Standing {
     /// What the DaemonSet says, if it is there.
     live: Option<StandingAgents>,
     /// The registry's own image, as the record has it.
@@ -22,13 +22,13 @@ pub(crate) struct Standing {
 
 impl Standing {
     pub(crate) async fn read(
-        cluster: &LiveCluster,
+        cluster: &dyn Cluster,
         name: &str,
         declared: Option<&Declared>,
         anywhere: bool,
     ) -> Result<Self, AccessError> {
         let live = match cluster.get(&daemon_set(name)).await {
-            // Whoever may not look there has no agents.
+            // An account that may not look there has no agents.
             Err(kreg_k8s::Error::Denied { .. }) => None,
             other => other.map_err(AccessError::tried(
                 "cannot see whether there are node agents",
@@ -48,27 +48,32 @@ impl Standing {
 
     /// Whether the record says that the registry's nodes were set up by agents. A DaemonSet that is there says nothing:
     /// anyone may have made it.
-    pub(crate) fn chosen(&self) -> bool {
+    #[must_use]
+    pub fn chosen(&self) -> bool {
         self.noted
     }
 
     /// Whether some registry of the cluster has agents, by its record.
-    pub(crate) fn are_anywhere(&self) -> bool {
+    #[must_use]
+    pub fn are_anywhere(&self) -> bool {
         self.anywhere
     }
 
     /// Whether they are in the cluster now, by the record too.
-    pub(crate) fn are_there(&self) -> bool {
+    #[must_use]
+    pub fn are_there(&self) -> bool {
         self.left || (self.noted && self.live.is_some())
     }
 
     /// What the agents may do, if they are there.
-    pub(crate) fn standing(&self) -> Option<&StandingAgents> {
+    #[must_use]
+    pub fn standing(&self) -> Option<&StandingAgents> {
         self.live.as_ref().filter(|_| self.noted)
     }
 
     /// What the registry itself runs.
-    pub(crate) fn image(&self) -> Option<&str> {
+    #[must_use]
+    pub fn image(&self) -> Option<&str> {
         self.image.as_deref()
     }
 }
