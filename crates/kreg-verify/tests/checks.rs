@@ -25,7 +25,7 @@ fn target(registry: &Registry) -> Target {
 }
 
 async fn verify(registry: &Registry) -> Report {
-    Verification::new(target(&registry), registry.dial())
+    Verification::new(target(registry), registry.dial())
         .run()
         .await
         .unwrap()
