@@ -1,6 +1,7 @@
 //! What a command can end with: stable exit codes, and one error type that maps to them.
 
 mod cluster;
+mod library;
 
 use std::fmt;
 use std::process::ExitCode;

@@ -4,22 +4,18 @@ mod advice;
 mod by_hand;
 mod ssh;
 
-use std::net::IpAddr;
-
-use kreg_k8s::{ClusterFacts, NodeFact, Place, Profile, RegistrySpec};
+use kreg::agents::ByAgents;
+use kreg_k8s::{ClusterFacts, NodeFact, Place, RegistrySpec};
 use kreg_nodes::{
-    InstanceId, Marking, NameMode, Node, NodeAccess, NodeFacts, NodeProgram, PlanOutcome, Receipt,
-    RegistryId, StorageDir, Trust, Vitals,
+    AccessError, ByHand, Fleet, InstanceId, Node, NodeAccess, NodeProgram, NodeTransport, Receipt,
+    StorageDir, Trust,
 };
 
 pub(crate) use self::advice::refusal_remedy;
 use self::advice::{advised, advised_all};
-use crate::agents::{ByAgents, Wanted};
 use crate::config::Backend;
-use crate::error::{Ending, Error, Tried as _};
+use crate::error::{Ending, Error};
 use crate::session::{Session, count};
-use crate::settings::Settings;
-use crate::spec;
 
 /// The nodes that kreg is to work on, and the way to them. What it says has the words of this program.
 pub(crate) struct Nodes {
@@ -32,32 +28,20 @@ pub(crate) struct Nodes {
 
 impl Nodes {
     /// `only` narrows to these names; `nodes.skip` of the configuration is left out always.
-    pub(crate) fn new(
-        session: &Session,
-        facts: &ClusterFacts,
-        only: &[String],
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(session: &Session, only: &[String]) -> Result<Self, Error> {
         // What runs there may have been chosen once; what no record has is the default.
-        let image = session
-            .agents
-            .image()
-            .unwrap_or(RegistrySpec::DEFAULT_IMAGE);
-        Self::of(session, facts, (&session.place, image), only)
+        let image = session.registry.agents().image();
+        Self::of(session, image.unwrap_or(RegistrySpec::DEFAULT_IMAGE), only)
     }
 
     /// As a registry is to have them that runs this image.
-    pub(crate) fn of(
-        session: &Session,
-        facts: &ClusterFacts,
-        registry: (&Place, &str),
-        only: &[String],
-    ) -> Result<Self, Error> {
+    pub(crate) fn of(session: &Session, image: &str, only: &[String]) -> Result<Self, Error> {
         let settings = &session.settings;
-        let (chosen, skipped) = chosen(facts, only, &settings.nodes.skip)?;
+        let (chosen, skipped) = chosen(session.registry.facts(), only, &settings.nodes.skip)?;
         let access: Box<dyn NodeAccess> = match settings.nodes.backend {
             Backend::Ssh => Box::new(ssh::libssh2(settings, &chosen)?),
             Backend::OpenSsh => Box::new(ssh::system(settings, &chosen)?),
-            Backend::DaemonSet => Box::new(by_agents(session, facts, registry, &chosen)?),
+            Backend::DaemonSet => Box::new(by_agents(session, image, &chosen)?),
         };
         Ok(Self {
             access,
@@ -66,96 +50,9 @@ impl Nodes {
         })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.access.nodes().len()
-    }
-
     /// Names of those that were asked for and are left out: `nodes.skip` says so.
     pub(crate) fn skipped(&self) -> &[String] {
         &self.skipped
-    }
-
-    /// What the way to the nodes is called.
-    pub(crate) fn way(&self) -> &'static str {
-        self.access.name()
-    }
-
-    /// See [`NodeAccess::is_ready`].
-    pub(crate) fn is_ready(&self) -> bool {
-        self.access.is_ready()
-    }
-
-    /// See [`NodeAccess::sees_storage`].
-    pub(crate) fn sees_storage(&self) -> bool {
-        self.access.sees_storage()
-    }
-
-    /// See [`NodeAccess::prepare`].
-    pub(crate) fn prepare(&self) -> Result<(), Error> {
-        Ok(self.wait(NodeAccess::prepare)?)
-    }
-
-    /// See [`NodeAccess::retire`].
-    pub(crate) fn retire(&self) -> Result<(), Error> {
-        Ok(self.wait(NodeAccess::retire)?)
-    }
-
-    pub(crate) fn facts(&self, trust: &Trust) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
-        advised_each(self.wait(|access| access.facts(trust)))
-    }
-
-    pub(crate) fn vitals(&self, trust: &Trust) -> Vec<(Node, Result<Vitals, Box<Receipt>>)> {
-        advised_each(self.wait(|access| access.vitals(trust)))
-    }
-
-    pub(crate) fn plan(&self, trust: &Trust) -> Vec<PlanOutcome> {
-        let mut plans = self.wait(|access| access.plan(trust));
-        for lost in plans
-            .iter_mut()
-            .filter_map(|plan| plan.result.as_mut().err())
-        {
-            **lost = advised((**lost).clone());
-        }
-        plans
-    }
-
-    pub(crate) fn trust(&self, trust: &Trust) -> Vec<Receipt> {
-        advised_all(self.wait(|access| access.trust(trust)))
-    }
-
-    pub(crate) fn untrust(&self, instance: &InstanceId) -> Vec<Receipt> {
-        advised_all(self.wait(|access| access.untrust(instance)))
-    }
-
-    pub(crate) fn status(&self, trust: &Trust) -> Vec<Receipt> {
-        advised_all(self.wait(|access| access.status(trust)))
-    }
-
-    /// Erases the images in `storage` on the nodes of these names. Nodes that are left out give no
-    /// receipt.
-    pub(crate) fn erase(
-        &self,
-        instance: &InstanceId,
-        storage: &StorageDir,
-        names: &[&str],
-    ) -> Vec<Receipt> {
-        advised_all(self.wait(|access| access.erase(instance, storage, names)))
-    }
-
-    /// Looks whether `storage` is another registry's on the nodes of these names, or marks it as this one's.
-    pub(crate) fn mark(
-        &self,
-        instance: &InstanceId,
-        storage: &StorageDir,
-        names: &[&str],
-        how: Marking,
-    ) -> Vec<Receipt> {
-        advised_all(self.wait(|access| access.mark(instance, storage, names, how)))
-    }
-
-    /// See [`NodeAccess::resident`].
-    pub(crate) fn resident(&self, trust: &Trust) -> Option<NodeProgram> {
-        self.access.resident(trust)
     }
 
     /// Fails if only some nodes were asked for and the way works on all of them or on none.
@@ -170,13 +67,79 @@ impl Nodes {
     }
 
     /// For each node that could not be entered: what a person can run to put it back by hand.
-    pub(crate) fn by_hand(&self, receipts: &[Receipt], instance: &InstanceId) -> Option<String> {
-        by_hand::words(&self.access.by_hand(receipts), instance)
+    pub(crate) fn hand_work(&self, receipts: &[Receipt], place: &Place) -> Option<String> {
+        by_hand::words(&self.access.by_hand(receipts), place.instance())
+    }
+}
+
+/// The way itself, with the flags of this program behind its remedies.
+impl NodeAccess for Nodes {
+    fn name(&self) -> &'static str {
+        self.access.name()
     }
 
-    /// `work` blocks, here where it may.
-    fn wait<T>(&self, work: impl FnOnce(&(dyn NodeAccess + 'static)) -> T) -> T {
-        tokio::task::block_in_place(|| work(self.access.as_ref()))
+    fn nodes(&self) -> &[Node] {
+        self.access.nodes()
+    }
+
+    fn transport(&self) -> &dyn NodeTransport {
+        self.access.transport()
+    }
+
+    fn fleet(&self) -> Fleet<'_, dyn NodeTransport + '_> {
+        self.access.fleet()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.access.is_ready()
+    }
+
+    fn is_selective(&self) -> bool {
+        self.access.is_selective()
+    }
+
+    fn sees_storage(&self) -> bool {
+        self.access.sees_storage()
+    }
+
+    fn prepare(&self) -> Result<(), AccessError> {
+        self.access.prepare()
+    }
+
+    fn retire(&self) -> Result<(), AccessError> {
+        self.access.retire()
+    }
+
+    fn trust(&self, trust: &Trust) -> Vec<Receipt> {
+        advised_all(self.access.trust(trust))
+    }
+
+    fn untrust(&self, instance: &InstanceId) -> Vec<Receipt> {
+        advised_all(self.access.untrust(instance))
+    }
+
+    fn status(&self, trust: &Trust) -> Vec<Receipt> {
+        advised_all(self.access.status(trust))
+    }
+
+    fn reach(
+        &self,
+        storage: &StorageDir,
+        nodes: Vec<Node>,
+    ) -> Result<(Vec<Node>, Vec<Receipt>), AccessError> {
+        self.access.reach(storage, nodes)
+    }
+
+    fn resident(&self, trust: &Trust) -> Option<NodeProgram> {
+        self.access.resident(trust)
+    }
+
+    fn by_hand(&self, receipts: &[Receipt]) -> Vec<ByHand> {
+        self.access.by_hand(receipts)
+    }
+
+    fn worded(&self, receipt: Receipt) -> Receipt {
+        advised(receipt)
     }
 }
 
@@ -201,71 +164,16 @@ fn chosen<'a>(
     Ok((chosen, skipped.collect()))
 }
 
-fn by_agents(
-    session: &Session,
-    facts: &ClusterFacts,
-    (place, image): (&Place, &str),
-    chosen: &[&NodeFact],
-) -> Result<ByAgents, Error> {
+fn by_agents(session: &Session, image: &str, chosen: &[&NodeFact]) -> Result<ByAgents, Error> {
     let settings = &session.settings;
-    let wanted = Wanted {
-        instance: instance(place)?,
-        place,
-        image,
-        skip: &settings.nodes.skip,
-        standing: &session.agents,
-        adopt: session.adopt,
-        parallel: settings.nodes.parallel,
-        timeout: settings.timeout,
-    };
     let nodes = chosen.iter().map(|fact| Node::new(&fact.name, &fact.name));
     Ok(ByAgents::new(
-        &session.cluster,
-        facts,
+        &session.registry,
         nodes.collect(),
-        &wanted,
-    ))
-}
-
-fn advised_each<T>(
-    answers: Vec<(Node, Result<T, Box<Receipt>>)>,
-) -> Vec<(Node, Result<T, Box<Receipt>>)> {
-    let answers = answers.into_iter();
-    answers
-        .map(|(node, answer)| (node, answer.map_err(|lost| Box::new(advised(*lost)))))
-        .collect()
-}
-
-/// What every node must come to hold.
-pub(crate) fn trust(
-    settings: &Settings,
-    place: &Place,
-    address: IpAddr,
-    bundle_pem: &str,
-) -> Result<Trust, Error> {
-    let trust = Trust::new(instance(place)?, spec::host(place)?, bundle_pem)
-        .tried("the CA bundle cannot be handed to the nodes")?
-        .with_endpoint(address)
-        .with_restart(settings.nodes.allow_runtime_restart);
-    if place.profile() == Profile::Tutorial {
-        return Ok(trust
-            .with_names(NameMode::HostsFile)
-            .with_docker_certs_d(true));
-    }
-    Ok(trust)
-}
-
-/// Whose journals on the nodes are meant. Without a record no id is known: then all of that name.
-pub(crate) fn instance(place: &Place) -> Result<InstanceId, Error> {
-    let instance = InstanceId::new(place.instance())
-        .tried("the registry's name cannot name a journal on the nodes")?;
-    Ok(match place.id() {
-        Some(id) => instance.with_id(
-            RegistryId::new(id)
-                .tried("the record of the registry holds an id that kreg did not make")?,
-        ),
-        None => instance,
-    })
+        &settings.nodes.skip,
+        (image, session.adopt),
+        (settings.nodes.parallel, settings.timeout),
+    )?)
 }
 
 /// After the result was printed: done if every node is; else partial, with each node that is

@@ -1,7 +1,6 @@
 //! `kreg`: a private image registry in any Kubernetes cluster, trusted by every
 //! node, and proved by a real pull on each. See `kreg --help`.
 
-mod agents;
 mod app;
 mod args;
 mod commands;
@@ -11,17 +10,16 @@ mod error;
 mod fixes;
 mod fleet;
 mod intent;
-mod login;
-mod material;
+mod observer;
 mod output;
 mod progress;
 mod proof;
 mod s3;
 mod session;
 mod settings;
+mod signals;
 mod spec;
 mod startup_taint;
-mod witness;
 
 fn main() -> std::process::ExitCode {
     app::main()

@@ -33,7 +33,7 @@ impl Progress {
     }
 
     /// Begins a step; it ends with one of the methods of [`Step`].
-    pub(crate) fn step(&self, what: impl Into<String>) -> Step<'_> {
+    pub(crate) fn step(&self, what: impl Into<String>) -> Step {
         let what = what.into();
         let bar = self.live.then(|| {
             let bar = ProgressBar::new_spinner()
@@ -43,7 +43,7 @@ impl Progress {
             bar
         });
         Step {
-            progress: self,
+            progress: self.clone(),
             what,
             bar,
             start: Instant::now(),
@@ -70,14 +70,14 @@ impl Progress {
 /// A step under way.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Step<'a> {
-    progress: &'a Progress,
+pub(crate) struct Step {
+    progress: Progress,
     what: String,
     bar: Option<ProgressBar>,
     start: Instant,
 }
 
-impl Step<'_> {
+impl Step {
     /// What it is at; seen on a terminal only.
     pub(crate) fn at(&self, what: &str) {
         if let Some(bar) = &self.bar {
@@ -116,7 +116,7 @@ impl Step<'_> {
 }
 
 /// A step that an error cut short still leaves a clean line.
-impl Drop for Step<'_> {
+impl Drop for Step {
     fn drop(&mut self) {
         self.clear();
     }

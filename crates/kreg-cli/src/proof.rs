@@ -1,28 +1,13 @@
-//! The proof: what is asked of kreg-verify, and how its report is shown and judged.
+//! The proof as it is shown and judged.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use kreg::{Scope, Standing};
+use kreg_verify::{CheckReport, Report, Status, Verdict};
 
-use kreg_auth::{Credentials, ExposeSecret as _, PullSecret};
-use kreg_k8s::{Names, Place, Profile, RegistryState};
-use kreg_verify::{
-    CheckReport, NodePulls, NodeTrust, Report, Status, Target, Verdict, Verification, VerifyError,
-};
-use tokio::task::AbortHandle;
-
-use crate::app::App;
-use crate::commands::verify::told_to_end;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fixes;
 use crate::output;
 use crate::session::Session;
-use crate::spec;
-
-/// What the proof needs of the registry's secrets.
-pub(crate) struct Keys<'a> {
-    pub(crate) bundle_pem: &'a str,
-    pub(crate) credentials: &'a Credentials,
-}
+use crate::signals::{end_by_signals, shutdown_signal};
 
 /// What was found.
 #[derive(Debug)]
@@ -32,175 +17,41 @@ pub(crate) struct Proof {
     complaints: Vec<String>,
 }
 
-/// What is asked for beyond the proof itself.
-#[derive(Debug, Default)]
-pub(crate) struct Wanted {
-    /// These nodes; empty means all.
-    pub(crate) nodes: Vec<String>,
-    pub(crate) only: Vec<String>,
-    pub(crate) skip: Vec<String>,
-    /// The registry's chain as its Secret holds it.
-    pub(crate) stored_chain: Option<String>,
-    pub(crate) users: Vec<Credentials>,
-    /// What was read on the nodes.
-    pub(crate) node_trust: Vec<NodeTrust>,
-    /// The longest that one node's pull is waited for, where that is less than any wait may take.
-    pub(crate) patience: Option<Duration>,
-}
-
-/// Pushes a fresh image and pulls it on these nodes, or on all where none are named.
-pub(crate) async fn prove(
-    app: &App,
-    session: &Session,
-    place: &Place,
-    keys: &Keys<'_>,
-    nodes: &[String],
-) -> Result<Proof, Error> {
-    let wanted = Wanted {
-        nodes: nodes.to_vec(),
-        ..Wanted::default()
-    };
-    prove_for(app, session, place, keys, wanted).await
+impl From<kreg::Proof> for Proof {
+    fn from(proof: kreg::Proof) -> Self {
+        Self {
+            report: fixes::worded(proof.report),
+            complaints: proof.complaints,
+        }
+    }
 }
 
 /// The proof as a part of a command that goes on after it.
-pub(crate) async fn prove_for(
-    app: &App,
+pub(crate) async fn prove(
     session: &Session,
-    place: &Place,
-    keys: &Keys<'_>,
-    wanted: Wanted,
+    standing: &Standing,
+    scope: Scope,
 ) -> Result<Proof, Error> {
-    let proof = prove_as(app, session, place, keys, wanted).await;
+    let proof = prove_last(session, standing, scope).await;
     end_by_signals(true);
     proof
 }
 
-/// As a shell has it for a program that a signal ended.
-const INTERRUPTED: i32 = 130;
-
-/// A signal's handler stays for good; what follows a proof is to be ended as what was before it,
-/// and the next proof by itself.
-fn end_by_signals(end: bool) {
-    static WAITING: Mutex<Option<AbortHandle>> = Mutex::new(None);
-    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(before) = waiting.take() {
-        before.abort();
-    }
-    if end {
-        let signalled = told_to_end();
-        let task = tokio::spawn(async {
-            signalled.await;
-            std::process::exit(INTERRUPTED);
-        });
-        *waiting = Some(task.abort_handle());
-    }
-}
-
-/// The registry, as kreg-verify is told of it.
-pub(crate) fn target(session: &Session, keys: &Keys<'_>) -> Result<Target, Error> {
-    Ok(Target {
-        host: spec::host(&session.place)?,
-        ca_pem: keys.bundle_pem.to_owned(),
-        credentials: keys.credentials.clone(),
-    })
-}
-
-/// Pods in the registry's own namespace, on these nodes, or on all where none are named.
-pub(crate) fn pulls(session: &Session, place: &Place, nodes: Vec<String>) -> NodePulls {
-    let secret = Names::of(place).pull_secret.name().to_owned();
-    let client = session.cluster.client().clone();
-    let mut pulls = NodePulls::new(client, place.namespace(), Some(secret));
-    pulls.instance = place.instance().to_owned();
-    pulls.timeout = session.settings.timeout;
-    pulls.by_name = place.profile() == Profile::Tutorial;
-    pulls.only = nodes;
-    pulls
-}
-
-pub(crate) async fn prove_as(
-    app: &App,
+/// The proof as the end of a command: a signal ends it, and it clears up by itself.
+pub(crate) async fn prove_last(
     session: &Session,
-    place: &Place,
-    keys: &Keys<'_>,
-    wanted: Wanted,
+    standing: &Standing,
+    scope: Scope,
 ) -> Result<Proof, Error> {
-    let target = target(session, keys)?;
-    let mut pulls = pulls(session, place, wanted.nodes);
-    if let Some(patience) = wanted.patience {
-        pulls.timeout = pulls.timeout.min(patience);
-    }
-    let streams = session.cluster.streams().clone();
-    let step = app.progress.step("proof");
-    let mut proof = Verification::of_cluster(target, streams, place.namespace(), place.service())
-        .on_nodes(pulls)
-        .only(wanted.only)
-        .skip(wanted.skip)
-        .users(wanted.users)
-        .node_trust(wanted.node_trust);
-    if let Some(chain_pem) = wanted.stored_chain {
-        proof = proof.stored_chain(chain_pem);
-    }
     end_by_signals(false);
-    let report = proof
-        .run_until(told_to_end())
-        .await
-        .map(fixes::worded)
-        .map_err(|cause| not_begun("cannot check anything at all", &cause))?;
-    let (passed, failed, skipped) = report.counts();
-    let mut summary = format!("{passed} of {} checks passed", passed + failed);
-    if skipped > 0 {
-        summary.push_str(&format!(", {skipped} skipped"));
-    }
-    match report.verdict {
-        Verdict::Pass => step.done(summary),
-        _ => step.failed(summary),
-    }
-    let complaints = match report.verdict {
-        Verdict::Pass => Vec::new(),
-        // A help and no more: without the right to read logs the proof fails all the same.
-        _ => kreg_k8s::complaints(&session.cluster, place)
-            .await
-            .unwrap_or_default(),
+    let scope = Scope {
+        timeout: Some(session.settings.timeout),
+        ..scope
     };
-    Ok(Proof { report, complaints })
-}
-
-/// Words that select nothing are the user's to mend.
-pub(crate) fn not_begun(what: &str, cause: &VerifyError) -> Error {
-    let ending = match cause {
-        VerifyError::UnknownCheck { .. }
-        | VerifyError::NothingToCheck { .. }
-        | VerifyError::NoCheck
-        | VerifyError::NoSuchNode { .. } => Ending::Usage,
-        _ => Ending::Failed,
-    };
-    Error::new(ending, what)
-        .because(cause)
-        .help_if(fixes::lacking(cause).map(str::to_owned))
-}
-
-/// The credentials that the cluster holds, for commands that are given none.
-pub(crate) fn held_credentials(
-    session: &Session,
-    state: &RegistryState,
-) -> Result<Credentials, Error> {
-    let secret = &Names::of(&session.place).pull_secret;
-    let missing = || {
-        Error::failed(format!(
-            "{secret} holds no credentials for {}",
-            session.place.registry_name()
-        ))
-        .help("run `kreg up`: it makes them again")
-    };
-    let json = state.docker_config_json.as_ref().ok_or_else(missing)?;
-    let parsed = PullSecret::parse(json.expose_secret().as_bytes())
-        .tried(format!("cannot read {secret}"))?;
-    let auth = parsed
-        .get(&session.place.registry_name())
-        .ok_or_else(missing)?;
-    Credentials::new(auth.username(), auth.password().clone())
-        .tried(format!("cannot use what {secret} holds"))
+    let proved = session
+        .registry
+        .prove(standing, scope, shutdown_signal(), &session.on);
+    Ok(proved.await?.into())
 }
 
 impl Proof {

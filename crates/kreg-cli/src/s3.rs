@@ -56,12 +56,12 @@ impl S3Settings {
     }
 }
 
-/// Where keys may come from, for whoever gave none.
-pub(crate) fn missing() -> Error {
-    Error::usage("images are to lie in S3, but no keys are given, and the cluster holds none").help(format!(
+/// Where keys come from, for a person who has given none.
+pub(crate) fn sources() -> String {
+    format!(
         "set {ACCESS_VARIABLE} and {SECRET_VARIABLE}, or name a file like ~/.aws/credentials as credentials_file in \
          [storage.s3]"
-    ))
+    )
 }
 
 fn environment(variable: impl Fn(&str) -> Option<String>) -> Result<Option<S3Keys>, Error> {

@@ -94,7 +94,9 @@ impl Registry {
             }
             match taint::lift(self.cluster().as_ref(), &waiting.taint, tainted).await {
                 Ok(Lifted::Yes) => {
-                    on.note(format!("{node} has proven its pull: the taint {key} is off"));
+                    on.note(format!(
+                        "{node} has proven its pull: the taint {key} is off"
+                    ));
                     admission.lifted.push(node);
                 }
                 // Off already, or another machine by now, which is the next proof's.
@@ -113,6 +115,11 @@ impl Registry {
 }
 
 impl Waiting {
+    /// Leaves out the nodes that do not fit.
+    pub fn retain(&mut self, fits: impl FnMut(&Tainted) -> bool) {
+        self.nodes.retain(fits);
+    }
+
     /// The nodes.
     #[must_use]
     pub fn nodes(&self) -> &[Tainted] {
@@ -133,5 +140,53 @@ fn proven(report: &Report, node: &str) -> Result<(), String> {
         Some(check) if check.status == Status::Pass => Ok(()),
         Some(check) => Err(check.message.clone()),
         None => Err("no pull was tried on it".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kreg_verify::{CheckReport, Outcome};
+
+    use super::*;
+
+    fn report(checks: &[(&str, Option<&str>, Status)]) -> Report {
+        let mut report = Report::new("r:5000".to_owned(), String::new(), String::new());
+        report.checks = checks
+            .iter()
+            .map(|(name, node, status)| {
+                let (make, word): (fn(String) -> Outcome, &str) = match status {
+                    Status::Pass => (Outcome::pass, "pass"),
+                    Status::Fail => (Outcome::fail, "fail"),
+                    _ => (Outcome::skipped, "skipped"),
+                };
+                CheckReport::new(name, "", *node, make(format!("{name}: {word}")), 0.0)
+            })
+            .collect();
+        report
+    }
+
+    #[test]
+    fn only_a_nodes_own_pull_counts() {
+        let checks = [
+            ("pull", None, Status::Pass),
+            ("node-route", Some("a"), Status::Pass),
+            (PULL, Some("a"), Status::Pass),
+            (PULL, Some("b"), Status::Fail),
+            (PULL, Some("c"), Status::Skipped),
+            (PULL, Some("d"), Status::Pass),
+            ("node-ca", Some("d"), Status::Fail),
+            ("node-route", Some("e"), Status::Pass),
+        ];
+        let report = report(&checks);
+        assert_eq!(proven(&report, "a"), Ok(()));
+        for (node, why) in [
+            ("b", "node-pull: fail"),
+            ("c", "node-pull: skipped"),
+            ("d", "node-ca: fail"),
+            ("e", "no pull was tried on it"),
+            ("f", "no pull was tried on it"),
+        ] {
+            assert_eq!(proven(&report, node), Err(why.to_owned()), "{node}");
+        }
     }
 }

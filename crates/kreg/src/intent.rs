@@ -148,7 +148,11 @@ impl Intent {
                 .certificate_pem(),
         };
         let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        self.trust(registry.place(), state.cluster_ip.unwrap_or(unknown), &bundle)
+        self.trust(
+            registry.place(),
+            state.cluster_ip.unwrap_or(unknown),
+            &bundle,
+        )
     }
 
     /// What every node must come to hold.

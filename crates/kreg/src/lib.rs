@@ -27,6 +27,7 @@ pub use down::{Down, Removed};
 pub use error::{BoxError, Error};
 pub use event::{End, Event, Observer};
 pub use intent::{Intent, IntentError, KeyLocation};
+pub use material::check_user;
 pub use plan::UpPlan;
 pub use prove::{Proof, Scope};
 pub use registry::{FindError, NotUp, Registry, Standing, Which};

@@ -37,7 +37,8 @@ pub fn instance(place: &Place) -> Result<InstanceId, Error> {
     Ok(match place.id() {
         Some(id) => {
             let id = RegistryId::new(id);
-            instance.with_id(id.tried("the record of the registry holds an id that kreg did not make")?)
+            instance
+                .with_id(id.tried("the record of the registry holds an id that kreg did not make")?)
         }
         None => instance,
     })

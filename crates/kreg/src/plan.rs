@@ -30,9 +30,8 @@ impl UpPlan {
     /// Whether anything would change.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        let node_changes = |plan: &Result<NodePlan, Receipt>| {
-            plan.as_ref().is_ok_and(|plan| !plan.is_unchanged())
-        };
+        let node_changes =
+            |plan: &Result<NodePlan, Receipt>| plan.as_ref().is_ok_and(|plan| !plan.is_unchanged());
         self.prepares_nodes
             || self.objects.iter().any(Change::is_change)
             || self.nodes.iter().any(|(_, plan)| node_changes(plan))
@@ -40,7 +39,9 @@ impl UpPlan {
 
     /// The nodes that cannot be planned.
     pub fn refused(&self) -> impl Iterator<Item = &Receipt> {
-        self.nodes.iter().filter_map(|(_, plan)| plan.as_ref().err())
+        self.nodes
+            .iter()
+            .filter_map(|(_, plan)| plan.as_ref().err())
     }
 }
 

@@ -12,7 +12,6 @@ use crate::registry::{Registry, Standing};
 
 /// What a proof covers; by default everything, on every node.
 #[derive(Debug, Default)]
-#[non_exhaustive]
 pub struct Scope {
     /// These nodes; empty means all.
     pub nodes: Vec<String>,
@@ -114,7 +113,12 @@ impl Registry {
                 .skip(scope.skip)
                 .users(scope.users)
                 .node_trust(scope.node_trust);
-        if let Some(chain) = standing.state.tls_chain_pem.as_ref().filter(|_| scope.stored_chain) {
+        if let Some(chain) = standing
+            .state
+            .tls_chain_pem
+            .as_ref()
+            .filter(|_| scope.stored_chain)
+        {
             proof = proof.stored_chain(chain.clone());
         }
         let report = proof.run_until(stop).await?;

@@ -94,7 +94,10 @@ impl Registry {
     }
 
     /// Its streams to Pods.
-    pub(crate) fn streams(&self) -> Result<&PodStreams, Error> {
+    ///
+    /// # Errors
+    /// [`Error::NoCluster`] where no Pod can run.
+    pub fn streams(&self) -> Result<&PodStreams, Error> {
         self.cluster.streams().ok_or(Error::NoCluster)
     }
 

@@ -5,6 +5,7 @@ use kreg_k8s::{Drift, ObjectRef, RegistrySpec, RegistryState, WorkloadState, pul
 use kreg_nodes::daemonset::StandingAgents;
 use kreg_nodes::{NodeAccess, Receipt, State};
 use kreg_pki::{Certificate, TrustBundle};
+use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::task::block_in_place;
 
@@ -66,7 +67,8 @@ pub struct Held {
 }
 
 /// What a certificate is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The registry serves it.
     Registry,
@@ -188,4 +190,49 @@ pub(crate) fn certificates(
         .map(|one| held(Role::Registry, one))
         .chain(roots.map(|one| held(Role::Trusted, one)))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use kreg_pki::{Authority, AuthorityRequest, Issuer as _, LeafRequest, SelfSigned};
+    use time::Duration;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-11-23 12:00 UTC);
+
+    fn due(chain: &str, bundle: &str, after_days: i64) -> Vec<Role> {
+        certificates(Some(chain), Some(bundle), NOW + Duration::days(after_days))
+            .unwrap()
+            .iter()
+            .filter(|held| held.is_renewal_due)
+            .map(|held| held.role)
+            .collect()
+    }
+
+    #[test]
+    fn renewal_is_due_in_the_last_third() {
+        let ca = |days| {
+            let request = AuthorityRequest::new("r").issued_at(NOW);
+            Authority::generate(&request.validity_days(days)).unwrap()
+        };
+        let (used, old) = (ca(3650), ca(100));
+        let leaf = LeafRequest::new("r")
+            .sans(["r".parse().unwrap()])
+            .issued_at(NOW);
+        let chain = used.issue(&leaf).unwrap().chain_pem();
+        // The old CA, which issued nothing that is served, may end.
+        let bundle = used.bundle().union(&old.bundle()).to_pem();
+        assert_eq!(due(&chain, &bundle, 264), []);
+        assert_eq!(due(&chain, &bundle, 265), [Role::Registry]);
+        assert_eq!(due(&chain, &bundle, 3000), [Role::Registry, Role::Trusted]);
+    }
+
+    #[test]
+    fn a_self_signed_certificate_is_due_once() {
+        let request = SelfSigned::request("r").unwrap().issued_at(NOW);
+        let leaf = SelfSigned.issue(&request).unwrap();
+        let bundle = SelfSigned.trust(&leaf).to_pem();
+        assert_eq!(due(&leaf.chain_pem(), &bundle, 300).len(), 1);
+    }
 }

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use kreg_auth::{
     Cost, Credentials, ExposeSecret as _, Htpasswd, HtpasswdError, PullSecret, SecretString,
 };
-use kreg_k8s::{
-    Kind, Names, ObjectRef, Patcher, Query, RegistryState, names, pull, secret,
-};
+use kreg_k8s::{Kind, Names, ObjectRef, Patcher, Query, RegistryState, names, pull, secret};
 use kreg_registry::Transport;
 use kreg_verify::{LoginAnswer, LoginError, LoginProbe};
 use time::OffsetDateTime;
@@ -158,9 +156,8 @@ impl Users<'_> {
             "logs in, {:.1} s after the Secret was written",
             took.as_secs_f64()
         );
-        let differs = |old: &Credentials| {
-            old.password().expose_secret() != user.password().expose_secret()
-        };
+        let differs =
+            |old: &Credentials| old.password().expose_secret() != user.password().expose_secret();
         if let Some(old) = was.filter(differs) {
             self.until(&old, LoginAnswer::Refused).await?;
             proved.push_str("; the old password is refused, the pull secret is changed");
@@ -237,14 +234,16 @@ impl Users<'_> {
         };
         secret::edit(cluster, place, &pull_secret, PullSecret::DATA_KEY, edit).await?;
         let renewed = pull::refresh(cluster, place).await;
-        let (_, not_renewed) =
-            renewed.tried("cannot renew the pull secret in other namespaces")?;
+        let (_, not_renewed) = renewed.tried("cannot renew the pull secret in other namespaces")?;
         Ok(not_renewed)
     }
 
     async fn until(&self, user: &Credentials, wanted: LoginAnswer) -> Result<(), Error> {
         let hasten = || self.refresh();
-        let waited = self.probe.wait_for(user, wanted, self.timeout, hasten).await;
+        let waited = self
+            .probe
+            .wait_for(user, wanted, self.timeout, hasten)
+            .await;
         waited.map_err(|error| match error {
             LoginError::Late { limit, last } => UsersError::Late { limit, last }.into(),
             other => other.into(),

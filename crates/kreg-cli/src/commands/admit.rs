@@ -1,20 +1,22 @@
 //! `kreg nodes admit`: nodes that wait with the startup taint prove their pull, and lose it.
 //!
-//! What runs on nodes has no right in the cluster, so that an agent cannot vouch for itself: whoever runs this has it.
+//! What runs on nodes has no right in the cluster, so that an agent cannot vouch for itself: the person who runs this has it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use kreg::{Admission, PULL, Scope, Waiting};
+use serde::Serialize;
 
-use super::verify::told_to_end;
 use crate::app::App;
 use crate::args::NodesArgs;
 use crate::error::{Ending, Error};
 use crate::output;
-use crate::proof::{self, Keys, Wanted};
+use crate::proof;
 use crate::session::Session;
-use crate::startup_taint::{Keeping, Lifting, PULL, TaintArgs, Waiting};
+use crate::signals::shutdown_signal;
+use crate::startup_taint::TaintArgs;
 
 /// Between two looks at the nodes.
 const LOOK: Duration = Duration::from_secs(3);
@@ -38,28 +40,22 @@ pub(crate) async fn run(app: &App, args: &AdmitArgs) -> Result<Ending, Error> {
     let taint = args.taint.taint(&app.config)?.unwrap_or_default();
     let session = Session::open(app, &args.target.target, true).await?;
     session.existing().await?;
-    let rounds = Rounds {
-        app,
-        session: &session,
-        only: &args.target.nodes,
-    };
-    let mut all = Lifting {
-        key: taint.key().to_owned(),
-        ..Lifting::default()
-    };
-    let Some(mut waiting) = Waiting::read(&session, Some(taint.clone())).await? else {
-        return Ok(Ending::Done);
-    };
-    let mut patience = Patience::default();
-    let end = told_to_end();
+    let registry = &session.registry;
+    let (mut lifted, mut patience) = (Vec::new(), Patience::default());
+    let mut waiting = registry.waiting(taint.clone()).await?;
+    let end = shutdown_signal();
     tokio::pin!(end);
     loop {
-        rounds.choose(&mut waiting);
-        let due = |node: &str| !args.watch || patience.is_over(node);
-        waiting.nodes.retain(|one| due(&one.node));
-        if !waiting.nodes.is_empty() {
+        let skip = &session.settings.nodes.skip;
+        let only = &args.target.nodes;
+        waiting.retain(|one| {
+            let meant = only.is_empty() || only.contains(&one.node);
+            let due = !args.watch || patience.is_over(&one.node);
+            meant && due && one.ready && !skip.contains(&one.node)
+        });
+        if !waiting.nodes().is_empty() {
             // A proof that was begun is ended: it clears up by itself, also on Ctrl-C.
-            match rounds.round(&waiting).await {
+            match round(&session, &waiting).await {
                 Ok(done) => {
                     for node in &done.lifted {
                         patience.forget(node);
@@ -67,11 +63,11 @@ pub(crate) async fn run(app: &App, args: &AdmitArgs) -> Result<Ending, Error> {
                     for kept in done.kept {
                         patience.tried(&kept.node, kept.reason);
                     }
-                    all.lifted.extend(done.lifted);
+                    lifted.extend(done.lifted);
                 }
                 Err(error) if args.watch => {
-                    app.progress.note(rounds.words(&error));
-                    for one in &waiting.nodes {
+                    app.progress.note(words(&error));
+                    for one in waiting.nodes() {
                         patience.tried(&one.node, error.message().to_owned());
                     }
                 }
@@ -85,64 +81,58 @@ pub(crate) async fn run(app: &App, args: &AdmitArgs) -> Result<Ending, Error> {
             () = &mut end => break,
             () = tokio::time::sleep(LOOK) => {}
         }
-        match Waiting::again(&session, taint.clone()).await {
+        match registry.still_waiting(taint.clone()).await {
             Ok(again) => {
                 patience.of_these(&again);
                 waiting = again;
             }
             Err(error) => {
-                app.progress.note(rounds.words(&error));
-                waiting.nodes.clear();
+                app.progress.note(words(&error.into()));
+                waiting.retain(|_| false);
             }
         }
     }
-    all.kept = patience.kept();
+    let all = Outcome {
+        key: taint.key().to_owned(),
+        lifted,
+        kept: patience.kept(),
+    };
     output::print(app.global.output, "Admission", &all, text)?;
     judge(&all)
 }
 
-struct Rounds<'a> {
-    app: &'a App,
-    session: &'a Session,
-    only: &'a [String],
+/// What became of all nodes, as `-o json` prints it.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    key: String,
+    lifted: Vec<String>,
+    kept: Vec<Kept>,
 }
 
-impl Rounds<'_> {
-    /// Those that can prove anything now, and that kreg was not told to leave alone.
-    fn choose(&self, waiting: &mut Waiting) {
-        let skip = &self.session.settings.nodes.skip;
-        waiting.nodes.retain(|one| {
-            let meant = self.only.is_empty() || self.only.contains(&one.node);
-            meant && one.ready && !skip.contains(&one.node)
-        });
-    }
+#[derive(Debug, Serialize)]
+struct Kept {
+    node: String,
+    reason: String,
+}
 
-    /// One proof for all of them, with the certificates and the password of now.
-    async fn round(&self, waiting: &Waiting) -> Result<Lifting, Error> {
-        let state = self.session.existing().await?;
-        let credentials = proof::held_credentials(self.session, &state)?;
-        let Some(bundle_pem) = &state.ca_bundle_pem else {
-            return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
-        };
-        let keys = Keys {
-            bundle_pem,
-            credentials: &credentials,
-        };
-        let wanted = Wanted {
-            nodes: waiting.nodes.iter().map(|one| one.node.clone()).collect(),
-            only: vec![PULL.to_owned()],
-            ..Wanted::default()
-        };
-        let place = &self.session.place;
-        let proof = proof::prove_as(self.app, self.session, place, &keys, wanted).await?;
-        waiting.lift(self.app, self.session, proof.report()).await
-    }
+/// One proof for all of them, with the certificates and the password of now.
+async fn round(session: &Session, waiting: &Waiting) -> Result<Admission, Error> {
+    let standing = session.registry.standing().await?;
+    let nodes = waiting.nodes().iter().map(|one| one.node.clone());
+    let scope = Scope {
+        nodes: nodes.collect(),
+        only: vec![PULL.to_owned()],
+        ..Scope::default()
+    };
+    let proof = proof::prove_last(session, &standing, scope).await?;
+    let admitted = session.registry.admit(waiting, proof.report(), &session.on);
+    Ok(admitted.await?)
+}
 
-    fn words(&self, error: &Error) -> String {
-        let words = std::iter::once(error.message());
-        let words = words.chain(error.causes().iter().map(String::as_str));
-        words.collect::<Vec<_>>().join(": ")
-    }
+fn words(error: &Error) -> String {
+    let words = std::iter::once(error.message());
+    let words = words.chain(error.causes().iter().map(String::as_str));
+    words.collect::<Vec<_>>().join(": ")
 }
 
 /// Nodes that did not prove themselves are asked again, each time later.
@@ -178,13 +168,13 @@ impl Patience {
 
     /// A node that has no taint any more is nobody's to wait for.
     fn of_these(&mut self, waiting: &Waiting) {
-        let has = |node: &String| waiting.nodes.iter().any(|one| one.node == *node);
+        let has = |node: &String| waiting.nodes().iter().any(|one| one.node == *node);
         self.0.retain(|node, _| has(node));
     }
 
-    fn kept(self) -> Vec<Keeping> {
+    fn kept(self) -> Vec<Kept> {
         let kept = self.0.into_iter();
-        kept.map(|(node, tried)| Keeping {
+        kept.map(|(node, tried)| Kept {
             node,
             reason: tried.reason,
         })
@@ -192,7 +182,7 @@ impl Patience {
     }
 }
 
-fn text(all: &Lifting) -> String {
+fn text(all: &Outcome) -> String {
     let rows = all
         .lifted
         .iter()
@@ -200,13 +190,13 @@ fn text(all: &Lifting) -> String {
     let kept = all.kept.iter();
     let kept = kept.map(|kept| [kept.node.clone(), "kept".to_owned(), kept.reason.clone()]);
     let rows: Vec<_> = rows.chain(kept).collect();
-    match rows.is_empty() {
-        true => format!("no node was found that waits with the taint {}", all.key),
-        false => output::table(["NODE", "TAINT", "WHY"], rows),
+    if rows.is_empty() {
+        return format!("no node was found that waits with the taint {}", all.key);
     }
+    output::table(["NODE", "TAINT", "WHY"], rows)
 }
 
-fn judge(all: &Lifting) -> Result<Ending, Error> {
+fn judge(all: &Outcome) -> Result<Ending, Error> {
     if all.kept.is_empty() {
         return Ok(Ending::Done);
     }

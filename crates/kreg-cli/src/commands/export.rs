@@ -145,7 +145,7 @@ async fn folder(app: &App, args: &FolderArgs, kustomize: bool) -> Result<Ending,
     let session = Session::open(app, &args.target, true).await?;
     let state = session.existing().await?;
     let recalled = match &state.inventory {
-        Some(inventory) => RegistrySpec::recalled(&session.place, inventory)
+        Some(inventory) => RegistrySpec::recalled(session.registry.place(), inventory)
             .tried("cannot tell what this registry should be")?,
         None => None,
     };

@@ -4,8 +4,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use kreg_nodes::{FileStatus, Receipt, State, Trust};
+use kreg_nodes::{AccessError, FileStatus, NodeAccess as _, Receipt, State, Trust};
 use serde::{Deserialize, Serialize};
+use tokio::task::block_in_place;
 
 use super::script;
 
@@ -60,7 +61,7 @@ impl WorkArgs {
             false => Session::open(app, target, true).await?,
         };
         let Some(failed) = failed else {
-            let nodes = Nodes::new(&session, &session.facts, &self.target.nodes)?;
+            let nodes = Nodes::new(&session, &self.target.nodes)?;
             return Ok((session, nodes));
         };
         let only = if session.settings.nodes.backend == Backend::DaemonSet {
@@ -69,20 +70,20 @@ impl WorkArgs {
         } else {
             still_there(app, &session, failed)?
         };
-        let nodes = Nodes::new(&session, &session.facts, &only)?;
+        let nodes = Nodes::new(&session, &only)?;
         Ok((session, nodes))
     }
 }
 
 /// Nodes may have left the cluster since they failed.
 fn still_there(app: &App, session: &Session, names: Vec<String>) -> Result<Vec<String>, Error> {
-    let nodes = &session.facts.nodes;
+    let nodes = &session.registry.facts().nodes;
     let (there, gone): (Vec<_>, Vec<_>) = names
         .into_iter()
         .partition(|name| nodes.iter().any(|node| node.name == *name));
     for name in &gone {
         app.progress
-            .note(format!("{name} is no node of this cluster any more"));
+            .note(format!("{name} is not a node of this cluster any more"));
     }
     match there.is_empty() {
         true => Err(Error::usage(format!(
@@ -107,7 +108,7 @@ fn failed(file: &Path) -> Result<Vec<String>, Error> {
     };
     let text = text.tried(format!("cannot read the earlier result {name}"))?;
     let earlier: Earlier = serde_json::from_str(&text).map_err(|cause| {
-        Error::usage(format!("{name} is no result of kreg"))
+        Error::usage(format!("{name} is not a result of kreg"))
             .because(&cause)
             .help("give what `kreg nodes trust -o json`, `untrust -o json` or `up -o json` printed")
     })?;
@@ -129,34 +130,40 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             nodes.must_be_all()?;
             let trust = held_trust(&session).await?.with_adopt(args.adopt);
             let step = app.progress.step("trust on the nodes");
-            nodes.prepare()?;
-            let receipts = nodes.trust(&trust);
+            let receipts = block_in_place(|| {
+                nodes.prepare()?;
+                Ok::<_, AccessError>(nodes.trust(&trust))
+            })?;
             step.done("");
             finish(app, receipts, "not done", done)
         }
         NodesCommand::Untrust(args) => {
             let (session, nodes) = args.open(app, true).await?;
             nodes.must_be_all()?;
-            let instance = fleet::instance(&session.place)?;
+            let place = session.registry.place();
+            let instance = kreg::nodes::instance(place)?;
             let step = app.progress.step("trust on the nodes");
-            let receipts = nodes.untrust(&instance);
-            if receipts.iter().all(Receipt::is_ok) {
-                nodes.retire()?;
-            }
+            let receipts = block_in_place(|| {
+                let receipts = nodes.untrust(&instance);
+                if receipts.iter().all(Receipt::is_ok) {
+                    nodes.retire()?;
+                }
+                Ok::<_, AccessError>(receipts)
+            })?;
             step.done("");
             for name in nodes.skipped() {
                 app.progress.note(format!(
                     "{name} was not looked at: nodes.skip leaves it out"
                 ));
             }
-            let by_hand = nodes.by_hand(&receipts, &instance);
+            let by_hand = nodes.hand_work(&receipts, place);
             finish(app, receipts, "not put back as it was", done).map_err(|e| e.help_if(by_hand))
         }
         NodesCommand::Status(args) => {
             let (session, nodes) = open(app, args).await?;
             let trust = held_trust(&session).await?;
-            let step = app.progress.step(format!("nodes by {}", nodes.way()));
-            let receipts = nodes.status(&trust);
+            let step = app.progress.step(format!("nodes by {}", nodes.name()));
+            let receipts = block_in_place(|| nodes.status(&trust));
             step.done("");
             let drift = receipts
                 .iter()
@@ -171,21 +178,15 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
 
 pub(super) async fn open(app: &App, args: &NodesArgs) -> Result<(Session, Nodes), Error> {
     let session = Session::open(app, &args.target, true).await?;
-    let nodes = Nodes::new(&session, &session.facts, &args.nodes)?;
+    let nodes = Nodes::new(&session, &args.nodes)?;
     Ok((session, nodes))
 }
 
 pub(super) async fn held_trust(session: &Session) -> Result<Trust, Error> {
-    let state = session.existing().await?;
-    match (state.cluster_ip, &state.ca_bundle_pem) {
-        (Some(address), Some(bundle)) => {
-            fleet::trust(&session.settings, &session.place, address, bundle)
-        }
-        _ => Err(
-            Error::failed("the registry has no address or no certificate yet")
-                .help("run `kreg up`"),
-        ),
-    }
+    let standing = session.registry.standing().await?;
+    let place = session.registry.place();
+    let trust = kreg::nodes::trust(place, standing.address, &standing.bundle_pem)?;
+    Ok(trust.with_restart(session.settings.nodes.allow_runtime_restart))
 }
 
 fn finish(

@@ -1,16 +1,14 @@
 //! `kreg plan`: what `up` would change, objects and node files; touches nothing.
 
-use std::net::{IpAddr, Ipv4Addr};
-
-use kreg_k8s::{Action, ApplyOptions, Change, FieldDiff, Manifests};
-use kreg_nodes::{NodePlan, Receipt};
+use kreg_k8s::{Action, Change, FieldDiff};
+use kreg_nodes::{NodeAccess, NodePlan, Receipt};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::args::PlanArgs;
-use crate::error::{Ending, Error, Tried as _};
+use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
-use crate::intent::Intent;
+use crate::intent;
 use crate::output;
 use crate::session::{Session, count};
 
@@ -30,88 +28,39 @@ enum NodeOutcome {
 }
 
 pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
-    let intent = Intent::read(app, &args.spec)?;
-    let session = Session::open(app, &args.spec.target, false).await?;
-    let spec = intent.spec(&session)?;
-    session
-        .facts
-        .check(&spec)
-        .tried("the cluster is not fit for this registry")?;
-    let state = session.state().await?;
-    intent.check(&session, &spec, &state).await?;
-    let spec = Intent::at_its_address(&session, spec, &state).await?;
-    // Before the first `up` nobody knows the address; what depends on it is shown with 0.0.0.0.
-    let address = spec
-        .cluster_ip()
-        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let decision = tokio::task::block_in_place(|| intent.propose(&spec, address, &state))?;
-    let options = ApplyOptions {
-        adopt: intent.adopt(),
-        force: false,
+    let intent = intent::read(app, &args.spec)?;
+    let mut session = Session::open(app, &args.spec.target, false).await?;
+    let intent = intent::of_session(intent, &mut session);
+    let nodes = if args.skip_nodes {
+        None
+    } else {
+        Some(Nodes::of(&session, intent.spec.image(), &[])?)
     };
-    let plan = kreg_k8s::plan(
-        &session.cluster,
-        &Manifests::full(&spec, &decision.material),
-        options,
-    )
-    .await
-    .tried("cannot find out what would change in the cluster")?;
-
-    let mut made = decision.made;
-    let mut agents = false;
-    let mut nodes = Vec::new();
-    if !args.skip_nodes {
-        let trust = fleet::trust(
-            &session.settings,
-            spec.place(),
-            address,
-            &decision.material.ca_bundle_pem,
-        )?
-        .with_adopt(intent.adopt());
-        let way = Nodes::of(&session, &session.facts, (spec.place(), spec.image()), &[])?;
-        let step = app.progress.step(format!("nodes by {}", way.way()));
-        agents = !way.is_ready();
-        let outcomes = match agents {
-            true => Vec::new(),
-            false => way.plan(&trust),
-        };
-        if agents {
-            made.push("agents on the nodes; what they then change there is not shown".to_owned());
-        }
-        for outcome in outcomes {
-            nodes.push(match outcome.result {
-                Ok(plan) => NodeOutcome::Plan {
-                    node: outcome.node.name.clone(),
-                    plan,
-                },
-                Err(receipt) => NodeOutcome::Refused(*receipt),
-            });
-        }
-        step.done("");
+    let access = nodes.as_ref().map(|nodes| nodes as &dyn NodeAccess);
+    let plan = session.registry.plan(&intent, access, &session.on).await?;
+    let refused: Vec<Receipt> = plan.refused().cloned().collect();
+    let changes = plan.has_changes();
+    let mut made: Vec<String> = plan.made.iter().map(ToString::to_string).collect();
+    if plan.prepares_nodes {
+        made.push("agents on the nodes; what they then change there is not shown".to_owned());
     }
-    for node in &nodes {
+    let nodes = plan.nodes.into_iter().map(|(node, plan)| match plan {
+        Ok(plan) => NodeOutcome::Plan { node, plan },
+        Err(refusal) => NodeOutcome::Refused(refusal),
+    });
+    let outcome = Outcome {
+        changes,
+        objects: plan.objects,
+        nodes: nodes.collect(),
+        made,
+    };
+    for node in &outcome.nodes {
         if let NodeOutcome::Plan { node, plan } = node {
             for warning in plan.warnings() {
                 app.progress.note(format!("{node}: {warning}"));
             }
         }
     }
-    let refused: Vec<Receipt> = nodes
-        .iter()
-        .filter_map(|node| match node {
-            NodeOutcome::Refused(receipt) => Some(receipt.clone()),
-            NodeOutcome::Plan { .. } => None,
-        })
-        .collect();
-    let node_changes = nodes
-        .iter()
-        .any(|node| matches!(node, NodeOutcome::Plan { plan, .. } if !plan.is_unchanged()));
-    let outcome = Outcome {
-        changes: plan.has_changes() || node_changes || agents,
-        objects: plan.changes().cloned().collect(),
-        nodes,
-        made,
-    };
     output::print(app.global.output, "Plan", &outcome, text)?;
     if !refused.is_empty() {
         return Err(Error::new(

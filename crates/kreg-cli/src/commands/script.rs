@@ -1,7 +1,8 @@
 //! `kreg nodes script`: the programs as nodes run them, to be read, or piped to `sh` there.
 
 use clap::{Args, ValueEnum};
-use kreg_nodes::{InstanceId, NodeProgram, ProbeRequest, Receipt, Trust};
+use kreg_nodes::{InstanceId, NodeAccess, NodeProgram, ProbeRequest, Receipt, Trust};
+use tokio::task::block_in_place;
 
 use super::nodes::{held_trust, open};
 use crate::app::App;
@@ -59,7 +60,10 @@ async fn untrust(app: &App, args: &NodesArgs) -> Result<Ending, Error> {
             InstanceId::new(place.instance())
                 .tried("the registry's name cannot name a journal on the nodes")?
         }
-        false => fleet::instance(&Session::open_to_remove(app, &args.target).await?.place)?,
+        false => {
+            let session = Session::open_to_remove(app, &args.target).await?;
+            kreg::nodes::instance(session.registry.place())?
+        }
     };
     output::line(NodeProgram::undo(&instance).script())?;
     Ok(Ending::Done)
@@ -79,7 +83,8 @@ async fn trust(app: &App, args: &NodesArgs) -> Result<Ending, Error> {
     }
     let mut refused: Vec<Receipt> = Vec::new();
     let mut shown: Vec<(String, Vec<String>)> = Vec::new();
-    for outcome in nodes.plan(&trust) {
+    let access: &dyn NodeAccess = &nodes;
+    for outcome in block_in_place(|| access.plan(&trust)) {
         let name = outcome.node.name.clone();
         match outcome.result {
             Ok(plan) => {

@@ -1,13 +1,13 @@
 //! `kreg secret apply|remove`: the pull secret in other namespaces and on their service accounts.
 
 use clap::{Args, Subcommand};
-use kreg_k8s::pull::{self, Outcome, Selection, State};
-use kreg_k8s::{ObjectRef, rights};
+use kreg_k8s::ObjectRef;
+use kreg_k8s::pull::{Outcome, Selection, State};
 use serde::Serialize;
 
 use crate::app::App;
 use crate::args::TargetArgs;
-use crate::error::{Ending, Error, Tried as _, said};
+use crate::error::{Ending, Error, said};
 use crate::output;
 use crate::session::Session;
 
@@ -75,61 +75,36 @@ struct Document {
 pub(crate) async fn run(app: &App, command: &SecretCommand) -> Result<Ending, Error> {
     let objects = match command {
         SecretCommand::Apply(args) => {
+            let selection = selection(&args.place)?;
             let session = Session::open(app, &args.target, true).await?;
-            session.existing().await?;
-            let namespaces = chosen(&session, &args.place).await?;
-            let accounts = match args.no_service_account {
-                true => &[],
-                false => args.accounts.as_slice(),
+            let accounts = if args.no_service_account {
+                &[]
+            } else {
+                args.accounts.as_slice()
             };
-            rights::check_to_share(&session.cluster, &session.place, &namespaces, accounts)
-                .await
-                .tried("this user may not do this in all of them; nothing was changed")?;
-            pull::attach(&session.cluster, &session.place, &namespaces, accounts)
-                .await
-                .tried("cannot give the pull secret to these namespaces")?
+            session.registry.share(&selection, accounts).await?
         }
         SecretCommand::Remove(args) => {
+            let selection = selection(&args.place)?;
             let session = Session::open(app, &args.target, true).await?;
-            let namespaces = match args.place.all_namespaces {
-                // Also from namespaces that a look around would leave out.
-                true => None,
-                false => Some(chosen(&session, &args.place).await?),
-            };
-            pull::detach(&session.cluster, &session.place, namespaces.as_deref())
-                .await
-                .tried("cannot take the pull secret out of these namespaces")?
+            // Of all: also from namespaces that a look around would leave out.
+            let selection = (!args.place.all_namespaces).then_some(&selection);
+            session.registry.unshare(selection).await?
         }
     };
     output::print(app.global.output, "Secret", &Document { objects }, text)?;
     Ok(Ending::Done)
 }
 
-async fn chosen(session: &Session, place: &WhereArgs) -> Result<Vec<String>, Error> {
-    if place
-        .selector
-        .as_ref()
-        .is_some_and(|labels| labels.trim().is_empty())
-    {
-        return Err(Error::usage(
+fn selection(place: &WhereArgs) -> Result<Selection, Error> {
+    match (&place.selector, place.all_namespaces) {
+        (Some(labels), _) if labels.trim().is_empty() => Err(Error::usage(
             "an empty --selector would mean every namespace; nothing was changed",
         )
-        .help("name labels, or say --all-namespaces"));
-    }
-    let selection = match (&place.selector, place.all_namespaces) {
-        (Some(labels), _) => Selection::Labelled(labels.clone()),
-        (None, true) => Selection::Labelled(String::new()),
-        (None, false) => Selection::Named(place.namespaces.clone()),
-    };
-    let names = pull::namespaces(&session.cluster, &selection)
-        .await
-        .tried("cannot find the namespaces")?;
-    match names.is_empty() {
-        true => {
-            Err(Error::usage("no namespace is selected")
-                .help("`kubectl get namespaces --show-labels`"))
-        }
-        false => Ok(names),
+        .help("name labels, or say --all-namespaces")),
+        (Some(labels), _) => Ok(Selection::Labelled(labels.clone())),
+        (None, true) => Ok(Selection::Labelled(String::new())),
+        (None, false) => Ok(Selection::Named(place.namespaces.clone())),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a person runs to put back by hand a node that could not be entered.
 
-use kreg_nodes::{ByHand, InstanceId};
+use kreg_nodes::ByHand;
 
-pub(super) fn words(ways: &[ByHand], instance: &InstanceId) -> Option<String> {
+pub(super) fn words(ways: &[ByHand], instance: &str) -> Option<String> {
     let script = format!("kreg nodes script untrust --name {instance}");
     let (mut lines, mut unknown) = (Vec::new(), Vec::new());
     for way in ways {

@@ -134,6 +134,12 @@ pub trait NodeAccess: Send + Sync {
         None
     }
 
+    /// The receipt of a node that was not done, in the words of the program that shows it: by default as it is. All that
+    /// does not come from a method of the way itself goes through it.
+    fn worded(&self, receipt: Receipt) -> Receipt {
+        receipt
+    }
+
     /// How a person runs a program as root on each node that, by these receipts, could not be entered.
     fn by_hand(&self, receipts: &[Receipt]) -> Vec<ByHand> {
         let lost = receipts.iter();
@@ -147,17 +153,35 @@ pub trait NodeAccess: Send + Sync {
 impl<'w> dyn NodeAccess + 'w {
     /// The facts of each node. Writes nothing.
     pub fn facts(&self, trust: &Trust) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
-        self.fleet().facts(self.nodes(), trust)
+        self.each_worded(self.fleet().facts(self.nodes(), trust))
     }
 
     /// Clock, proxy and the way to the registry as each node sees them now. Writes nothing.
     pub fn vitals(&self, trust: &Trust) -> Vec<(Node, Result<Vitals, Box<Receipt>>)> {
-        self.fleet().vitals(self.nodes(), trust)
+        self.each_worded(self.fleet().vitals(self.nodes(), trust))
     }
 
     /// What [`Fleet::trust`] would do on each node. Writes nothing.
     pub fn plan(&self, trust: &Trust) -> Vec<PlanOutcome> {
-        self.fleet().plan(self.nodes(), trust)
+        let mut plans = self.fleet().plan(self.nodes(), trust);
+        for refusal in plans
+            .iter_mut()
+            .filter_map(|plan| plan.result.as_mut().err())
+        {
+            **refusal = self.worded((**refusal).clone());
+        }
+        plans
+    }
+
+    fn each_worded<T>(
+        &self,
+        answers: Vec<(Node, Result<T, Box<Receipt>>)>,
+    ) -> Vec<(Node, Result<T, Box<Receipt>>)> {
+        let worded = |lost: Box<Receipt>| Box::new(self.worded(*lost));
+        let answers = answers.into_iter();
+        answers
+            .map(|(node, answer)| (node, answer.map_err(worded)))
+            .collect()
     }
 
     /// Erases the images in `storage` on the nodes of these names. A node that is not among
@@ -202,5 +226,8 @@ impl<'w> dyn NodeAccess + 'w {
             }
             Err(error) => error.receipts(&chosen, self.name()),
         }
+        .into_iter()
+        .map(|receipt| self.worded(receipt))
+        .collect()
     }
 }

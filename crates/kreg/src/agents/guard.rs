@@ -1,8 +1,6 @@
 //! The admission policy that protects the node agents, in the cluster: put there, looked at, and taken away.
 
-use kreg_k8s::{
-    ApplyMode, Cluster, Kind, Object, ObjectRef, declared, names, rights,
-};
+use kreg_k8s::{ApplyMode, Cluster, Kind, Object, ObjectRef, declared, names, rights};
 use kreg_nodes::daemonset::{GUARD, NAMESPACE, guard};
 use kreg_nodes::{AccessError, Advice};
 

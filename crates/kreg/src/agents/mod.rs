@@ -13,7 +13,6 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kreg_k8s::ClusterFacts;
 use kreg_nodes::daemonset::{AgentPods, AgentWatch, Trouble};
 use kreg_nodes::{
     AccessError, Advice, ByHand, Edit, FileStatus, Fleet, InstanceId, Node, NodeAccess,
@@ -63,7 +62,6 @@ impl ByAgents {
     /// [`Error::NoCluster`] where no Pod can run, and [`Error::Failed`] if the registry's name cannot name agents.
     pub fn new(
         registry: &Registry,
-        facts: &ClusterFacts,
         nodes: Vec<Node>,
         skip: &[String],
         (image, adopt): (&str, bool),
@@ -72,13 +70,17 @@ impl ByAgents {
         let instance = crate::nodes::instance(registry.place())?;
         let handle = Handle::current();
         let standing = registry.agents();
-        let pods = AgentPods::new(registry.streams()?.clone(), handle.clone(), instance.clone());
+        let pods = AgentPods::new(
+            registry.streams()?.clone(),
+            handle.clone(),
+            instance.clone(),
+        );
         let agents = Agents::new(
             registry.cluster(),
             pods.watch(),
             &instance,
             (registry.place(), image),
-            facts,
+            registry.facts(),
             skip,
             timeout,
         )

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kreg_k8s::{
-    ApplyMode, Cluster, ClusterFacts, Kind, Object, Place, names, rights,
-};
+use kreg_k8s::{ApplyMode, Cluster, ClusterFacts, Kind, Object, Place, names, rights};
 use kreg_nodes::daemonset::{AgentPod, AgentWatch, NAMESPACE, NodeAgent, Progress, Rollout, Seen};
 use kreg_nodes::{AccessError, InstanceId, PlanOutcome, StorageDir, Trust, Writes};
 
@@ -285,7 +283,13 @@ impl Agents {
 
     /// Takes all of it away, and the namespace if nothing else is in it.
     pub(super) async fn remove(&self) -> Result<(), AccessError> {
-        removal::remove(self.cluster.as_ref(), &self.watch, &self.instance, self.timeout).await
+        removal::remove(
+            self.cluster.as_ref(),
+            &self.watch,
+            &self.instance,
+            self.timeout,
+        )
+        .await
     }
 }
 

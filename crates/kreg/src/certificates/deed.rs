@@ -33,7 +33,9 @@ impl Deed {
     pub(super) fn of(step: &Step, name: impl Fn(&Certificate) -> String) -> Deed {
         match step {
             Step::CreateAuthority => Deed::CreateAuthority,
-            Step::Publish(bundle) => Deed::Publish(bundle.certificates().iter().map(name).collect()),
+            Step::Publish(bundle) => {
+                Deed::Publish(bundle.certificates().iter().map(name).collect())
+            }
             Step::Serve(by) => Deed::Serve(name(by)),
             Step::Prove => Deed::Prove,
             Step::WaitForNodes { nodes, .. } => Deed::WaitForNodes(nodes.clone()),

@@ -23,7 +23,9 @@ pub(super) async fn is_rotating(registry: &Registry) -> Result<bool, Error> {
         return Ok(false);
     };
     let (cluster, place) = (registry.cluster().as_ref(), registry.place());
-    Ok(secret::read(cluster, place, &secrets.rotation).await?.is_some())
+    Ok(secret::read(cluster, place, &secrets.rotation)
+        .await?
+        .is_some())
 }
 
 /// One CA, or the old and the new one of a rotation.
@@ -86,12 +88,13 @@ impl Keys {
             return Ok(keys);
         };
         for role in Role::BOTH {
-            let certificate = entries.get(role.certificate()).ok_or_else(|| {
-                CertificatesError::HalfRotation {
-                    secret: Box::new(keys.secrets.rotation.clone()),
-                    lacks: role.certificate(),
-                }
-            })?;
+            let certificate =
+                entries
+                    .get(role.certificate())
+                    .ok_or_else(|| CertificatesError::HalfRotation {
+                        secret: Box::new(keys.secrets.rotation.clone()),
+                        lacks: role.certificate(),
+                    })?;
             let own = Certificate::all_from_pem(certificate.expose_secret(), role.name())
                 .tried(format!("cannot read the {} CA", role.name()))?;
             let candidates = match outside {

@@ -160,10 +160,7 @@ impl CertificatesError {
     #[must_use]
     pub fn is_input(&self) -> bool {
         use CertificatesError as E;
-        matches!(
-            self,
-            E::NoAuthority | E::NoKeyInFile(_) | E::KeyFile { .. }
-        )
+        matches!(self, E::NoAuthority | E::NoKeyInFile(_) | E::KeyFile { .. })
     }
 }
 

@@ -2,7 +2,9 @@
 //! what it sees, with a CA and certificates that are thrown away.
 
 use kreg_pki::rotation::{Goal, Holdings, NodeTrust, Phase, Policy, Step};
-use kreg_pki::{Authority, AuthorityRequest, Certificate, Issuer as _, LeafRequest, San, TrustBundle};
+use kreg_pki::{
+    Authority, AuthorityRequest, Certificate, Issuer as _, LeafRequest, San, TrustBundle,
+};
 use time::OffsetDateTime;
 
 use super::deed::{Deed, common_name};
@@ -117,7 +119,8 @@ fn replace(world: &mut Holdings, old: &Certificate, new: &Certificate) {
         }
     }
     let published = world.published.certificates().iter();
-    world.published = TrustBundle::new(published.map(|one| if one == old { new } else { one }.clone()));
+    world.published =
+        TrustBundle::new(published.map(|one| if one == old { new } else { one }.clone()));
     for node in &mut world.nodes {
         *node = NodeTrust::holding(&node.name, &world.published);
     }
@@ -161,7 +164,10 @@ mod tests {
             ]
         );
         let words: Vec<_> = ahead.iter().map(|one| one.deed.to_string()).collect();
-        assert!(words.iter().any(|word| word.contains("the new CA")), "{words:?}");
+        assert!(
+            words.iter().any(|word| word.contains("the new CA")),
+            "{words:?}"
+        );
         assert!(words[0].starts_with("make a new CA"), "{words:?}");
         assert!(
             words

@@ -128,9 +128,7 @@ pub(super) async fn pods(registry: &Registry) -> Result<Vec<Object>, Error> {
         .within(registry.place().namespace())
         .labelled(names::pod_selector(registry.place().instance()));
     let pods = registry.cluster().list(&query);
-    pods
-        .await
-        .tried("cannot list the registry's Pods")
+    pods.await.tried("cannot list the registry's Pods")
 }
 
 impl Said {

@@ -19,7 +19,6 @@ use crate::up::show;
 
 /// What goes with a registry.
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
 pub struct Down {
     /// Whether the images go too.
     pub delete_data: bool,
@@ -110,7 +109,11 @@ impl Registry {
             }
             objects.removal.files_left = left;
         }
-        if has_agents && self.remove_agents(nodes, by_agents, &receipts, down, on).await? {
+        if has_agents
+            && self
+                .remove_agents(nodes, by_agents, &receipts, down, on)
+                .await?
+        {
             let left = std::mem::take(&mut objects.removal.files_left);
             let delete_data = down.delete_data && left.is_empty();
             objects

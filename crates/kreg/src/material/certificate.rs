@@ -27,15 +27,14 @@ pub(super) fn decide(
 }
 
 /// A leaf under a CA of the registry's own.
-fn signed(
-    request: &Request<'_>,
-    held: &Held,
-    made: &mut Vec<Made>,
-) -> Result<Tls, MaterialError> {
+fn signed(request: &Request<'_>, held: &Held, made: &mut Vec<Made>) -> Result<Tls, MaterialError> {
     let authority = authority(request, held, made)?;
     let kept = match held_leaf(held)? {
         Some(leaf) => unfit(&leaf, request)
-            .map_or_else(|| unsigned(&leaf, authority.as_ref(), held), |why| Ok(Some(why)))?
+            .map_or_else(
+                || unsigned(&leaf, authority.as_ref(), held),
+                |why| Ok(Some(why)),
+            )?
             .map_or(Ok(leaf), Err),
         None => Err(Reason::None),
     };
@@ -157,9 +156,7 @@ fn issued(
     wanted: LeafRequest,
     request: &Request<'_>,
 ) -> Result<Leaf, MaterialError> {
-    let mut wanted = wanted
-        .sans(request.sans.clone())
-        .issued_at(request.now);
+    let mut wanted = wanted.sans(request.sans.clone()).issued_at(request.now);
     if let Some(days) = request.leaf_days {
         wanted = wanted.validity_days(days);
     }

@@ -119,7 +119,9 @@ pub enum MaterialError {
         source: kreg_pki::Error,
     },
     /// Something must be signed, and nobody here can.
-    #[error("a new certificate is needed ({reason}), but the CA's private key is not in the cluster")]
+    #[error(
+        "a new certificate is needed ({reason}), but the CA's private key is not in the cluster"
+    )]
     NoCaKey {
         /// Why a new one is needed.
         reason: Reason,
@@ -131,7 +133,10 @@ pub enum MaterialError {
     #[error("these credentials would not work with a registry")]
     Credentials(#[from] kreg_auth::CredentialsError),
     /// A user name that this crate needs for itself.
-    #[error("user {name} cannot be: names that begin with {} are kreg's own", witness::PREFIX)]
+    #[error(
+        "user {name} cannot be: names that begin with {} are kreg's own",
+        witness::PREFIX
+    )]
     ReservedUser {
         /// The name.
         name: String,
@@ -172,6 +177,15 @@ impl<T, E: Into<BoxError>> Tried<T> for Result<T, E> {
     }
 }
 
+/// Whether a user of this name can pull and push.
+///
+/// # Errors
+/// [`MaterialError::Credentials`] or [`MaterialError::ReservedUser`].
+pub fn check_user(name: &str) -> Result<(), MaterialError> {
+    witness::refuse_name(name)?;
+    Ok(kreg_auth::check_username(name)?)
+}
+
 /// What the registry gets: what is held if it serves, and what is missing.
 ///
 /// # Errors
@@ -179,8 +193,7 @@ impl<T, E: Into<BoxError>> Tried<T> for Result<T, E> {
 pub fn decide(request: Request<'_>, held: &Held) -> Result<Decision, MaterialError> {
     let mut made = Vec::new();
     let tls = certificate::decide(&request, held, &mut made)?;
-    let (credentials, htpasswd, docker_config_json) =
-        passwords::decide(&request, held, &mut made)?;
+    let (credentials, htpasswd, docker_config_json) = passwords::decide(&request, held, &mut made)?;
     let http_secret = match &held.http_secret {
         Some(secret) => secret.clone(),
         None => Credentials::generate("http")

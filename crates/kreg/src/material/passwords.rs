@@ -51,8 +51,7 @@ pub(super) fn decide(
         .tried("the htpasswd file that the cluster holds would not be accepted by the registry")?;
 
     let same = known.is_some_and(|auth| {
-        auth.username() == name
-            && auth.password().expose_secret() == password.expose_secret()
+        auth.username() == name && auth.password().expose_secret() == password.expose_secret()
     });
     if !same {
         pull.insert(request.host, &credentials);

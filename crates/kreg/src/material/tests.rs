@@ -147,7 +147,13 @@ fn a_key_outside_is_handed_out_once_and_never_stored() {
     theirs.ca_key = CaKey::Outside(lost.new_ca_key);
     let error = decide(theirs, &held(&first)).expect_err("a key of another CA");
     assert!(
-        matches!(error, MaterialError::Authority { key_is_outside: true, .. }),
+        matches!(
+            error,
+            MaterialError::Authority {
+                key_is_outside: true,
+                ..
+            }
+        ),
         "{error}"
     );
 }
@@ -193,7 +199,9 @@ fn what_no_registry_takes_is_an_error_of_input() {
 fn elsewhere(sans: &[&str]) -> External {
     let authority = Authority::generate(&AuthorityRequest::new("company").issued_at(NOW)).unwrap();
     let sans = sans.iter().map(|san| san.parse().unwrap());
-    let wanted = LeafRequest::new("docker-registry").sans(sans).issued_at(NOW);
+    let wanted = LeafRequest::new("docker-registry")
+        .sans(sans)
+        .issued_at(NOW);
     let leaf = authority.issue(&wanted).unwrap();
     let (chain, key) = (leaf.chain_pem(), leaf.key_pem().expose_secret().to_owned());
     External::from_pem(chain, key, Some(authority.certificate_pem().as_bytes())).unwrap()

@@ -160,9 +160,8 @@ pub(super) async fn records(
 
 /// The record of the registry at `place`.
 pub(super) fn here<'a>(records: &'a [Inventory], place: &Place) -> Option<&'a Inventory> {
-    let is_here = |one: &&Inventory| {
-        one.namespace == place.namespace() && one.instance == place.instance()
-    };
+    let is_here =
+        |one: &&Inventory| one.namespace == place.namespace() && one.instance == place.instance();
     records.iter().find(is_here)
 }
 

@@ -10,7 +10,6 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::args::LintArgs;
-use super::serving;
 use crate::app::App;
 use crate::error::{Ending, Error};
 use crate::output;
@@ -136,10 +135,12 @@ async fn cluster(
     let session = Session::open(app, &args.target, true).await?;
     let state = session.existing().await?;
     let (Some(chain), Some(bundle)) = (&state.tls_chain_pem, &state.ca_bundle_pem) else {
-        return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
+        let name = session.registry.place().instance().to_owned();
+        return Err(kreg::Error::from(kreg::NotUp::Certificate(name)).into());
     };
+    let certificates = super::certificates(app, &session, None)?;
     if endpoints.is_empty() {
-        endpoints = serving::required(&session, &state)?;
+        endpoints = certificates.required(&state)?;
     }
     let look = |pem: &str| {
         Lint::new(pem.as_bytes(), bundle.as_bytes(), now)
@@ -149,7 +150,7 @@ async fn cluster(
     const HELD: &str = "held by the cluster";
     let mut looked_at = vec![format!(
         "{} as held by the cluster",
-        session.place.registry_name()
+        session.registry.place().registry_name()
     )];
     let mut found = match &state.tls_key_pem {
         Some(key) => rows(
@@ -175,7 +176,7 @@ async fn cluster(
             refused_by: BTreeSet::new(),
         });
     }
-    match serving::seen(&session, bundle).await {
+    match certificates.served(bundle).await {
         Ok(seen) => {
             looked_at.push("the same as served".to_owned());
             let held = Certificate::all_from_pem(chain, "the registry's certificate").ok();

@@ -1,22 +1,20 @@
 //! `kreg cert show|lint|renew|rotate-ca`.
-//!
-//! [`keys`] is where CAs and their keys are kept, [`serving`] what the registry shows to its
-//! clients and how it is given something else, [`look`] all of it at once as the rotation's state
-//! machine wants it.
 
 pub(crate) mod args;
-mod keys;
 mod lint;
-mod look;
-mod outlook;
 mod renew;
 mod rotate;
-mod serving;
 mod show;
 mod view;
 
+use std::path::PathBuf;
+
+use kreg::KeyLocation;
+use kreg::certificates::Certificates;
+
 use crate::app::App;
 use crate::error::{Ending, Error};
+use crate::session::Session;
 use args::CertCommand;
 
 pub(crate) async fn run(app: &App, command: &CertCommand) -> Result<Ending, Error> {
@@ -27,4 +25,27 @@ pub(crate) async fn run(app: &App, command: &CertCommand) -> Result<Ending, Erro
         CertCommand::Renew(args) => renew::run(app, args).await,
         CertCommand::RotateCa(args) => rotate::run(app, args).await,
     }
+}
+
+/// The certificates of the registry, and what new ones are to be like by the configuration.
+fn certificates<'a>(
+    app: &App,
+    session: &'a Session,
+    ca_key: Option<&PathBuf>,
+) -> Result<Certificates<'a>, Error> {
+    let tls = &app.config.tls;
+    let key = match ca_key.or(tls.ca_key.as_ref()) {
+        Some(file) => KeyLocation::File(file.clone()),
+        None => KeyLocation::InCluster,
+    };
+    let timeout = session.settings.timeout;
+    let mut certificates = session.registry.certificates(key, timeout);
+    for san in &tls.sans {
+        certificates.sans.push(san.parse().map_err(|cause| {
+            Error::usage(format!("`{san}` cannot stand in a certificate")).because(&cause)
+        })?);
+    }
+    certificates.leaf_days = tls.leaf_days;
+    certificates.ca_days = tls.ca_days;
+    Ok(certificates)
 }

@@ -1,11 +1,14 @@
 //! `kreg cert show`: what the cluster holds, and what the registry serves.
 
+use std::fmt;
+
+use kreg::NotUp;
+use kreg::certificates::Whereabouts;
 use kreg_pki::{Certificate, TrustBundle};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::view::View;
-use super::{keys, serving};
 use crate::app::App;
 use crate::args::TargetArgs;
 use crate::error::{Ending, Error, Tried as _};
@@ -28,25 +31,56 @@ struct Shown {
     served_is_stored: bool,
     /// What clients are told to trust.
     trusted: Vec<View>,
-    ca_key: keys::Whereabouts,
+    ca_key: KeyPlace,
     /// Whether a second CA is there, with a rotation not yet at its end.
     rotating: bool,
+}
+
+/// Where the CA's private key is.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum KeyPlace {
+    InCluster,
+    Outside,
+    None,
+}
+
+impl From<Whereabouts> for KeyPlace {
+    fn from(whereabouts: Whereabouts) -> Self {
+        match whereabouts {
+            Whereabouts::InCluster => Self::InCluster,
+            Whereabouts::Outside => Self::Outside,
+            _ => Self::None,
+        }
+    }
+}
+
+impl fmt::Display for KeyPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InCluster => "in the cluster, in a Secret that no Pod mounts",
+            Self::Outside => "outside the cluster, in the file given as --ca-key",
+            Self::None => "there is no CA; the certificate vouches for itself",
+        })
+    }
 }
 
 pub(super) async fn run(app: &App, target: &TargetArgs) -> Result<Ending, Error> {
     let session = Session::open(app, target, true).await?;
     let state = session.existing().await?;
     let (Some(chain), Some(bundle)) = (&state.tls_chain_pem, &state.ca_bundle_pem) else {
-        return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
+        let name = session.registry.place().instance().to_owned();
+        return Err(kreg::Error::from(NotUp::Certificate(name)).into());
     };
     let stored = Certificate::all_from_pem(chain, "the registry's certificate")
         .tried("cannot read the certificate that the cluster holds")?;
     let trusted = TrustBundle::from_pem(bundle, "the CA bundle")
         .tried("cannot read the CA bundle that the cluster holds")?;
+    let certificates = super::certificates(app, &session, None)?;
     let step = app.progress.step("the registry by TLS");
-    let (served, problem) = match serving::seen(&session, bundle).await {
+    let (served, problem) = match certificates.served(bundle).await {
         Ok(seen) => (seen.chain, seen.problem),
-        Err(error) => (Vec::new(), Some(explained(&error))),
+        Err(error) => (Vec::new(), Some(explained(&error.into()))),
     };
     match &problem {
         None => step.done(""),
@@ -54,15 +88,15 @@ pub(super) async fn run(app: &App, target: &TargetArgs) -> Result<Ending, Error>
     }
     let now = OffsetDateTime::now_utc();
     let shown = Shown {
-        registry: session.place.registry_name(),
-        namespace: session.place.namespace().to_owned(),
+        registry: session.registry.place().registry_name(),
+        namespace: session.registry.place().namespace().to_owned(),
         served_is_stored: served.first() == stored.first(),
         stored: View::all(&stored, now),
         served: View::all(&served, now),
         served_problem: problem,
         trusted: View::all(trusted.certificates(), now),
-        ca_key: keys::whereabouts(&session, &state),
-        rotating: keys::rotation_under_way(&session).await?,
+        ca_key: certificates.whereabouts(&state).into(),
+        rotating: certificates.is_rotating().await?,
     };
     output::print(app.global.output, "Certificates", &shown, text)?;
     Ok(match shown.served_is_stored {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use kreg::{Scope, Standing};
 use kreg_k8s::rights;
 use kreg_k8s::{Drift, Kind, RegistrySpec, RegistryState};
 use kreg_verify::CheckReport;
 use kreg_verify::doctor::{ChangedObject, FailedCheck, Observations, examine, unexplained};
 
 use super::{Look, titled};
-use crate::app::App;
 use crate::error::{Error, said};
-use crate::proof::{self, Keys, Wanted};
+use crate::proof;
 use crate::session::Session;
 
 /// The longest that one node's pull is waited for.
@@ -27,10 +27,10 @@ pub(super) async fn changed(
     let Some(inventory) = &state.inventory else {
         return Ok(());
     };
-    let Ok(Some(spec)) = RegistrySpec::recalled(&session.place, inventory) else {
+    let Ok(Some(spec)) = RegistrySpec::recalled(session.registry.place(), inventory) else {
         return Ok(()); // an older kreg put it up, and noted nothing
     };
-    let found = match kreg_k8s::drift(&session.cluster, &spec, state).await {
+    let found = match kreg_k8s::drift(session.registry.cluster().as_ref(), &spec, state).await {
         Ok(found) => found,
         Err(kreg_k8s::Error::Denied { message, .. }) => {
             look.unseen.push(format!(
@@ -77,7 +77,6 @@ pub(super) async fn changed(
 /// Runs the proof on the nodes where nothing explains a failure, unless the registry itself has a
 /// fault. It starts one Pod a node, for a minute at most, and takes it away.
 pub(super) async fn proof(
-    app: &App,
     look: &mut Look<'_>,
     session: &Session,
     state: &RegistryState,
@@ -86,20 +85,15 @@ pub(super) async fn proof(
     let Some(nodes) = unexplained(seen, &examine(seen)) else {
         return Ok(());
     };
-    let Some(bundle_pem) = &state.ca_bundle_pem else {
-        look.unseen
-            .push("the proof: the cluster holds no certificate of the registry".to_owned());
-        return Ok(());
-    };
-    let credentials = match proof::held_credentials(session, state) {
-        Ok(credentials) => credentials,
+    let standing = match Standing::of(session.registry.place(), state.clone()) {
+        Ok(standing) => standing,
         Err(error) => {
             look.unseen.push(format!("the proof: {error}"));
             return Ok(());
         }
     };
-    let needed = rights::needed_to_prove(&session.place);
-    let missing = rights::lacking(&session.cluster, needed).await?;
+    let needed = rights::needed_to_prove(session.registry.place());
+    let missing = rights::lacking(session.registry.cluster().as_ref(), needed).await?;
     if !missing.is_empty() {
         let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
         look.unseen.push(format!(
@@ -108,23 +102,19 @@ pub(super) async fn proof(
         ));
         return Ok(());
     }
-    let keys = Keys {
-        bundle_pem,
-        credentials: &credentials,
-    };
     // No name would mean every node.
     let skip: &[&str] = match nodes.is_empty() {
         true => &["node-route", "node-pull"],
         false => &[],
     };
-    let wanted = Wanted {
+    let scope = Scope {
         nodes,
         skip: skip.iter().map(|name| (*name).to_owned()).collect(),
-        stored_chain: state.tls_chain_pem.clone(),
+        stored_chain: true,
         patience: Some(PATIENCE),
-        ..Wanted::default()
+        ..Scope::default()
     };
-    let proof = proof::prove_for(app, session, &session.place, &keys, wanted).await?;
+    let proof = proof::prove(session, &standing, scope).await?;
     if proof.report().interrupted {
         return Err(Error::failed("interrupted during the proof"));
     }

@@ -10,7 +10,7 @@ mod unmanaged;
 
 use clap::{Args, Subcommand};
 use kreg_k8s::rights::{self, Right};
-use kreg_k8s::{Cluster as _, Kind, LiveCluster, Object, ObjectRef, Query, RegistryState};
+use kreg_k8s::{Cluster, Kind, Object, ObjectRef, Query, RegistryState};
 use kreg_verify::doctor::{Observations, examine};
 use serde::Serialize;
 
@@ -72,22 +72,22 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
     };
     step.done("");
     match args.no_proof {
-        false => last::proof(app, &mut look, &session, &state, &mut seen).await?,
+        false => last::proof(&mut look, &session, &state, &mut seen).await?,
         true => look
             .unseen
             .push("whether nodes can pull: --no-proof leaves that out".to_owned()),
     }
     if !look.unseen.is_empty() {
-        let needed = rights::needed_to_diagnose(&session.place, session.extras());
-        let missing = rights::lacking(&session.cluster, needed).await?;
+        let needed = rights::needed_to_diagnose(session.registry.place(), session.extras());
+        let missing = rights::lacking(session.registry.cluster().as_ref(), needed).await?;
         look.unseen.extend(told_together(&missing));
     }
     tracing::debug!(seen = %noted(&seen), "observed");
-    let options = fixes::options(&session.place);
+    let options = fixes::options(session.registry.place());
     let findings = examine(&seen).into_iter();
     let outcome = Outcome {
-        registry: session.place.registry_name(),
-        namespace: session.place.namespace().to_owned(),
+        registry: session.registry.place().registry_name(),
+        namespace: session.registry.place().namespace().to_owned(),
         findings: findings.map(|one| Finding::new(one, &options)).collect(),
         not_looked_at: look.unseen,
     };
@@ -97,7 +97,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
         some => Err(Error::failed(format!(
             "{} found at registry {}",
             count(some, "cause"),
-            session.place.instance()
+            session.registry.place().instance()
         ))
         .told()),
     }
@@ -120,8 +120,8 @@ fn noted(seen: &Observations) -> String {
 
 /// Every missing right, if that may be why a doctor could not even begin.
 async fn for_want_of_rights(session: &Session) -> Option<Error> {
-    let needed = rights::needed_to_diagnose(&session.place, session.extras());
-    let cause = match rights::require(&session.cluster, needed).await {
+    let needed = rights::needed_to_diagnose(session.registry.place(), session.extras());
+    let cause = match rights::require(session.registry.cluster().as_ref(), needed).await {
         Err(cause @ kreg_k8s::Error::Rights { .. }) => cause,
         _ => return None,
     };
@@ -144,7 +144,7 @@ async fn gather(
     look: &mut Look<'_>,
     only: &[String],
 ) -> Result<(RegistryState, Observations), Error> {
-    let state = session.state().await?;
+    let state = session.registry.state().await?;
     if !state.exists() {
         let found = unmanaged::seen(look, session, &state).await?;
         return match found {
@@ -171,14 +171,14 @@ async fn gather(
 
 /// The cluster, and a list of what could not be looked at there: a doctor goes on without it.
 struct Look<'a> {
-    cluster: &'a LiveCluster,
+    cluster: &'a dyn Cluster,
     unseen: Vec<String>,
 }
 
 impl<'a> Look<'a> {
     fn new(session: &'a Session) -> Self {
         Self {
-            cluster: &session.cluster,
+            cluster: session.registry.cluster().as_ref(),
             unseen: Vec::new(),
         }
     }

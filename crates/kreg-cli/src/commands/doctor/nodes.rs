@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kreg_k8s::Cluster as _;
 use kreg_k8s::{Kind, Object, Query, RegistryState};
 use kreg_nodes::containerd::ContainerdConfig;
 use kreg_nodes::daemonset::{NAMESPACE, NodeAgent};
 use kreg_nodes::docker::{CONFIG_FILE, DaemonConfig};
 use kreg_nodes::hosts_file::{HOSTS, other_addresses};
-use kreg_nodes::{NodeFacts, NodePlan, Reach, Receipt, RunningRuntime, Trust, Vitals};
+use kreg_nodes::{NodeAccess, NodeFacts, NodePlan, Reach, Receipt, RunningRuntime, Trust, Vitals};
 use kreg_verify::doctor::{
     Contact, NodeFile, NodeRefusal, NodeSeen, Observations, Route, RuntimeSeen,
 };
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
+use tokio::task::block_in_place;
 
 use super::{Look, titled};
 use crate::config::Backend;
@@ -30,8 +30,9 @@ pub(super) async fn nodes(
     only: &[String],
     seen: &mut Observations,
 ) -> Result<(), Error> {
-    let nodes = Nodes::new(session, &session.facts, only)?;
-    let facts = session.facts.nodes.iter();
+    let nodes = Nodes::new(session, only)?;
+    let nodes: &dyn NodeAccess = &nodes;
+    let facts = session.registry.facts().nodes.iter();
     seen.nodes = facts
         .filter(|fact| only.is_empty() || only.contains(&fact.name))
         .map(|fact| NodeSeen {
@@ -53,7 +54,7 @@ pub(super) async fn nodes(
         return Ok(());
     };
     // Files of others at kreg's paths are to be looked at, not to be refused.
-    let trust = fleet::trust(&session.settings, &session.place, address, bundle)?.with_adopt(true);
+    let trust = kreg::nodes::trust(session.registry.place(), address, bundle)?.with_adopt(true);
     seen.registry.endpoint = trust.endpoint_url();
     let server = server_offset(session).await;
     if server.is_none() {
@@ -61,10 +62,10 @@ pub(super) async fn nodes(
             .push("the nodes' clocks: the API server does not tell the time".to_owned());
     }
     let begun = OffsetDateTime::now_utc();
-    let vitals = nodes.vitals(&trust);
+    let vitals = block_in_place(|| nodes.vitals(&trust));
     let span = (begun, OffsetDateTime::now_utc());
     let mut docker: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for (node, answer) in nodes.facts(&trust) {
+    for (node, answer) in block_in_place(|| nodes.facts(&trust)) {
         let Some(one) = seen.nodes.iter_mut().find(|one| one.name == node.name) else {
             continue;
         };
@@ -264,7 +265,7 @@ fn running(runtime: &RunningRuntime, docker: &BTreeMap<String, String>) -> Runti
 
 /// How far the API server's clock is ahead of this machine's, in seconds.
 async fn server_offset(session: &Session) -> Option<i64> {
-    let asked = session.cluster.date();
+    let asked = session.registry.cluster().date();
     let date = tokio::time::timeout(Duration::from_secs(10), asked)
         .await
         .ok()?

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kreg_k8s::Cluster as _;
 use kreg_k8s::{
     Kind, Names, Object, ObjectRef, Place, Profile, Query, RegistrySpec, RegistryState,
 };
@@ -19,7 +18,7 @@ use crate::session::Session;
 const LOG_LINES: u32 = 12;
 
 pub(super) fn registry(session: &Session, state: &RegistryState) -> Registry {
-    let place = &session.place;
+    let place = session.registry.place();
     let names = Names::of(place);
     Registry {
         host: place.registry_name(),
@@ -41,7 +40,7 @@ pub(super) async fn workload(
     session: &Session,
     seen: &mut Observations,
 ) -> Result<(), Error> {
-    let names = Names::of(&session.place);
+    let names = Names::of(session.registry.place());
     let Some(live) = look.get(&names.workload).await? else {
         return Ok(());
     };
@@ -52,7 +51,7 @@ pub(super) async fn workload(
         Kind::Pod => "/spec",
         _ => "/spec/template/spec",
     };
-    let pods = pods(look, &session.place, &live).await?;
+    let pods = pods(look, session.registry.place(), &live).await?;
     for pod in &pods {
         seen.pods.push(self::pod(look, pod).await?);
     }
@@ -85,8 +84,11 @@ pub(super) async fn workload(
     if let Some(name) = volumes(&live, pod_spec)
         .find_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())
     {
-        let reference =
-            ObjectRef::new(Kind::PersistentVolumeClaim, session.place.namespace(), name);
+        let reference = ObjectRef::new(
+            Kind::PersistentVolumeClaim,
+            session.registry.place().namespace(),
+            name,
+        );
         seen.storage.claim = claim(look, &reference).await?;
     }
     Ok(())
@@ -261,7 +263,7 @@ pub(super) async fn surroundings(
     session: &Session,
     seen: &mut Observations,
 ) -> Result<(), Error> {
-    let names = Names::of(&session.place);
+    let names = Names::of(session.registry.place());
     if let Some(live) = look.get(&names.service).await? {
         seen.service_gone = live.is_none();
         seen.registry.address = live
@@ -269,9 +271,10 @@ pub(super) async fn surroundings(
             .and_then(|live| live.text("/spec/clusterIP")?.parse().ok());
         seen.service = live.as_ref().map(service);
     }
-    let query = Query::all(Kind::NetworkPolicy).within(session.place.namespace());
+    let query = Query::all(Kind::NetworkPolicy).within(session.registry.place().namespace());
     let nodes: Vec<_> = session
-        .facts
+        .registry
+        .facts()
         .nodes
         .iter()
         .filter_map(|node| node.addresses.first().copied())
@@ -288,7 +291,7 @@ pub(super) async fn surroundings(
             });
         }
     }
-    let classes = session.facts.storage_classes.iter();
+    let classes = session.registry.facts().storage_classes.iter();
     seen.storage.classes = classes
         .map(|class| StorageClass {
             name: class.name.clone(),

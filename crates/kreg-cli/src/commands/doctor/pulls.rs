@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kreg_auth::Htpasswd;
-use kreg_k8s::{Cluster as _, Kind, Object, ObjectRef, Query, RegistryState};
+use kreg_k8s::{Kind, Object, ObjectRef, Query, RegistryState};
 use kreg_registry::{Reference, RegistryClient};
 use kreg_verify::doctor::{Observations, PullSecretSeen, PullSeen};
 use serde_json::Value;

@@ -35,7 +35,7 @@ pub(super) fn certificates(
         return Ok(());
     };
     let now = OffsetDateTime::now_utc();
-    let endpoints = spec::endpoints(&session.place, state.cluster_ip)?;
+    let endpoints = spec::endpoints(session.registry.place(), state.cluster_ip)?;
     let lint = Lint::new(chain.as_bytes(), bundle.as_bytes(), now).endpoints(endpoints);
     let findings = match &state.tls_key_pem {
         Some(key) => lint.key(key).run(),
@@ -108,9 +108,9 @@ pub(super) async fn users(
             })
             .collect();
     }
-    let reference = Names::of(&session.place).pull_secret;
+    let reference = Names::of(session.registry.place()).pull_secret;
     if let Some(live) = look.get(&reference).await? {
-        let image = format!("{}/any", session.place.registry_name());
+        let image = format!("{}/any", session.registry.place().registry_name());
         seen.auth.pull_secret = Some(pull_secret(
             reference.name(),
             live.as_ref(),
@@ -196,9 +196,12 @@ pub(super) async fn answers(
             .push("the registry's answers: it gave none in time".to_owned()),
     }
     // Last, so that what was asked for above stands in the log. A help and no more.
-    seen.complaints = kreg_k8s::complaints(&session.cluster, &session.place)
-        .await
-        .unwrap_or_default();
+    seen.complaints = kreg_k8s::complaints(
+        session.registry.cluster().as_ref(),
+        session.registry.place(),
+    )
+    .await
+    .unwrap_or_default();
 }
 
 async fn ask(
@@ -209,8 +212,11 @@ async fn ask(
     let Some(bundle) = &state.ca_bundle_pem else {
         return Ok(());
     };
-    let (place, host) = (&session.place, spec::host(&session.place)?);
-    let streams = session.cluster.streams().clone();
+    let (place, host) = (
+        session.registry.place(),
+        spec::host(session.registry.place())?,
+    );
+    let streams = session.registry.streams()?.clone();
     let dial = PodDial::new(streams, place.namespace(), place.service(), place.port());
     let roots = roots_of_pem(bundle).tried("cannot use the CA that the cluster holds")?;
     let served = served_chain(&dial, &host, roots)
@@ -271,7 +277,7 @@ fn compare(
         return Ok(());
     }
     let pem: String = chain.iter().map(Certificate::to_pem).collect();
-    let endpoints = spec::endpoints(&session.place, state.cluster_ip)?;
+    let endpoints = spec::endpoints(session.registry.place(), state.cluster_ip)?;
     let lint = Lint::new(pem.as_bytes(), bundle.as_bytes(), OffsetDateTime::now_utc());
     let findings = lint.endpoints(endpoints).run();
     seen.certificates.served = findings.into_iter().map(finding).collect();
@@ -281,11 +287,11 @@ fn compare(
 
 /// The registry's own user, through the API server.
 pub(super) fn as_own_user(session: &Session, state: &RegistryState) -> Option<RegistryClient> {
-    let (place, user) = (&session.place, own_credentials(session, state)?);
+    let (place, user) = (session.registry.place(), own_credentials(session, state)?);
     let transport = Transport::trusting(state.ca_bundle_pem.as_ref()?).ok()?;
-    let streams = session.cluster.streams().clone();
+    let streams = session.registry.streams().ok()?.clone();
     let dial = PodDial::new(streams, place.namespace(), place.service(), place.port());
-    let host = spec::host(&session.place).ok()?;
+    let host = spec::host(session.registry.place()).ok()?;
     Some(
         RegistryClient::new(host, Arc::new(dial), transport)
             .with_credentials(&user)
@@ -296,6 +302,6 @@ pub(super) fn as_own_user(session: &Session, state: &RegistryState) -> Option<Re
 fn own_credentials(session: &Session, state: &RegistryState) -> Option<Credentials> {
     let json = state.docker_config_json.as_ref()?;
     let parsed = PullSecret::parse(json.expose_secret().as_bytes()).ok()?;
-    let auth = parsed.get(&session.place.registry_name())?;
+    let auth = parsed.get(&session.registry.place().registry_name())?;
     Credentials::new(auth.username(), auth.password().clone()).ok()
 }

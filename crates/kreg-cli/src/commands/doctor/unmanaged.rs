@@ -14,8 +14,8 @@ pub(super) async fn seen(
     session: &Session,
     state: &RegistryState,
 ) -> Result<Option<Observations>, Error> {
-    let mut places = vec![session.place.clone()];
-    if session.place.profile() != Profile::Tutorial {
+    let mut places = vec![session.registry.place().clone()];
+    if session.registry.place().profile() != Profile::Tutorial {
         places.push(Place::new(Profile::Tutorial));
     }
     let mut found = Vec::new();

@@ -2,7 +2,7 @@
 
 use kreg_nodes::daemonset::NAMESPACE;
 
-use crate::agents::Guard;
+use kreg::agents::Guard;
 
 /// Why the agents are not protected, and what to do; `None` if they are.
 pub(super) fn complaint(guard: &Guard) -> Option<String> {
@@ -21,7 +21,7 @@ pub(super) fn complaint(guard: &Guard) -> Option<String> {
             "namespace kreg-nodes was there before kreg".to_owned(),
             "check yourself who has rights there",
         ),
-        Guard::Unseen => (
+        _ => (
             "this user cannot check the protection".to_owned(),
             "`kreg export rbac` has the rights for that",
         ),

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use kreg::Standing;
 use kreg_nodes::{EditKind, client_files, quote};
 use serde::Serialize;
 
 use super::{Registry, trust};
 use crate::error::Error;
-use crate::proof;
 use crate::session::Session;
 
 /// Everything, for programs; as text, a script with comments.
@@ -32,7 +32,7 @@ struct File {
 
 impl Advice {
     pub(super) fn new(session: &Session, registry: &Registry) -> Result<Self, Error> {
-        let (trust, address) = trust::trust(session.place.instance(), registry, None)?;
+        let (trust, address) = trust::trust(session.registry.place().instance(), registry, None)?;
         let file = |kind: EditKind| match kind {
             EditKind::Block { path, text } => File {
                 path,
@@ -53,7 +53,8 @@ impl Advice {
         Ok(Self {
             registry: registry.host.to_string(),
             address,
-            user: proof::held_credentials(session, &registry.state)
+            user: Standing::of(session.registry.place(), registry.state.clone())
+                .map(|standing| standing.credentials)
                 .map_or_else(|_| "USER".to_owned(), |held| held.username().to_owned()),
             files: client_files(&trust).into_iter().map(file).collect(),
         })

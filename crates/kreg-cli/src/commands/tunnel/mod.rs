@@ -89,7 +89,7 @@ pub(crate) async fn run(app: &App, args: &TunnelArgs) -> Result<ExitCode, Error>
         return remove(app, args).map(ExitCode::from);
     }
     let session = Session::open(app, &args.target, true).await?;
-    own_port(args, session.place.port())?;
+    own_port(args, session.registry.place().port())?;
     let registry = Registry::of(&session).await?;
     if args.trust == Some(TrustArg::Print) {
         let advice = advice::Advice::new(&session, &registry)?;
@@ -152,7 +152,7 @@ impl Registry {
             return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
         };
         Ok(Self {
-            host: spec::host(&session.place)?,
+            host: session.registry.host()?,
             state,
             bundle_pem,
         })
@@ -196,17 +196,17 @@ async fn hold(
 ) -> Result<ExitCode, Error> {
     let step = app.progress.step("tunnel");
     let dial = PodDial::new(
-        session.cluster.streams().clone(),
-        session.place.namespace(),
-        session.place.service(),
-        session.place.port(),
+        session.registry.streams()?.clone(),
+        session.registry.place().namespace(),
+        session.registry.place().service(),
+        session.registry.place().port(),
     );
     let route = dial.route();
     let ip = match installed {
         Some(installed) => installed.address(),
         None => args.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
     };
-    let port = args.local_port.unwrap_or(session.place.port());
+    let port = args.local_port.unwrap_or(session.registry.place().port());
     let options = TunnelOptions {
         address: SocketAddr::new(ip, port),
         watcher: Some(teller(&app.progress)),

@@ -43,7 +43,7 @@ pub(super) fn install(
     registry: &Registry,
     wanted: Option<IpAddr>,
 ) -> Result<Installed, Error> {
-    let (trust, address) = trust(session.place.instance(), registry, wanted)?;
+    let (trust, address) = trust(session.registry.place().instance(), registry, wanted)?;
     Ok(this_machine::install(&trust, address)?)
 }
 

@@ -10,18 +10,17 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use kreg::Scope;
 use kreg_verify::{CHECKS, Report};
 
 use crate::app::App;
 use crate::args::{TargetArgs, duration};
 use crate::error::{Ending, Error};
 use crate::output;
-use crate::proof::{self, Keys, Wanted};
+use crate::proof;
 use crate::session::Session;
-use crate::startup_taint::{TaintArgs, Waiting};
+use crate::startup_taint::TaintArgs;
 use report::ReportFile;
-pub(crate) use watch::told_to_end;
-
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// Only these nodes
@@ -97,38 +96,37 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
     }
     let session = Session::open(app, &args.target, true).await?;
     known(&session, &args.nodes)?;
-    let state = session.existing().await?;
-    let Some(bundle_pem) = &state.ca_bundle_pem else {
-        return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
-    };
-    let credentials = proof::held_credentials(&session, &state)?;
-    let keys = Keys {
-        bundle_pem,
-        credentials: &credentials,
-    };
+    let standing = session.registry.standing().await?;
     let taint = args.taint.taint(&app.config)?;
     if args.watch.watch {
-        return watch::run(app, &session, &keys, &args.nodes, &args.watch).await;
+        return watch::run(app, &session, &standing, &args.nodes, &args.watch).await;
     }
-    let node_trust = match args.node_files {
-        true => node_trust::read(app, &session, &state, &args.nodes)?,
-        false => Vec::new(),
+    let node_trust = if args.node_files {
+        node_trust::read(app, &session, &standing, &args.nodes)?
+    } else {
+        Vec::new()
     };
-    let wanted = Wanted {
+    let scope = Scope {
         nodes: args.nodes.clone(),
         only: args.only.clone(),
         skip: args.skip.clone(),
-        stored_chain: state.tls_chain_pem.clone(),
+        stored_chain: true,
         users,
         node_trust,
-        patience: None,
+        ..Scope::default()
     };
-    let waiting = Waiting::read(&session, taint).await?;
-    let proof = proof::prove_as(app, &session, &session.place, &keys, wanted).await?;
+    let waiting = match taint {
+        Some(taint) => Some(session.registry.waiting(taint).await?),
+        None => None,
+    };
+    let proof = proof::prove_last(&session, &standing, scope).await?;
     // First the result: what goes wrong after it does not cost it.
     output::whole(app.global.output, proof.report(), |_| proof.table())?;
     let lifted = match &waiting {
-        Some(waiting) => waiting.lift(app, &session, proof.report()).await.map(drop),
+        Some(waiting) => {
+            let admitted = session.registry.admit(waiting, proof.report(), &session.on);
+            admitted.await.map(drop).map_err(Error::from)
+        }
         None => Ok(()),
     };
     let written = write(app, &args.reports, proof.report());
@@ -143,7 +141,7 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
 
 /// A name that no node has would prove nothing, and look as if it did.
 fn known(session: &Session, only: &[String]) -> Result<(), Error> {
-    let nodes = &session.facts.nodes;
+    let nodes = &session.registry.facts().nodes;
     let is_there = |name: &&String| nodes.iter().any(|node| node.name == **name);
     match only.iter().find(|name| !is_there(name)) {
         None => Ok(()),

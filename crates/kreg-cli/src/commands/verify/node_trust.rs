@@ -1,32 +1,28 @@
 //! `--node-files`: what lies on every node for its runtime to trust, read by ssh.
 
-use kreg_k8s::RegistryState;
-use kreg_nodes::Receipt;
+use kreg::Standing;
+use kreg_nodes::{NodeAccess, Receipt};
 use kreg_verify::NodeTrust;
+use tokio::task::block_in_place;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::fleet::{self, Nodes};
+use crate::fleet::Nodes;
 use crate::session::Session;
 
 /// Reads every node; one that cannot be read says why in its check.
 pub(super) fn read(
     app: &App,
     session: &Session,
-    state: &RegistryState,
+    standing: &Standing,
     only: &[String],
 ) -> Result<Vec<NodeTrust>, Error> {
-    let (Some(address), Some(bundle)) = (state.cluster_ip, &state.ca_bundle_pem) else {
-        return Err(
-            Error::failed("the registry has no address or no certificate yet")
-                .help("run `kreg up`"),
-        );
-    };
-    let trust = fleet::trust(&session.settings, &session.place, address, bundle)?;
-    let nodes = Nodes::new(session, &session.facts, only)?;
-    let step = app.progress.step(format!("nodes by {}", nodes.way()));
-    let read: Vec<NodeTrust> = nodes
-        .facts(&trust)
+    let place = session.registry.place();
+    let trust = kreg::nodes::trust(place, standing.address, &standing.bundle_pem)?;
+    let nodes = Nodes::new(session, only)?;
+    let nodes: &dyn NodeAccess = &nodes;
+    let step = app.progress.step(format!("nodes by {}", nodes.name()));
+    let read: Vec<NodeTrust> = block_in_place(|| nodes.facts(&trust))
         .into_iter()
         .map(|(node, facts)| NodeTrust {
             node: node.name,

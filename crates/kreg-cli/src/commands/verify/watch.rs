@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::future::{BoxFuture, OptionFuture};
+use futures::future::BoxFuture;
 use indicatif::{ProgressBar, ProgressStyle};
+use kreg::{Scope, Standing};
 use kreg_k8s::RegistryState;
 use kreg_verify::Verdict;
 use kreg_verify::watch::{Event, NodeTally, Pull, Watch, WatchReport};
 use time::OffsetDateTime;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::WatchArgs;
 use super::report::replace;
 use crate::app::App;
 use crate::error::{Ending, Error};
 use crate::output;
-use crate::proof::{self, Keys};
 use crate::session::{Session, count};
+use crate::signals::shutdown_signal;
 
 /// Between two lines that say how it stands, where there is no terminal.
 const LINES: Duration = Duration::from_secs(10);
@@ -28,26 +28,31 @@ const METRICS: Duration = Duration::from_secs(1);
 pub(super) async fn run(
     app: &App,
     session: &Session,
-    keys: &Keys<'_>,
+    standing: &Standing,
     nodes: &[String],
     args: &WatchArgs,
 ) -> Result<Ending, Error> {
     if let Some(file) = &args.metrics {
         replace(file, b"")?; // a folder that is not there ends it now, not at the end
     }
-    let target = proof::target(session, keys)?;
-    let pulls = proof::pulls(session, &session.place, nodes.to_vec());
+    let registry = &session.registry;
+    let target = registry.target(standing)?;
+    let pulls = registry.pulls(&Scope {
+        nodes: nodes.to_vec(),
+        timeout: Some(session.settings.timeout),
+        ..Scope::default()
+    })?;
     let voice = Arc::new(Voice::new(app, args));
     let teller = Arc::clone(&voice);
-    let place = &session.place;
-    let streams = session.cluster.streams().clone();
+    let place = session.registry.place();
+    let streams = session.registry.streams()?.clone();
     let report = Watch::of_cluster(target, streams, pulls, place.namespace(), place.service())
         .every(args.every)
         .bundle(bundle(session))
         .observe(move |event, report| teller.hear(event, report))
         .run_until(ended(args.length))
         .await
-        .map_err(|cause| proof::not_begun("cannot watch anything at all", &cause))?;
+        .map_err(kreg::Error::Proof)?;
     voice.end(&report)?;
     output::whole(app.global.output, &report, table)?;
     judge(&report)
@@ -55,11 +60,14 @@ pub(super) async fn run(
 
 /// The CA bundle as the cluster holds it then: a rotation goes on while this watches.
 fn bundle(session: &Session) -> impl Fn() -> BoxFuture<'static, Option<String>> + use<> {
-    let (cluster, place) = (session.cluster.clone(), session.place.clone());
+    let (cluster, place) = (
+        session.registry.cluster().clone(),
+        session.registry.place().clone(),
+    );
     move || {
         let (cluster, place) = (cluster.clone(), place.clone());
         Box::pin(async move {
-            let state = RegistryState::read(&cluster, &place).await.ok()?;
+            let state = RegistryState::read(cluster.as_ref(), &place).await.ok()?;
             state.ca_bundle_pem
         })
     }
@@ -69,44 +77,10 @@ fn bundle(session: &Session) -> impl Fn() -> BoxFuture<'static, Option<String>> 
 async fn ended(length: Option<Duration>) {
     match length {
         Some(length) => {
-            let _ = tokio::time::timeout(length, told_to_end()).await;
+            let _ = tokio::time::timeout(length, shutdown_signal()).await;
         }
-        None => told_to_end().await,
+        None => shutdown_signal().await,
     }
-}
-
-/// Whatever asks a program to end, from this call on. Without a signal handler it goes on until it
-/// is killed; its Pods then end by themselves.
-pub(crate) fn told_to_end() -> impl Future<Output = ()> {
-    let interrupted = signalled(SignalKind::interrupt());
-    let terminated = signalled(SignalKind::terminate());
-    let hung_up =
-        OptionFuture::from((!is_hangup_ignored()).then(|| signalled(SignalKind::hangup())));
-    async {
-        tokio::select! {
-            () = interrupted => {}
-            () = terminated => {}
-            Some(()) = hung_up => {}
-        }
-    }
-}
-
-fn signalled(kind: SignalKind) -> impl Future<Output = ()> {
-    let listening = signal(kind);
-    async {
-        match listening {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    }
-}
-
-/// As nohup(1) has it: a terminal that closes is not to end it. Where that cannot be seen, it does.
-fn is_hangup_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & 1 != 0) // the lowest bit is signal 1
 }
 
 fn judge(report: &WatchReport) -> Result<Ending, Error> {
@@ -326,25 +300,4 @@ fn standing(report: &WatchReport) -> String {
 fn clock() -> String {
     let now = OffsetDateTime::now_utc().time();
     format!("{:02}:{:02}:{:02}Z", now.hour(), now.minute(), now.second())
-}
-
-#[cfg(test)]
-mod tests {
-    use rustix::process::{Signal, getpid, kill_process};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn ctrl_c_a_service_manager_and_a_closed_terminal_end_it() {
-        for one in [Signal::INT, Signal::TERM, Signal::HUP] {
-            if one == Signal::HUP && is_hangup_ignored() {
-                continue; // by nohup, and so it is to stay
-            }
-            let end = told_to_end();
-            // Before anybody waits for it, as it may come at any time.
-            kill_process(getpid(), one).unwrap();
-            let ended = tokio::time::timeout(Duration::from_secs(30), end).await;
-            assert!(ended.is_ok(), "{one:?}");
-        }
-    }
 }
