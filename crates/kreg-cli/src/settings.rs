@@ -238,21 +238,6 @@ impl From<ProfileArg> for Profile {
 }
 
 impl ProfileArg {
-    /// As the user writes it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Tutorial => "tutorial",
-        }
-    }
-
-    pub(crate) fn user(self) -> &'static str {
-        match self {
-            Self::Default => "kreg",
-            Self::Tutorial => "myuser",
-        }
-    }
-
     fn storage(self) -> &'static str {
         match self {
             Self::Default => "class",
