@@ -271,6 +271,28 @@ pub(crate) struct SpecArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_key: Option<PathBuf>,
 
+    /// A certificate that was issued elsewhere, or its chain, PEM, for all names and the address of the registry's
+    /// Service; kreg makes none then, and has no CA
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "ca_key"
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key that belongs to it, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// The CA certificates that nodes are to trust then, PEM [default: the root of the chain]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// Such a certificate in a Secret, with tls.crt, tls.key and ca.crt, as cert-manager writes it
+    #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with_all = ["tls_cert", "ca_key"])]
+    pub(crate) tls_secret: Option<String>,
+
     /// Add a NetworkPolicy: in to the registry's port only, out to nowhere
     #[arg(long)]
     pub(crate) network_policy: bool,

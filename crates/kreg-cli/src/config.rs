@@ -66,6 +66,10 @@ pub(crate) struct Auth {
 pub(crate) struct Tls {
     pub(crate) sans: Vec<String>,
     pub(crate) ca_key: Option<PathBuf>,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) secret: Option<String>,
     pub(crate) leaf_days: Option<u32>,
     pub(crate) ca_days: Option<u32>,
 }
@@ -167,6 +171,9 @@ impl Config {
             &mut self.storage.s3.credentials_file,
             &mut self.auth.password_file,
             &mut self.tls.ca_key,
+            &mut self.tls.cert,
+            &mut self.tls.key,
+            &mut self.tls.ca,
             &mut self.cluster.kubeconfig,
             &mut self.nodes.ssh.identity,
             &mut self.nodes.ssh.known_hosts,

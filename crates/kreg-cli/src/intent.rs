@@ -8,7 +8,7 @@ use crate::args::SpecArgs;
 use crate::config::Backend;
 use crate::error::Error;
 use crate::session::Session;
-use crate::settings::{self, PASSWORD_VARIABLE, PasswordSource, Wanted};
+use crate::settings::{self, IssuedAt, PASSWORD_VARIABLE, PasswordSource, Wanted};
 use crate::spec;
 
 /// All that the user asked for.
@@ -44,6 +44,7 @@ pub(crate) fn read(app: &App, args: &SpecArgs) -> Result<Intent, Error> {
     intent.ca_key = wanted
         .ca_key
         .map_or(KeyLocation::InCluster, KeyLocation::File);
+    intent.issued = wanted.issued.map(IssuedAt::read).transpose()?;
     intent.user = wanted.user;
     intent.adopt = wanted.adopt;
     intent.change_storage = args.change_storage;

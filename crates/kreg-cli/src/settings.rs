@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kreg::Issued;
 use kreg_auth::Cost;
 use kreg_k8s::taint::StartupTaint;
 use kreg_k8s::{Profile, RegistrySpec};
@@ -40,6 +41,7 @@ pub(crate) struct Wanted {
     pub(crate) password: PasswordSource,
     pub(crate) bcrypt_cost: Option<u32>,
     pub(crate) ca_key: Option<PathBuf>,
+    pub(crate) issued: Option<IssuedAt>,
     pub(crate) leaf_days: Option<u32>,
     pub(crate) ca_days: Option<u32>,
     pub(crate) network_policy: bool,
@@ -54,6 +56,91 @@ pub(crate) fn bcrypt_cost(wanted: Option<u32>) -> Result<Cost, Error> {
         Some(cost) => Cost::new(cost)
             .map_err(|cause| Error::usage("auth.bcrypt_cost is not usable").because(&cause)),
         None => Ok(Cost::DEFAULT),
+    }
+}
+
+/// Where the certificate is that was issued elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) enum IssuedAt {
+    Files {
+        cert: PathBuf,
+        key: PathBuf,
+        ca: Option<PathBuf>,
+    },
+    Secret {
+        namespace: String,
+        name: String,
+    },
+}
+
+impl IssuedAt {
+    /// By flags, else by the configuration.
+    fn new(config: &Config, args: &SpecArgs) -> Result<Option<Self>, Error> {
+        let tls = &config.tls;
+        let by_flag = args.tls_cert.is_some() || args.tls_secret.is_some() || args.ca_key.is_some();
+        let (cert, key, ca, secret, ca_key) = if by_flag {
+            let ca_key = &args.ca_key;
+            (
+                &args.tls_cert,
+                &args.tls_key,
+                &args.ca,
+                &args.tls_secret,
+                ca_key,
+            )
+        } else {
+            (&tls.cert, &tls.key, &tls.ca, &tls.secret, &tls.ca_key)
+        };
+        if ca_key.is_some() && (cert.is_some() || secret.is_some()) {
+            return Err(Error::usage(
+                "[tls] says ca_key, which is for a CA of kreg's own, and a certificate of another",
+            )
+            .help("keep one of them in kreg.toml"));
+        }
+        match (cert, key, secret) {
+            (None, None, None) => Ok(None),
+            (Some(cert), Some(key), None) => Ok(Some(Self::Files {
+                cert: cert.clone(),
+                key: key.clone(),
+                ca: ca.clone(),
+            })),
+            (None, None, Some(secret)) => match secret.split_once('/') {
+                Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+                    Ok(Some(Self::Secret {
+                        namespace: namespace.to_owned(),
+                        name: name.to_owned(),
+                    }))
+                }
+                _ => Err(Error::usage(format!(
+                    "`{secret}` does not name a Secret with its namespace"
+                ))
+                .help("write it as NAMESPACE/NAME")),
+            },
+            _ => Err(Error::usage(
+                "[tls] must have both cert and key for a certificate that was issued elsewhere, or only secret",
+            )
+            .help("see `kreg init`")),
+        }
+    }
+
+    /// Reads the files.
+    pub(crate) fn read(self) -> Result<Issued, Error> {
+        let read = |file: &Path| {
+            std::fs::read(file).map_err(|cause| {
+                Error::usage(format!("cannot read {}", file.display())).because(&cause)
+            })
+        };
+        Ok(match self {
+            Self::Secret { namespace, name } => Issued::Secret { namespace, name },
+            Self::Files { cert, key, ca } => Issued::Pem {
+                chain: read(&cert)?,
+                key: String::from_utf8(read(&key)?)
+                    .map_err(|cause| {
+                        Error::usage(format!("{} is not PEM", key.display())).because(&cause)
+                    })?
+                    .into(),
+                ca: ca.as_deref().map(read).transpose()?,
+            },
+        })
     }
 }
 
@@ -165,6 +252,7 @@ impl Wanted {
             password,
             bcrypt_cost: config.auth.bcrypt_cost,
             ca_key: args.ca_key.clone().or_else(|| config.tls.ca_key.clone()),
+            issued: IssuedAt::new(config, args)?,
             leaf_days: config.tls.leaf_days,
             ca_days: config.tls.ca_days,
             network_policy: args.network_policy || config.registry.network_policy.unwrap_or(false),

@@ -169,7 +169,11 @@ fn same(one: &Entries, other: &Entries) -> bool {
         })
 }
 
-fn entries(live: &Object) -> Result<Entries, Error> {
+/// All entries of a Secret as it was read.
+///
+/// # Errors
+/// [`Error::Unreadable`] if one of them is not text.
+pub fn entries(live: &Object) -> Result<Entries, Error> {
     let data = live.value().get("data").and_then(Value::as_object);
     data.into_iter()
         .flatten()

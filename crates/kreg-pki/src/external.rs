@@ -48,6 +48,12 @@ impl External {
         Ok(Self { chain, key, trust })
     }
 
+    /// What clients are to trust.
+    #[must_use]
+    pub fn bundle(&self) -> &TrustBundle {
+        &self.trust
+    }
+
     fn check(&self, request: &LeafRequest) -> Result<(), Error> {
         let Some(own) = self.chain.first() else {
             return Ok(());

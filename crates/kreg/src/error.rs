@@ -9,6 +9,7 @@ use crate::certificates::CertificatesError;
 use crate::collection::CollectionError;
 use crate::copies::CopiesError;
 use crate::intent::IntentError;
+use crate::issued::IssuedError;
 use crate::material::MaterialError;
 use crate::registry::{FindError, NotUp};
 use crate::up::{DirectoryTaken, NoNode};
@@ -33,6 +34,9 @@ pub enum Error {
     /// Certificates and passwords could not be decided on.
     #[error(transparent)]
     Material(#[from] MaterialError),
+    /// A certificate that was issued elsewhere cannot serve.
+    #[error(transparent)]
+    Issued(#[from] IssuedError),
     /// No node can be made to trust the registry.
     #[error(transparent)]
     NoNode(#[from] NoNode),
@@ -104,7 +108,9 @@ impl Error {
             Error::Material(error) => error.is_input(),
             Error::Users(error) => error.is_input(),
             Error::Certificates(error) => error.is_input(),
-            Error::Collection(CollectionError::BarePod) | Error::Copies(_) => true,
+            Error::Collection(CollectionError::BarePod) | Error::Copies(_) | Error::Issued(_) => {
+                true
+            }
             Error::Proof(error) => matches!(
                 error,
                 VerifyError::UnknownCheck { .. }

@@ -11,6 +11,7 @@ use kreg_pki::{Authority, AuthorityRequest, External, San};
 use time::OffsetDateTime;
 
 use crate::error::{Error, Tried as _};
+use crate::issued::Issued;
 use crate::material::{self, CaKey, Decision, Held, Request};
 use crate::nodes;
 use crate::registry::Registry;
@@ -30,7 +31,7 @@ pub struct Intent {
     /// Where the CA's private key is kept.
     pub ca_key: KeyLocation,
     /// A certificate that was issued elsewhere, in place of one of a CA of its own.
-    pub external: Option<External>,
+    pub issued: Option<Issued>,
     /// Who pulls and pushes; by default the one who does already, else a user of the profile's name.
     pub user: Option<String>,
     /// With which password; by default the one that is there, else a new one.
@@ -70,7 +71,7 @@ impl Intent {
             leaf_days: None,
             ca_days: None,
             ca_key: KeyLocation::default(),
-            external: None,
+            issued: None,
             user: None,
             password: None,
             cost: Cost::default(),
@@ -82,12 +83,38 @@ impl Intent {
         }
     }
 
+    /// Every name and address that the certificate must cover.
+    pub(crate) fn covered(&self, place: &Place, address: IpAddr) -> Result<Vec<San>, Error> {
+        let mut sans = Vec::new();
+        for name in place.certificate_names(Some(address)) {
+            let san = name.parse();
+            sans.push(san.tried(format!("{name} cannot stand in a certificate"))?);
+        }
+        sans.extend(self.sans.iter().cloned());
+        Ok(sans)
+    }
+
+    /// The certificate that was issued elsewhere, if there is one, fit for the registry at `address`.
+    pub(crate) async fn external(
+        &self,
+        registry: &Registry,
+        address: IpAddr,
+    ) -> Result<Option<External>, Error> {
+        let Some(issued) = &self.issued else {
+            return Ok(None);
+        };
+        let sans = self.covered(registry.place(), address)?;
+        let now = OffsetDateTime::now_utc();
+        registry.external(issued, &sans, now).await.map(Some)
+    }
+
     /// Certificates and passwords for the registry at `address`. Writes nothing anywhere.
     pub(crate) fn propose(
         &self,
         registry: &Registry,
         address: IpAddr,
         state: &RegistryState,
+        external: Option<&External>,
     ) -> Result<Decision, Error> {
         let place = registry.place();
         let host = registry.host()?;
@@ -95,24 +122,18 @@ impl Intent {
             KeyLocation::InCluster => CaKey::InCluster,
             KeyLocation::File(path) => CaKey::Outside(read_key(path)?),
         };
-        let mut sans = Vec::new();
-        for name in place.certificate_names(Some(address)) {
-            let san = name.parse();
-            sans.push(san.tried(format!("{name} cannot stand in a certificate"))?);
-        }
-        sans.extend(self.sans.iter().cloned());
         let request = Request {
             profile: place.profile(),
             instance: place.instance(),
             host: &host,
-            sans,
+            sans: self.covered(place, address)?,
             leaf_days: self.leaf_days,
             ca_days: self.ca_days,
             user: self.user.as_deref(),
             password: self.password.clone(),
             cost: self.cost,
             ca_key,
-            external: self.external.as_ref(),
+            external,
             s3: self.s3.clone(),
             now: OffsetDateTime::now_utc(),
         };
@@ -125,8 +146,9 @@ impl Intent {
         registry: &Registry,
         address: IpAddr,
         state: &RegistryState,
+        external: Option<&External>,
     ) -> Result<Decision, Error> {
-        let decision = self.propose(registry, address, state)?;
+        let decision = self.propose(registry, address, state, external)?;
         if let (KeyLocation::File(path), Some(key)) = (&self.ca_key, &decision.new_ca_key) {
             kreg_pki::write_new_secret_file(path, key)
                 .tried(format!("cannot write the CA's key to {}", path.display()))?;

@@ -64,7 +64,8 @@ impl Registry {
         // Before it was put up the first time nobody knows the address; what depends on it is shown with 0.0.0.0.
         let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let address = spec.cluster_ip().unwrap_or(unknown);
-        let decision = block_in_place(|| intent.propose(self, address, &state))?;
+        let external = intent.external(self, address).await?;
+        let decision = block_in_place(|| intent.propose(self, address, &state, external.as_ref()))?;
         let options = ApplyOptions {
             adopt: intent.adopt,
             force: false,

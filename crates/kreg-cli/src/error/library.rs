@@ -2,7 +2,9 @@
 
 use kreg::certificates::CertificatesError;
 use kreg::material::MaterialError;
-use kreg::{CollectionError, CopiesError, Error, FindError, IntentError, NotUp, UsersError};
+use kreg::{
+    CollectionError, CopiesError, Error, FindError, IntentError, IssuedError, NotUp, UsersError,
+};
 use kreg_stream::ExecError;
 use kreg_verify::LoginError;
 
@@ -48,6 +50,7 @@ fn help(error: &Error) -> Option<String> {
         Error::NotUp(_) => "run `kreg up`".to_owned(),
         Error::Intent(error) => return of_intent(error),
         Error::Material(error) => return of_material(error),
+        Error::Issued(error) => return of_issued(error),
         Error::NoNode(_) => {
             "see the flags --ssh-user, --ssh-identity and --ssh-known-hosts, or [nodes.ssh] in kreg.toml"
                 .to_owned()
@@ -114,6 +117,22 @@ fn of_intent(error: &IntentError) -> Option<String> {
         IntentError::NoS3Keys => crate::s3::sources(),
         _ => return None,
     })
+}
+
+fn of_issued(error: &IssuedError) -> Option<String> {
+    let text = match error {
+        IssuedError::NoAddress => {
+            "choose it with --cluster-ip, and have the certificate made for it too"
+        }
+        IssuedError::NoSecret(_) | IssuedError::NoEntry { .. } => {
+            "name a Secret with tls.crt, tls.key and ca.crt, as cert-manager writes it, by --tls-secret NAMESPACE/NAME"
+        }
+        IssuedError::Refused(_) => {
+            "`kreg cert lint --cert FILE --key FILE --ca FILE` says all that there is to say of such files"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 fn of_material(error: &MaterialError) -> Option<String> {

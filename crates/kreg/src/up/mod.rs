@@ -5,14 +5,17 @@ mod objects;
 
 use kreg_k8s::{Change, ObjectRef, RegistrySpec, RegistryState, rights};
 use kreg_nodes::{NodeAccess, Receipt, State};
+use kreg_pki::{External, TrustBundle};
 use tokio::task::block_in_place;
 
 use self::directory::Directory;
 pub use self::directory::DirectoryTaken;
 pub(crate) use self::objects::show;
+use crate::certificates::CertificatesError;
 use crate::error::{Error, Tried as _};
 use crate::event::Observer;
 use crate::intent::Intent;
+use crate::issued::IssuedError;
 use crate::material::Made;
 use crate::nodes::{bullet_list, count, in_state};
 use crate::registry::{Registry, Standing};
@@ -76,6 +79,11 @@ impl Registry {
             .tried("this user may not do all that is needed; nothing was changed")?;
         let state = self.state().await?;
         let spec = self.fit(intent, &state).await?;
+        let external = match (spec.cluster_ip(), &intent.issued) {
+            (_, None) => None,
+            (Some(address), _) => intent.external(self, address).await?,
+            (None, _) => return Err(IssuedError::NoAddress.into()),
+        };
         if let Some(nodes) = nodes {
             self.preflight(intent, &state, nodes, on)?;
             // Nodes that are reached from here now need no agents, and two must not keep one file. They go while the
@@ -85,9 +93,11 @@ impl Registry {
             }
         }
         let directory = Directory::of(self, intent, &spec, nodes, &state)?;
-        let mut up = self
-            .put_objects(intent, spec, &state, directory.as_ref(), on)
-            .await?;
+        if let Some(external) = &external {
+            self.lead_over(intent, external, &state, nodes, on)?;
+        }
+        let given = (external.as_ref(), directory.as_ref());
+        let mut up = self.put_objects(intent, spec, &state, given, on).await?;
         if let Some(nodes) = nodes {
             up.nodes = self.put_trust(intent, &up, nodes, on).await?;
         }
@@ -128,6 +138,43 @@ impl Registry {
             return Err(NoNode(refusals).into());
         }
         Ok(())
+    }
+
+    /// Where the certificate that was issued elsewhere is of another CA than the one that is served, every node trusts both
+    /// before the new one is served.
+    fn lead_over(
+        &self,
+        intent: &Intent,
+        external: &External,
+        state: &RegistryState,
+        nodes: Option<&dyn NodeAccess>,
+        on: &dyn Observer,
+    ) -> Result<(), Error> {
+        let (Some(held), Some(address)) = (&state.ca_bundle_pem, state.cluster_ip) else {
+            return Ok(());
+        };
+        let what = "the CA that the cluster holds";
+        let held = TrustBundle::from_pem(held, what).tried(format!("cannot read {what}"))?;
+        let both = held.union(external.bundle());
+        if both.len() == held.len() {
+            return Ok(());
+        }
+        let Some(nodes) = nodes else {
+            on.note(
+                "the CA is another one now, and the nodes were left out: they do not trust it yet",
+            );
+            return Ok(());
+        };
+        let stage = on.stage("trust in the old CA and the new one");
+        let trust = intent.trust(self.place(), address, &both.to_pem())?;
+        let receipts = block_in_place(|| nodes.trust(&trust)).into_iter();
+        let behind: Vec<Receipt> = receipts.filter(|receipt| !receipt.is_ok()).collect();
+        if behind.is_empty() {
+            stage.done("on every node");
+            return Ok(());
+        }
+        stage.failed(format!("not on {}", count(behind.len(), "node")));
+        Err(CertificatesError::NotTrusted(behind).into())
     }
 
     async fn put_trust(

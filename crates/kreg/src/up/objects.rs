@@ -6,6 +6,7 @@ use std::time::Duration;
 use kreg_k8s::{
     ApplyOptions, Change, Manifests, Progress, RegistrySpec, RegistryState, apply, pull, wait,
 };
+use kreg_pki::External;
 use tokio::task::block_in_place;
 
 use super::{Directory, Up};
@@ -26,7 +27,7 @@ impl Registry {
         intent: &Intent,
         spec: RegistrySpec,
         state: &RegistryState,
-        directory: Option<&Directory<'_>>,
+        (external, directory): (Option<&External>, Option<&Directory<'_>>),
         on: &dyn Observer,
     ) -> Result<Up, Error> {
         let cluster = self.cluster().as_ref();
@@ -52,7 +53,8 @@ impl Registry {
         }
         stage.done(format!("{}, address {address}", changed(&first.changes)));
 
-        let (decision, stage, second) = self.decided(intent, &spec, address, state, on).await?;
+        let wanted = (intent, external);
+        let (decision, stage, second) = self.decided(wanted, &spec, address, state, on).await?;
         self.ready(&spec, intent.timeout, &stage).await?;
         if let Some(directory) = directory {
             directory.claim(spec.place(), on).await?;
@@ -81,7 +83,7 @@ impl Registry {
     /// again by what is there then.
     async fn decided<'a>(
         &self,
-        intent: &Intent,
+        (intent, external): (&Intent, Option<&External>),
         spec: &RegistrySpec,
         address: IpAddr,
         state: &RegistryState,
@@ -92,7 +94,7 @@ impl Registry {
         loop {
             let state = now.as_ref().unwrap_or(state);
             let stage = on.stage("certificate and password");
-            let decision = block_in_place(|| intent.decide(self, address, state))?;
+            let decision = block_in_place(|| intent.decide(self, address, state, external))?;
             stage.done(if decision.made.is_empty() {
                 "kept".to_owned()
             } else {

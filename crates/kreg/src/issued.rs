@@ -1,0 +1,126 @@
+//! A certificate that was issued elsewhere: by a company's CA, or by cert-manager.
+
+use kreg_auth::{ExposeSecret as _, SecretString};
+use kreg_k8s::{Kind, Object, ObjectRef, secret};
+use kreg_pki::lint::{Finding, Lint, Severity};
+use kreg_pki::{External, Issuer, LeafRequest, San};
+use time::OffsetDateTime;
+
+use crate::error::{Error, Tried as _};
+use crate::registry::Registry;
+
+/// Where the certificate is that was issued elsewhere.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Issued {
+    /// Here.
+    Pem {
+        /// The chain, leaf first.
+        chain: Vec<u8>,
+        /// The leaf's private key.
+        key: SecretString,
+        /// The CA certificates that clients are to trust; without them the chain must reach its root.
+        ca: Option<Vec<u8>>,
+    },
+    /// In a Secret of type `kubernetes.io/tls` with the keys `tls.crt`, `tls.key` and `ca.crt`, as cert-manager writes it.
+    Secret {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Why a certificate that was issued elsewhere cannot serve. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssuedError {
+    /// The certificate must cover the registry's address, and nobody has chosen one yet.
+    #[error(
+        "the certificate must cover the registry's address, which is not chosen yet; nothing was changed"
+    )]
+    NoAddress,
+    /// The Secret is not there.
+    #[error("there is no {0} with the certificate")]
+    NoSecret(
+        /// The Secret.
+        Box<ObjectRef>,
+    ),
+    /// The Secret lacks an entry.
+    #[error("{secret} has no {key}")]
+    NoEntry {
+        /// The Secret.
+        secret: Box<ObjectRef>,
+        /// The entry.
+        key: &'static str,
+    },
+    /// It is not a certificate with its key.
+    #[error("the certificate that was given cannot be used")]
+    Unusable(#[source] kreg_pki::Error),
+    /// Clients would refuse it.
+    #[error("clients would refuse the certificate that was given; nothing was changed:\n{}", listed(.0))]
+    Refused(
+        /// Each reason.
+        Vec<Finding>,
+    ),
+}
+
+fn listed(findings: &[Finding]) -> String {
+    let line = |one: &Finding| format!("- {}: {}; {}", one.subject, one.message, one.remedy);
+    findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+impl Registry {
+    /// Reads the certificate, wherever it is, and judges it as every client would that reaches the registry by `sans`.
+    pub(crate) async fn external(
+        &self,
+        issued: &Issued,
+        sans: &[San],
+        now: OffsetDateTime,
+    ) -> Result<External, Error> {
+        let (chain, key, ca) = match issued {
+            Issued::Pem { chain, key, ca } => (chain.clone(), key.clone(), ca.clone()),
+            Issued::Secret { namespace, name } => {
+                let secret = ObjectRef::new(Kind::Secret, namespace, name);
+                self.entries(&secret).await?
+            }
+        };
+        let external = External::from_pem(&chain, key.expose_secret(), ca.as_deref())
+            .map_err(IssuedError::Unusable)?;
+        let request = LeafRequest::new(self.place().service()).sans(sans.to_vec());
+        let leaf = external.issue(&request.issued_at(now));
+        // What is missing in it is said by the issuer itself.
+        let leaf = leaf.map_err(IssuedError::Unusable)?;
+        let (chain, trust) = (leaf.chain_pem(), external.trust(&leaf).to_pem());
+        let found = Lint::new(&chain, &trust, now)
+            .endpoints(sans.iter().cloned())
+            .key(leaf.key_pem())
+            .run();
+        let refused = found
+            .into_iter()
+            .filter(|one| one.severity == Severity::Error);
+        let refused: Vec<Finding> = refused.collect();
+        if refused.is_empty() {
+            return Ok(external);
+        }
+        Err(IssuedError::Refused(refused).into())
+    }
+
+    async fn entries(
+        &self,
+        name: &ObjectRef,
+    ) -> Result<(Vec<u8>, SecretString, Option<Vec<u8>>), Error> {
+        let live = self.cluster().get(name).await;
+        let live = live.tried(format!("cannot read {name}"))?;
+        let live: Object = live.ok_or_else(|| IssuedError::NoSecret(Box::new(name.clone())))?;
+        let mut entries = secret::entries(&live)?;
+        let lacks = |key| IssuedError::NoEntry {
+            secret: Box::new(name.clone()),
+            key,
+        };
+        let chain = entries.remove("tls.crt").ok_or_else(|| lacks("tls.crt"))?;
+        let key = entries.remove("tls.key").ok_or_else(|| lacks("tls.key"))?;
+        let bytes = |text: SecretString| text.expose_secret().as_bytes().to_vec();
+        Ok((bytes(chain), key, entries.remove("ca.crt").map(bytes)))
+    }
+}
