@@ -63,6 +63,7 @@ pub use client::{Answer, RegistryClient};
 pub use descriptor::{Descriptor, Digest, DigestError, MediaTypes, Platform};
 pub use error::{ApiError, RegistryError};
 pub use fault::{ConnectError, TlsFault};
+pub use kreg_auth::{Credentials, RegistryHost};
 pub use layer::{Layer, LayerError};
 pub use layout::{LayoutError, Pulled};
 pub use listing::Pages;

@@ -16,6 +16,9 @@ impl<F: Fn(&Event<'_>) + Send + Sync> Observer for F {
     }
 }
 
+/// Hears nothing.
+pub fn silent(_: &Event<'_>) {}
+
 /// Something that happened.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]

@@ -62,6 +62,12 @@ pub enum KeyLocation {
 }
 
 impl Intent {
+    /// The registry with all defaults of its profile.
+    #[must_use]
+    pub fn of(registry: &Registry) -> Self {
+        Self::new(RegistrySpec::new(registry.place().clone()))
+    }
+
     /// A registry of `spec`, with everything else as it is or by default.
     #[must_use]
     pub fn new(spec: RegistrySpec) -> Self {

@@ -1,5 +1,40 @@
-//! What the program `kreg` does, as a library: a private image registry in any Kubernetes cluster, trusted by every node,
-//! and proved.
+//! What the program `kreg` does, as a library: a private image registry in any Kubernetes cluster, TLS and password
+//! protected, trusted by every node, and proved by a real pull on each.
+//!
+//! Nothing here prints, asks or ends the process. A [`Registry`] is found or claimed in a cluster; what is done with it says
+//! what happens to an [`Observer`], and returns values. Errors are typed and say the facts; what to do next is for the
+//! program to say.
+//!
+//! ```no_run
+//! use kreg::{Event, Intent, Registry, Scope};
+//!
+//! # #[cfg(feature = "ssh")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let registry = Registry::usual().await?;
+//! let mut intent = Intent::of(&registry);
+//! intent.sans.push("registry.example.com".parse()?);
+//! let nodes = kreg::nodes::over_ssh(&registry, "root");
+//! let shown = |event: &Event<'_>| println!("{event:?}");
+//! let up = registry.up(&intent, Some(&nodes), &shown).await?;
+//! let proof = registry.prove(&up.standing, Scope::default(), std::future::pending(), &shown);
+//! assert!(proof.await?.holds());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | to | call |
+//! |---|---|
+//! | find a registry, or claim a place for one | [`Registry::find`], [`Registry::claim`] |
+//! | see what would change, put it up, remove it | [`Registry::plan`], [`Registry::up`], [`Registry::down`] |
+//! | see what is there | [`Registry::status`], [`Registry::standing`] |
+//! | prove it | [`Registry::prove`], [`Registry::admit`] |
+//! | add and remove users, share the pull Secret | [`Registry::users`], [`Registry::share`] |
+//! | renew certificates, rotate the CA | [`Registry::certificates`] |
+//! | remove what no image needs | [`Registry::collection`] |
+//!
+//! The nodes are reached in any way that is a [`NodeAccess`](kreg_nodes::NodeAccess): over SSH
+//! (`kreg_nodes::BySsh`), by [`agents`], or by one of your own. This is a crate of its own because what it does needs the
+//! cluster, the nodes and the proof together, whose crates do not know each other.
 
 mod admission;
 pub mod agents;
@@ -26,7 +61,7 @@ pub use collection::{Blobs, Collected, Collection, CollectionError};
 pub use copies::CopiesError;
 pub use down::{Down, Removed};
 pub use error::{BoxError, Error};
-pub use event::{End, Event, Observer};
+pub use event::{End, Event, Observer, silent};
 pub use intent::{Intent, IntentError, KeyLocation};
 pub use issued::{Issued, IssuedError};
 pub use material::check_user;

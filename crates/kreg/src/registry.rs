@@ -5,7 +5,9 @@ pub(crate) mod standing;
 
 use std::sync::Arc;
 
-use kreg_k8s::{Cluster, ClusterFacts, Inventory, Place, RegistryState};
+use kreg_k8s::{
+    Cluster, ClusterFacts, Connection, Inventory, LiveCluster, Place, Profile, RegistryState,
+};
 
 pub use self::find::{FindError, Which};
 pub use self::standing::{NotUp, Standing};
@@ -39,6 +41,19 @@ impl Registry {
         let place = find::found(&records, &which)?;
         find::no_earlier(cluster.as_ref(), &records, &place).await?;
         Self::of(cluster, facts, place, records).await
+    }
+
+    /// Claims the default place in the cluster of the current kubeconfig.
+    ///
+    /// # Errors
+    /// As [`Registry::claim`], and if there is no such cluster.
+    pub async fn usual() -> Result<Self, Error> {
+        let usual = Connection::default();
+        let cluster = LiveCluster::connect(&usual).await;
+        let cluster = cluster.tried("cannot connect to a cluster")?;
+        let facts = ClusterFacts::read(&cluster).await;
+        let facts = facts.map_err(|cause| FindError::Cluster(cause.into()))?;
+        Self::claim(Arc::new(cluster), facts, Place::new(Profile::Default)).await
     }
 
     /// Claims a place for a registry that is to be there. One that is there already is meant again.

@@ -172,7 +172,13 @@ fn rendered(registry: &Registry, state: &RegistryState, leaf: &Leaf) -> Result<O
     else {
         return Err(CertificatesError::NoWorkload.into());
     };
-    let spec = RegistrySpec::new(registry.place().clone())
+    let recalled = match &state.inventory {
+        Some(inventory) => RegistrySpec::recalled(registry.place(), inventory)
+            .tried("cannot tell what this registry should be")?,
+        None => None,
+    };
+    let spec = recalled
+        .unwrap_or_else(|| RegistrySpec::new(registry.place().clone()))
         .with_image(image)
         .tried(format!("the registry's image {image} cannot be named"))?;
     let nothing = || SecretString::from(String::new());

@@ -1,0 +1,14 @@
+//! A registry with trust on every node, and the proof.
+
+use kreg::{Intent, Registry, Scope, nodes::over_ssh, silent};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let registry = Registry::usual().await?;
+    let (intent, nodes) = (Intent::of(&registry), over_ssh(&registry, "root"));
+    let up = registry.up(&intent, Some(&nodes), &silent).await?;
+    let (scope, end) = (Scope::default(), std::future::pending());
+    let proof = registry.prove(&up.standing, scope, end, &silent).await?;
+    proof.report.failures().for_each(|check| println!("{check}"));
+    Ok(())
+}
