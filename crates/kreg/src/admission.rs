@@ -1,10 +1,13 @@
 //! The startup taint: it comes off a node after that node's own proven pull, and only then.
 
+mod rounds;
+
 use kreg_k8s::rights;
 use kreg_k8s::taint::{self, Lifted, StartupTaint, Tainted};
 use kreg_verify::{Report, Status};
 use serde::Serialize;
 
+pub use self::rounds::Admitting;
 use crate::error::{Error, Tried as _};
 use crate::event::Observer;
 use crate::registry::Registry;

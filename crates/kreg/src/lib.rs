@@ -56,7 +56,7 @@ mod up;
 mod users;
 mod witness;
 
-pub use admission::{Admission, Keeping, PULL, Waiting};
+pub use admission::{Admission, Admitting, Keeping, PULL, Waiting};
 pub use collection::{Blobs, Collected, Collection, CollectionError};
 pub use copies::CopiesError;
 pub use down::{Down, Removed};
