@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use kreg::Exported;
 use kreg_k8s::rights::{self, Extras, Right};
-use kreg_k8s::{
-    ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, Place, Profile, RegistrySpec, taint,
-};
-use serde::Serialize;
+use kreg_k8s::{Place, Profile, taint};
 
 use crate::app::App;
 use crate::args::TargetArgs;
@@ -102,13 +100,6 @@ impl Purpose {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Outcome {
-    folder: PathBuf,
-    files: Vec<String>,
-    secrets: Vec<String>,
-}
-
 pub(crate) async fn run(app: &App, command: &ExportCommand) -> Result<Ending, Error> {
     match command {
         ExportCommand::Plain(args) => folder(app, args, false).await,
@@ -143,79 +134,12 @@ fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
 
 async fn folder(app: &App, args: &FolderArgs, kustomize: bool) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
-    let state = session.existing().await?;
-    let recalled = match &state.inventory {
-        Some(inventory) => RegistrySpec::recalled(session.registry.place(), inventory)
-            .tried("cannot tell what this registry should be")?,
-        None => None,
-    };
-    let spec = recalled.ok_or_else(|| {
-        Error::failed("the cluster does not say what this registry should be")
-            .help("run `kreg up` once more, which notes it")
-    })?;
-    let spec = spec.with_cluster_ip(state.cluster_ip);
-    let target = FolderCluster::open(&args.folder).tried("cannot export")?;
-    let mut outcome = Outcome {
-        folder: args.folder.clone(),
-        files: Vec::new(),
-        secrets: Vec::new(),
-    };
-    let mut notes = NOTES.to_owned();
-    for object in Manifests::full(&spec, &state.material()).objects() {
-        let reference = object.reference();
-        target
-            .apply(object, ApplyMode::default())
-            .await
-            .tried("cannot export")?;
-        let file = target.file(reference);
-        let name = file
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        if reference.kind() == Kind::Secret {
-            notes.push_str(&format!(
-                "\n## {}\n\nkubectl get secret -n {} {} -o yaml | kubeseal -o yaml > sealedsecret-{}.yaml\n",
-                reference.name(),
-                spec.place().namespace(),
-                reference.name(),
-                reference.name(),
-            ));
-            outcome.secrets.push(name);
-        } else {
-            outcome.files.push(name);
-        }
-    }
-    target
-        .write_text("SECRETS.md", &notes)
-        .tried("cannot export")?;
-    if kustomize {
-        let resources = outcome
-            .files
-            .iter()
-            .map(|file| format!("  - {file}\n"))
-            .collect::<String>();
-        let text = format!(
-            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{resources}"
-        );
-        target
-            .write_text("kustomization.yaml", &text)
-            .tried("cannot export")?;
-    }
-    output::print(app.global.output, "Export", &outcome, text)?;
+    let exported = session.registry.export(&args.folder, kustomize).await?;
+    output::print(app.global.output, "Export", &exported, text)?;
     Ok(Ending::Done)
 }
 
-const NOTES: &str = "
-The registry needs the Secrets below, and no file here holds what is in them. The `.yaml.example` files say which keys
-each has; `kubectl apply -f` of this folder passes them over. Secrets that are in the cluster already are left alone by
-what is exported here.
-
-To keep them in Git, seal each (sealed-secrets, below), or let external-secrets fill a Secret of the same name, type and
-keys from your vault. A new `tls.crt` takes effect only when the Pods restart: change the annotation
-`kreg.dev/tls-checksum` of the Deployment's template with it. Keep the CA's key out of Git altogether.
-";
-
-fn text(outcome: &Outcome) -> String {
+fn text(outcome: &Exported) -> String {
     format!(
         "{} files in {}; {} Secrets are not among them: see SECRETS.md there",
         outcome.files.len(),

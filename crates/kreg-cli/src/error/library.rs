@@ -47,6 +47,7 @@ fn help(error: &Error) -> Option<String> {
         Error::NotUp(NotUp::Credentials { .. }) => {
             "run `kreg up`: it makes them again".to_owned()
         }
+        Error::NotUp(NotUp::NotRecorded(_)) => "run `kreg up` once more, which notes it".to_owned(),
         Error::NotUp(_) => "run `kreg up`".to_owned(),
         Error::Intent(error) => return of_intent(error),
         Error::Material(error) => return of_material(error),

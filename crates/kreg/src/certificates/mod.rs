@@ -6,6 +6,7 @@
 mod deed;
 mod holdings;
 mod keys;
+mod lint;
 mod outlook;
 mod renew;
 mod rotation;
@@ -19,6 +20,7 @@ use kreg_nodes::Receipt;
 use kreg_pki::San;
 
 pub use self::deed::Deed;
+pub use self::lint::{Linted, Served};
 pub use self::outlook::Ahead;
 pub use self::renew::{Renewal, Renewed};
 pub use self::rotation::{Rotated, Rotation};
@@ -186,14 +188,6 @@ impl Certificates<'_> {
     /// [`Error::Failed`] if no handshake comes about.
     pub async fn served(&self, bundle_pem: &str) -> Result<Seen, Error> {
         serving::seen(self.registry, bundle_pem).await
-    }
-
-    /// Every name and address by which clients reach the registry.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] if one of them cannot stand in a certificate.
-    pub fn required(&self, state: &RegistryState) -> Result<Vec<San>, Error> {
-        serving::required(self.registry, state)
     }
 
     /// Whether two CAs are kept, of a rotation that is not at its end.

@@ -37,6 +37,12 @@ pub enum NotUp {
         /// Its name.
         String,
     ),
+    /// Its record does not say what it should be: an older kreg put it up.
+    #[error("the cluster does not say what the registry {0} should be")]
+    NotRecorded(
+        /// Its name.
+        String,
+    ),
     /// Its pull Secret holds no credentials for it.
     #[error("{secret} holds no credentials for {registry}")]
     Credentials {

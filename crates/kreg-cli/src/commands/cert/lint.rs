@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use kreg_auth::{ExposeSecret as _, SecretString};
+use kreg::certificates::Served;
+use kreg_auth::SecretString;
+use kreg_pki::San;
 use kreg_pki::lint::{Client, Finding, Lint, Severity};
-use kreg_pki::{Authority, Certificate, San};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -44,7 +45,7 @@ pub(super) async fn run(app: &App, args: &LintArgs) -> Result<Ending, Error> {
     let now = OffsetDateTime::now_utc();
     let (looked_at, mut findings) = match (&args.cert, &args.ca) {
         (Some(cert), Some(ca)) => files(cert, args.key.as_deref(), ca, &endpoints, now)?,
-        _ => cluster(app, args, endpoints, now).await?,
+        _ => cluster(app, args, &endpoints, now).await?,
     };
     findings.sort_by_key(|row| row.severity);
     let errors = findings
@@ -71,7 +72,8 @@ fn endpoints(words: &[String]) -> Result<Vec<San>, Error> {
         .iter()
         .map(|word| {
             word.parse().map_err(|cause| {
-                Error::usage(format!("--endpoint `{word}` is no name or address")).because(&cause)
+                Error::usage(format!("--endpoint `{word}` is not a name or address"))
+                    .because(&cause)
             })
         })
         .collect()
@@ -129,42 +131,18 @@ fn open_to_others(_path: &Path) -> Option<Row> {
 async fn cluster(
     app: &App,
     args: &LintArgs,
-    mut endpoints: Vec<San>,
+    endpoints: &[San],
     now: OffsetDateTime,
 ) -> Result<(Vec<String>, Vec<Row>), Error> {
     let session = Session::open(app, &args.target, true).await?;
-    let state = session.existing().await?;
-    let (Some(chain), Some(bundle)) = (&state.tls_chain_pem, &state.ca_bundle_pem) else {
-        let name = session.registry.place().instance().to_owned();
-        return Err(kreg::Error::from(kreg::NotUp::Certificate(name)).into());
-    };
-    let certificates = super::certificates(app, &session, None)?;
-    if endpoints.is_empty() {
-        endpoints = certificates.required(&state)?;
-    }
-    let look = |pem: &str| {
-        Lint::new(pem.as_bytes(), bundle.as_bytes(), now)
-            .endpoints(endpoints.clone())
-            .run()
-    };
+    let linted = super::certificates(app, &session, None)?
+        .lint(endpoints, now)
+        .await?;
     const HELD: &str = "held by the cluster";
-    let mut looked_at = vec![format!(
-        "{} as held by the cluster",
-        session.registry.place().registry_name()
-    )];
-    let mut found = match &state.tls_key_pem {
-        Some(key) => rows(
-            HELD,
-            Lint::new(chain.as_bytes(), bundle.as_bytes(), now)
-                .endpoints(endpoints.clone())
-                .key(key)
-                .run(),
-        ),
-        None => rows(HELD, look(chain)),
-    };
-    if let Some(key) = &state.ca_key_pem
-        && let Err(cause) = Authority::from_pem(bundle, key.expose_secret())
-    {
+    let registry = session.registry.place().registry_name();
+    let mut looked_at = vec![format!("{registry} as held by the cluster")];
+    let mut found = rows(HELD, linted.held);
+    if let Some(cause) = linted.ca_key {
         found.push(Row {
             source: HELD.to_owned(),
             severity: Severity::Error,
@@ -176,22 +154,16 @@ async fn cluster(
             refused_by: BTreeSet::new(),
         });
     }
-    match certificates.served(bundle).await {
-        Ok(seen) => {
+    match linted.served {
+        Ok(served) => {
             looked_at.push("the same as served".to_owned());
-            let held = Certificate::all_from_pem(chain, "the registry's certificate").ok();
-            if held.and_then(|held| held.into_iter().next()).as_ref() != seen.chain.first() {
-                let pem: String = seen.chain.iter().map(Certificate::to_pem).collect();
-                found.extend(rows("served", look(&pem)));
+            if let Served::Another { subject, findings } = served {
+                found.extend(rows("served", findings));
                 found.push(Row {
                     source: "served".to_owned(),
                     severity: Severity::Warning,
                     code: "not-the-one-held".to_owned(),
-                    subject: seen
-                        .chain
-                        .first()
-                        .map(|leaf| leaf.subject().to_owned())
-                        .unwrap_or_default(),
+                    subject,
                     message: "the registry serves another certificate than the cluster holds"
                         .to_owned(),
                     remedy: "run `kreg up`, which restarts it".to_owned(),
