@@ -12,6 +12,7 @@ use kreg_k8s::{
 pub use self::find::{FindError, Which};
 pub use self::standing::{NotUp, Standing};
 use kreg_stream::PodStreams;
+use kreg_verify::PodDial;
 
 use crate::agents;
 use crate::error::{Error, Tried as _};
@@ -114,6 +115,17 @@ impl Registry {
     /// [`Error::NoCluster`] where no Pod can run.
     pub fn streams(&self) -> Result<&PodStreams, Error> {
         self.cluster.streams().ok_or(Error::NoCluster)
+    }
+
+    /// The way to one of its Pods, through the API server.
+    pub(crate) fn dial(&self) -> Result<PodDial, Error> {
+        let (streams, place) = (self.streams()?.clone(), self.place());
+        Ok(PodDial::new(
+            streams,
+            place.namespace(),
+            place.service(),
+            place.port(),
+        ))
     }
 
     /// What the cluster is like.

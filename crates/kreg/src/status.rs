@@ -142,7 +142,7 @@ impl Registry {
     }
 
     /// Every object against what the last run made of it.
-    async fn comparison(&self, state: &RegistryState) -> Result<Comparison, Error> {
+    pub(crate) async fn comparison(&self, state: &RegistryState) -> Result<Comparison, Error> {
         let Some(inventory) = &state.inventory else {
             return Ok(Comparison::NoRecord);
         };

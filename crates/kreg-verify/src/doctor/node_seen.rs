@@ -97,8 +97,8 @@ pub enum Contact {
     Failed {
         /// Why.
         reason: String,
-        /// What to do.
-        remedy: String,
+        /// What to do; none where the way to the nodes does not say.
+        remedy: Option<String>,
     },
 }
 

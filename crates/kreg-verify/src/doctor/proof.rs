@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnosis::{Diagnosis, Severity};
 use super::observations::Observations;
+use crate::remedy::Remedy;
 
 /// A check of the proof that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub struct FailedCheck {
     pub node: Option<String>,
     /// What the check says.
     pub message: String,
+    /// What repairs it, where kreg can do that; the message does not say it.
+    pub remedy: Option<Remedy>,
     /// What was observed, such as the kubelet's events with the runtime's own message.
     pub evidence: Vec<String>,
 }

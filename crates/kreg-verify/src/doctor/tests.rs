@@ -288,7 +288,7 @@ fn a_proof_is_put_to_what_nothing_explains() {
     seen.nodes[0].clock_ahead = None;
     seen.nodes[0].contact = Contact::Failed {
         reason: "no sshd".to_owned(),
-        remedy: "start it".to_owned(),
+        remedy: Some("start it".to_owned()),
     };
     assert_eq!(
         asked(&seen),

@@ -25,6 +25,7 @@ pub use self::outlook::Ahead;
 pub use self::renew::{Renewal, Renewed};
 pub use self::rotation::{Rotated, Rotation};
 pub use self::serving::Seen;
+pub(crate) use self::serving::{required, seen as handshake};
 use crate::error::Error;
 use crate::intent::KeyLocation;
 use crate::nodes::bullet_list;

@@ -8,8 +8,7 @@ use kreg_k8s::{
     WorkloadState, names, secret, wait,
 };
 use kreg_pki::{Certificate, Leaf, San};
-use kreg_registry::{roots_of_pem, served_chain};
-use kreg_verify::PodDial;
+use kreg_registry::{TlsFault, roots_of_pem, served_chain};
 
 use super::CertificatesError;
 use crate::error::{Error, Tried as _};
@@ -23,21 +22,14 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub struct Seen {
     /// Leaf first.
     pub chain: Vec<Certificate>,
-    /// What rustls has against it.
-    pub problem: Option<String>,
+    /// What such a client has against it.
+    pub problem: Option<TlsFault>,
 }
 
 /// Shakes hands with the registry through the API server.
-pub(super) async fn seen(registry: &Registry, bundle_pem: &str) -> Result<Seen, Error> {
-    let place = registry.place();
+pub(crate) async fn seen(registry: &Registry, bundle_pem: &str) -> Result<Seen, Error> {
     let roots = roots_of_pem(bundle_pem).tried("cannot use the CA that the cluster holds")?;
-    let dial = PodDial::new(
-        registry.streams()?.clone(),
-        place.namespace(),
-        place.service(),
-        place.port(),
-    );
-    let served = served_chain(&dial, &registry.host()?, roots)
+    let served = served_chain(&registry.dial()?, &registry.host()?, roots)
         .await
         .tried("cannot see what the registry serves")?;
     let chain = served
@@ -48,7 +40,7 @@ pub(super) async fn seen(registry: &Registry, bundle_pem: &str) -> Result<Seen, 
         .tried("cannot read what the registry serves")?;
     Ok(Seen {
         chain,
-        problem: served.verified.err().map(|fault| fault.to_string()),
+        problem: served.verified.err(),
     })
 }
 
@@ -74,7 +66,7 @@ pub(super) async fn leaf(
 }
 
 /// Every name and address that clients use.
-pub(super) fn required(registry: &Registry, state: &RegistryState) -> Result<Vec<San>, Error> {
+pub(crate) fn required(registry: &Registry, state: &RegistryState) -> Result<Vec<San>, Error> {
     let names = registry.place().certificate_names(state.cluster_ip);
     let sans = names.iter().map(|name| {
         let san = name.parse();

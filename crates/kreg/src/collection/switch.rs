@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use kreg_k8s::{Progress, Serving, Turn, Watcher, settle, wait};
 use kreg_registry::{RegistryClient, Repository, Transport};
-use kreg_verify::PodDial;
 
 use super::CollectionError;
 use super::collector::pods;
@@ -180,9 +179,9 @@ impl<'a> Switch<'a> {
                 return Ok(Some(format!("{} serves otherwise", pod.reference())));
             }
         }
-        let place = self.registry.place();
-        let streams = self.registry.streams()?.clone();
-        let ways = PodDial::new(streams, place.namespace(), place.service(), place.port())
+        let ways = self
+            .registry
+            .dial()?
             .each()
             .await
             .tried("cannot find the registry's Pods")?;

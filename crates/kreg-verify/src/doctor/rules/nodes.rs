@@ -39,7 +39,11 @@ pub(super) fn contact(seen: &Observations) -> Vec<Diagnosis> {
                 )
                 .seen(reason)
                 .on(&node.name)
-                .fix(remedy),
+                .fix(
+                    remedy
+                        .as_ref()
+                        .map_or(Action::CompareNodes.into(), Fix::from),
+                ),
             );
         }
     }

@@ -203,6 +203,7 @@ pub(super) fn failed(seen: &mut Observations, node: Option<&str>, words: &str) {
         title: "the claim".to_owned(),
         node: node.map(str::to_owned),
         message: format!("the pull failed: {words}; advice"),
+        remedy: None,
         evidence: vec![
             format!("kubelet event: Failed: Failed to pull image \"r:5000/a@sha256:0\": {words}"),
             "node: containerd://2.1.4, kubelet v1.34.0".to_owned(),

@@ -223,7 +223,7 @@ pub(super) const SHOWN: &[(Signature, Edit)] = &[
     (Signature::NodeUnreachable, |seen| {
         seen.nodes[1].contact = Contact::Failed {
             reason: "connection refused".to_owned(),
-            remedy: "start sshd".to_owned(),
+            remedy: Some("start sshd".to_owned()),
         };
     }),
     (Signature::ClockSkew, |seen| {
@@ -246,7 +246,7 @@ pub(super) const SHOWN: &[(Signature, Edit)] = &[
         seen.nodes[1].agent = Some("there is no Pod of it".to_owned());
         seen.nodes[1].contact = Contact::Failed {
             reason: "no node agent runs on it (there is none)".to_owned(),
-            remedy: "see".to_owned(),
+            remedy: Some("see".to_owned()),
         };
         seen.nodes[1].files.clear();
         seen.pulls = vec![PullSeen {
