@@ -39,6 +39,7 @@
 mod admission;
 pub mod agents;
 pub mod certificates;
+pub mod client;
 mod collection;
 mod copies;
 mod down;
