@@ -1,7 +1,6 @@
 //! The cluster, and a list of what could not be looked at there: whoever looks goes on without it.
 
 use kreg_k8s::{Cluster, Kind, Object, ObjectRef, Query};
-use kreg_nodes::Advice;
 
 use super::unseen::Unseen;
 use crate::error::Error;
@@ -10,15 +9,6 @@ use crate::registry::Registry;
 pub(super) struct Look<'a> {
     pub(super) registry: &'a Registry,
     pub(super) unseen: Vec<Unseen>,
-    pub(super) settings: Vec<Setting>,
-}
-
-/// The setting that a node's remedy is about.
-#[derive(Debug)]
-pub(super) struct Setting {
-    pub(super) node: String,
-    pub(super) remedy: String,
-    pub(super) advice: Advice,
 }
 
 impl<'a> Look<'a> {
@@ -26,7 +16,6 @@ impl<'a> Look<'a> {
         Look {
             registry,
             unseen: Vec::new(),
-            settings: Vec::new(),
         }
     }
 

@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use kreg_k8s::rights::{self, Extras, Right};
 use kreg_k8s::{Names, Profile, RegistryState};
-use kreg_nodes::{Advice, NodeAccess};
-use kreg_verify::doctor::{self, Contact, Observations};
+use kreg_nodes::NodeAccess;
+use kreg_verify::doctor::{self, Observations};
 
-use self::look::{Look, Setting};
+use self::look::Look;
 pub use self::unseen::Unseen;
 use crate::error::{Error, Tried as _};
 use crate::event::Observer;
@@ -52,31 +52,6 @@ pub struct Seen {
     pub observations: Observations,
     /// What could not be looked at.
     pub unseen: Vec<Unseen>,
-    settings: Vec<Setting>,
-}
-
-impl Seen {
-    /// Replaces each node's remedy that is about a setting by what `words` makes of it: what the setting is called, only
-    /// the program knows.
-    #[must_use]
-    pub fn worded(mut self, words: impl Fn(&str, &Advice) -> String) -> Self {
-        for setting in &self.settings {
-            let nodes = self.observations.nodes.iter_mut();
-            for node in nodes.filter(|node| node.name == setting.node) {
-                let refusals = node.refusals.iter_mut().map(|one| &mut one.remedy);
-                let contact = match &mut node.contact {
-                    Contact::Failed { remedy, .. } => remedy.as_mut(),
-                    _ => None,
-                };
-                for remedy in refusals.chain(contact) {
-                    if *remedy == setting.remedy {
-                        *remedy = words(&setting.remedy, &setting.advice);
-                    }
-                }
-            }
-        }
-        self
-    }
 }
 
 impl Registry {
@@ -116,7 +91,6 @@ impl Registry {
         Ok(Seen {
             observations: seen,
             unseen: look.unseen,
-            settings: look.settings,
         })
     }
 
@@ -204,4 +178,30 @@ fn without_files(seen: &Observations) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use kreg_verify::doctor::{NodeFile, NodeSeen};
+
+    use super::*;
+
+    #[test]
+    fn the_log_has_no_file_in_it() {
+        let file = NodeFile {
+            path: "/etc/hosts.toml".to_owned(),
+            wanted: "wanted".to_owned(),
+            now: Some("Authorization = \"Basic geheim\"".to_owned()),
+        };
+        let seen = Observations {
+            nodes: vec![NodeSeen {
+                files: vec![file],
+                ..NodeSeen::default()
+            }],
+            ..Observations::default()
+        };
+        let noted = without_files(&seen);
+        assert!(!noted.contains("geheim"), "{noted}");
+        assert!(
+            noted.contains("/etc/hosts.toml") && noted.contains("30 other bytes"),
+            "{noted}"
+        );
+    }
+}

@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use kreg_nodes::containerd::ContainerdConfig;
 use kreg_nodes::docker::CONFIG_FILE;
 use kreg_nodes::hosts_file::{HOSTS, other_addresses};
-use kreg_nodes::{NodeFacts, NodePlan, Reach, Refusal, RunningRuntime, Trust};
+use kreg_nodes::{
+    Node, NodeAccess, NodeFacts, NodePlan, Reach, Receipt, Refusal, RunningRuntime, State, Trust,
+};
 use kreg_verify::doctor::{Contact, NodeFile, NodeRefusal, NodeSeen, Route, RuntimeSeen};
 
-use super::look::Setting;
-
-/// What a node holds against what it should. Gives the settings that remedies are about.
-pub(super) fn held(seen: &mut NodeSeen, facts: &NodeFacts, trust: &Trust) -> Vec<Setting> {
-    let mut settings = Vec::new();
+/// What a node holds against what it should.
+pub(super) fn held(
+    nodes: &dyn NodeAccess,
+    node: &Node,
+    facts: &NodeFacts,
+    trust: &Trust,
+    seen: &mut NodeSeen,
+) {
     seen.contact = Contact::Entered;
     seen.journal = !facts.journal(trust.instance()).is_empty();
     match NodePlan::decide(facts, trust) {
@@ -29,8 +34,8 @@ pub(super) fn held(seen: &mut NodeSeen, facts: &NodeFacts, trust: &Trust) -> Vec
             seen.files = files.collect();
         }
         Err(refused) => {
-            settings.extend(refused.0.iter().filter_map(|one| setting(&seen.name, one)));
-            seen.refusals = refused.0.into_iter().map(refusal).collect();
+            let refusals = refused.0.into_iter().map(|one| refusal(nodes, node, one));
+            seen.refusals = refusals.collect();
         }
     }
     if let (Some(file), Some(address)) = (facts.content(HOSTS), trust.endpoint()) {
@@ -51,23 +56,17 @@ pub(super) fn held(seen: &mut NodeSeen, facts: &NodeFacts, trust: &Trust) -> Vec
         // A second's grace: both times are rounded.
         seen.config_not_loaded = config.modified > started + 1;
     }
-    settings
 }
 
-fn setting(node: &str, refusal: &Refusal) -> Option<Setting> {
-    Some(Setting {
-        node: node.to_owned(),
-        remedy: refusal.remedy.clone(),
-        advice: refusal.advice.clone()?,
-    })
-}
-
-fn refusal(one: Refusal) -> NodeRefusal {
+fn refusal(nodes: &dyn NodeAccess, node: &Node, one: Refusal) -> NodeRefusal {
     let kind = serde_json::to_value(one.kind).unwrap_or_default();
+    let mut receipt = Receipt::new(node, State::Refused);
+    receipt.remedy = Some(one.remedy);
+    receipt.advice = one.advice;
     NodeRefusal {
         kind: kind.as_str().unwrap_or_default().to_owned(),
         reason: one.reason,
-        remedy: one.remedy,
+        remedy: nodes.worded(receipt).remedy.unwrap_or_default(),
     }
 }
 
@@ -103,16 +102,46 @@ pub(super) fn route(route: Reach) -> Option<Route> {
 
 #[cfg(test)]
 mod tests {
-    use kreg_nodes::RefusalKind;
+    use kreg_nodes::{Advice, LocalRoot, NodeTransport, RefusalKind};
 
     use super::*;
 
+    /// A way whose program calls every setting `--it`.
+    struct Worded(LocalRoot);
+
+    impl NodeAccess for Worded {
+        fn name(&self) -> &'static str {
+            "tree"
+        }
+        fn nodes(&self) -> &[Node] {
+            &[]
+        }
+        fn transport(&self) -> &dyn NodeTransport {
+            &self.0
+        }
+        fn worded(&self, mut receipt: Receipt) -> Receipt {
+            if receipt.advice.is_some() {
+                receipt.remedy = receipt.remedy.map(|remedy| format!("{remedy}: --it"));
+            }
+            receipt
+        }
+    }
+
     #[test]
-    fn a_refusal_is_named_in_the_word_that_rules_know() {
-        let json =
-            serde_json::json!({ "kind": RefusalKind::NoConfigPath, "reason": "", "remedy": "" });
-        let one = serde_json::from_value(json).unwrap();
-        assert_eq!(refusal(one).kind, "no-config-path");
+    fn a_refusal_has_the_word_that_rules_know_and_the_words_of_the_program() {
+        let tree = tempfile::tempdir().unwrap();
+        let nodes = Worded(LocalRoot::new(tree.path()));
+        let refused = |kind: RefusalKind, advice: Option<Advice>| {
+            let json = serde_json::json!({
+                "kind": kind, "reason": "why", "remedy": "do it", "advice": advice,
+            });
+            let one = serde_json::from_value(json).unwrap();
+            refusal(&nodes, &Node::new("w1", "192.0.2.1"), one)
+        };
+        let one = refused(RefusalKind::NoConfigPath, None);
+        assert_eq!((&*one.kind, &*one.remedy), ("no-config-path", "do it"));
+        let one = refused(RefusalKind::Foreign, Some(Advice::Adopt));
+        assert_eq!((&*one.kind, &*one.remedy), ("foreign", "do it: --it"));
     }
 
     #[test]

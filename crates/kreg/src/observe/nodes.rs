@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use tokio::task::block_in_place;
 
-use super::look::{Look, Setting};
+use super::look::Look;
 use super::unseen::Unseen;
 use super::{Survey, agents, node};
 use crate::error::Error;
@@ -56,7 +56,7 @@ pub(super) async fn nodes(
     let begun = OffsetDateTime::now_utc();
     let vitals = block_in_place(|| nodes.vitals(&trust));
     let span = (begun, OffsetDateTime::now_utc());
-    let proxies = held(look, nodes, &trust, seen);
+    let proxies = held(nodes, &trust, seen);
     if !nodes.is_selective() {
         agents::agents(look, &trust, seen).await?;
     }
@@ -110,12 +110,7 @@ fn known(fact: &NodeFact) -> NodeSeen {
 }
 
 /// What each node holds, and the proxies that its Docker is configured with.
-fn held(
-    look: &mut Look<'_>,
-    nodes: &dyn NodeAccess,
-    trust: &Trust,
-    seen: &mut Observations,
-) -> Proxies {
+fn held(nodes: &dyn NodeAccess, trust: &Trust, seen: &mut Observations) -> Proxies {
     let mut proxies = Proxies::new();
     for (node, answer) in block_in_place(|| nodes.facts(trust)) {
         let Some(one) = seen.nodes.iter_mut().find(|one| one.name == node.name) else {
@@ -123,35 +118,22 @@ fn held(
         };
         match answer {
             Ok(facts) => {
-                look.settings.extend(node::held(one, &facts, trust));
+                node::held(nodes, &node, &facts, trust, one);
                 if let Ok(config) = DaemonConfig::of(&facts) {
                     proxies.insert(node.name, config.proxies);
                 }
             }
-            Err(receipt) => {
-                let (contact, setting) = failed(*receipt);
-                one.contact = contact;
-                look.settings.extend(setting);
-            }
+            Err(receipt) => one.contact = failed(*receipt),
         }
     }
     proxies
 }
 
-fn failed(receipt: Receipt) -> (Contact, Option<Setting>) {
-    let setting = match (&receipt.remedy, receipt.advice) {
-        (Some(remedy), Some(advice)) => Some(Setting {
-            node: receipt.node,
-            remedy: remedy.clone(),
-            advice,
-        }),
-        _ => None,
-    };
-    let contact = Contact::Failed {
+fn failed(receipt: Receipt) -> Contact {
+    Contact::Failed {
         reason: receipt.reason.unwrap_or_default(),
         remedy: receipt.remedy,
-    };
-    (contact, setting)
+    }
 }
 
 /// How a node stands now. Its clock is compared with the API server's, and given the time that asking took.
@@ -187,7 +169,6 @@ fn server_time(date: &str) -> Option<OffsetDateTime> {
 
 #[cfg(test)]
 mod tests {
-    use kreg_nodes::{Advice, Node, State};
     use time::macros::datetime;
 
     use super::*;
@@ -215,20 +196,5 @@ mod tests {
         assert_eq!(ahead(-100, Some(0)), Some(-100));
         assert_eq!(ahead(103, Some(100)), Some(0), "this machine's is behind");
         assert_eq!(ahead(3, None), None);
-    }
-
-    #[test]
-    fn a_node_that_cannot_be_entered_keeps_the_setting_that_helps() {
-        let mut receipt = Receipt::new(&Node::new("w1", "192.0.2.1"), State::Unreachable);
-        receipt.reason = Some("no key fits".to_owned());
-        assert!(failed(receipt.clone()).1.is_none());
-        receipt.remedy = Some("name the one right key".to_owned());
-        receipt.advice = Some(Advice::Identity);
-        let (contact, setting) = failed(receipt);
-        let setting = setting.unwrap();
-        assert_eq!((&*setting.node, setting.advice), ("w1", Advice::Identity));
-        assert!(
-            matches!(contact, Contact::Failed { remedy, .. } if remedy == Some(setting.remedy))
-        );
     }
 }
