@@ -115,6 +115,13 @@ impl Error {
         &self.causes
     }
 
+    /// Message and causes in one line.
+    pub(crate) fn line(&self) -> String {
+        let causes = self.causes.iter().map(String::as_str);
+        let all: Vec<_> = std::iter::once(self.message()).chain(causes).collect();
+        all.join(": ")
+    }
+
     pub(crate) fn help_text(&self) -> Option<&str> {
         self.help.as_deref()
     }

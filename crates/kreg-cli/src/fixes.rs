@@ -1,9 +1,12 @@
 //! What kreg-verify finds, in this program's words: the steps of a diagnosis, and what repairs a failed check.
 
+use kreg::Unseen;
 use kreg_k8s::{Place, Profile};
 use kreg_verify::doctor::{Action, Change, Diagnosis, Fix, Severity, Signature, TakeOver};
-use kreg_verify::{CheckReport, Lack, Remedy, Report, VerifyError};
+use kreg_verify::{Lack, Remedy, Report, VerifyError};
 use serde::Serialize;
+
+use crate::error::Error;
 
 /// A diagnosis with its steps as commands.
 #[derive(Debug, Serialize)]
@@ -152,14 +155,15 @@ fn command(action: &Action, options: &str) -> String {
 /// The report with the command that repairs it behind each failed check's message.
 pub(crate) fn worded(mut report: Report) -> Report {
     for check in &mut report.checks {
-        add_command(check);
+        name_repair(&mut check.message, &mut check.remedy);
     }
     report
 }
 
-fn add_command(check: &mut CheckReport) {
-    if let Some(remedy) = check.remedy.take() {
-        check.message.push_str(ending(remedy));
+/// Puts the command that repairs it behind what a failed check says.
+pub(crate) fn name_repair(message: &mut String, remedy: &mut Option<Remedy>) {
+    if let Some(remedy) = remedy.take() {
+        message.push_str(ending(remedy));
     }
 }
 
@@ -178,6 +182,24 @@ fn ending(remedy: Remedy) -> &'static str {
     }
 }
 
+/// What could not be looked at, with the flag or the command that changes that.
+pub(crate) fn unseen(one: Unseen) -> String {
+    match one {
+        Unseen::Changes(error) => format!("what was changed by hand: {}", line(*error)),
+        Unseen::Answers(error) => format!("the registry's answers: {}", line(*error)),
+        Unseen::NodeLeftOut(node) => {
+            format!("node {node}: nodes.skip of the configuration leaves it out")
+        }
+        Unseen::NotProved => "whether nodes can pull: --no-proof leaves that out".to_owned(),
+        Unseen::Rights(_) => format!("{one}; `kreg export rbac --for doctor` prints what it needs"),
+        other => other.to_string(),
+    }
+}
+
+fn line(error: kreg::Error) -> String {
+    Error::from(error).line()
+}
+
 /// By which option a check gets what it lacks.
 pub(crate) fn lacking(error: &VerifyError) -> Option<&'static str> {
     match error {
@@ -192,7 +214,7 @@ pub(crate) fn lacking(error: &VerifyError) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use kreg_verify::{Outcome, PullFailure};
+    use kreg_verify::{CheckReport, Outcome, PullFailure};
 
     use super::*;
 
@@ -387,5 +409,21 @@ mod tests {
         ] {
             assert_eq!(message("x", remedy), words);
         }
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_said_with_the_flag_for_it() {
+        let left_out = Unseen::NodeLeftOut("w1".to_owned());
+        assert!(unseen(left_out).starts_with("node w1: nodes.skip"));
+        assert!(unseen(Unseen::NotProved).contains("--no-proof"));
+        let rights = unseen(Unseen::Rights(Vec::new()));
+        assert!(rights.ends_with("; `kreg export rbac --for doctor` prints what it needs"));
+        let missing = kreg::NotUp::Certificate("docker-registry".to_owned());
+        let answers = Unseen::Answers(Box::new(missing.into()));
+        assert_eq!(
+            unseen(answers),
+            "the registry's answers: the registry docker-registry has no certificate yet"
+        );
+        assert_eq!(unseen(Unseen::Denied("no".to_owned())), "no");
     }
 }

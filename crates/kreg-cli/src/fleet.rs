@@ -11,7 +11,6 @@ use kreg_nodes::{
     StorageDir, Trust,
 };
 
-pub(crate) use self::advice::refusal_remedy;
 use self::advice::{advised, advised_all};
 use crate::config::Backend;
 use crate::error::{Ending, Error};

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use kreg::{Registry, Which};
-use kreg_k8s::rights::Extras;
 use kreg_k8s::{ClusterFacts, Connection, LiveCluster, RegistryState};
 
 use crate::app::App;
@@ -85,14 +84,6 @@ impl Session {
             on: Observer::new(&app.progress),
             adopt: false,
         })
-    }
-
-    /// What the rights of daily use depend on besides.
-    pub(crate) fn extras(&self) -> Extras {
-        Extras {
-            node_agent: self.settings.nodes.backend == Backend::DaemonSet,
-            ..Extras::default()
-        }
     }
 
     /// What is there, for commands that need a registry that is up.

@@ -1,14 +1,10 @@
 //! From words to the registry as kreg-k8s knows it.
 
-use std::net::IpAddr;
-
-use kreg_auth::RegistryHost;
 use kreg_k8s::{Place, RegistrySpec, SpecError, Storage};
-use kreg_pki::San;
 
 use crate::app::App;
 use crate::args::{ProfileArg, TargetArgs};
-use crate::error::{Error, Tried as _};
+use crate::error::Error;
 use crate::settings::Wanted;
 
 /// Which registry the flags and the configuration name.
@@ -83,24 +79,6 @@ fn storage(wanted: &Wanted) -> Result<Storage, Error> {
         Storage::S3(bucket) => wanted.s3.bucket(bucket).map(Storage::S3),
         other => Ok(other),
     }
-}
-
-/// The host part of image names, `docker-registry:5000`.
-pub(crate) fn host(place: &Place) -> Result<RegistryHost, Error> {
-    let name = place.registry_name();
-    name.parse().map_err(|cause| {
-        Error::usage(format!("`{name}` cannot be the host of an image name")).because(&cause)
-    })
-}
-
-/// What clients reach the registry by, for its certificate.
-pub(crate) fn endpoints(place: &Place, address: Option<IpAddr>) -> Result<Vec<San>, Error> {
-    let names = place.certificate_names(address);
-    let parsed = names.iter().map(|name| {
-        name.parse::<San>()
-            .tried(format!("`{name}` cannot stand in a certificate"))
-    });
-    parsed.collect()
 }
 
 /// RFC 1123 section 2.1 as the API server reads it for Services and namespaces.

@@ -27,7 +27,7 @@ pub(super) fn advised(mut receipt: Receipt) -> Receipt {
 }
 
 /// What to do about one refusal, with the flag for it.
-pub(crate) fn refusal_remedy(refusal: &Refusal) -> String {
+fn refusal_remedy(refusal: &Refusal) -> String {
     worded(&refusal.remedy, refusal.advice.as_ref())
 }
 

@@ -79,8 +79,8 @@ pub(super) async fn run(app: &App, target: &TargetArgs) -> Result<Ending, Error>
     let certificates = super::certificates(app, &session, None)?;
     let step = app.progress.step("the registry by TLS");
     let (served, problem) = match certificates.served(bundle).await {
-        Ok(seen) => (seen.chain, seen.problem),
-        Err(error) => (Vec::new(), Some(explained(&error.into()))),
+        Ok(seen) => (seen.chain, seen.problem.map(|fault| fault.to_string())),
+        Err(error) => (Vec::new(), Some(Error::from(error).line())),
     };
     match &problem {
         None => step.done(""),
@@ -103,13 +103,6 @@ pub(super) async fn run(app: &App, target: &TargetArgs) -> Result<Ending, Error>
         true => Ending::Done,
         false => Ending::Pending,
     })
-}
-
-fn explained(error: &Error) -> String {
-    std::iter::once(error.message().to_owned())
-        .chain(error.causes().iter().cloned())
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 fn text(shown: &Shown) -> String {
