@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use super::docker::{Daemon, Docker};
+use super::docker::{DOCKER_GROUP, DOCKER_SOCKET, Daemon, Docker};
 use super::facts::Facts;
 use super::system::{Family, Init};
-use super::{DOCKER_GROUP, DOCKER_SOCKET};
 
 /// One question about this machine, its answer, and what repairs it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,10 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::DOCKER_SOCKET;
+/// The group that may open Docker's socket.
+pub(super) const DOCKER_GROUP: &str = "docker";
+/// Where Docker listens unless told otherwise.
+pub(super) const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 
 /// What this machine needs to answer.
 const NEAR: Duration = Duration::from_secs(5);

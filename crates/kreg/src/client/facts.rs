@@ -3,8 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::{env, fs};
 
-use super::DOCKER_GROUP;
-use super::docker::{Docker, FAR, said};
+use super::docker::{DOCKER_GROUP, Docker, FAR, said};
 use super::system::{Init, System};
 
 /// Clients that can push to and pull from a registry.

@@ -21,10 +21,5 @@ pub use self::docker::{Daemon, Docker};
 pub use self::facts::{Facts, Group};
 pub use self::system::{Family, Init, System};
 
-/// The group that may open Docker's socket.
-const DOCKER_GROUP: &str = "docker";
-/// Where Docker listens unless told otherwise.
-const DOCKER_SOCKET: &str = "/var/run/docker.sock";
-
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! From facts to findings and steps.
 
+use super::docker::DOCKER_SOCKET;
 use super::*;
 
 /// A step as a line of a test.

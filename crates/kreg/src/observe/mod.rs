@@ -11,12 +11,11 @@ mod nodes;
 mod proof;
 mod pulls;
 mod surroundings;
+mod survey;
 mod unmanaged;
 mod unseen;
 mod users;
 mod workload;
-
-use std::time::Duration;
 
 use kreg_k8s::rights::{self, Extras, Right};
 use kreg_k8s::{Names, Profile, RegistryState};
@@ -24,35 +23,11 @@ use kreg_nodes::NodeAccess;
 use kreg_verify::doctor::{self, Observations};
 
 use self::look::Look;
+pub use self::survey::{Seen, Survey};
 pub use self::unseen::Unseen;
 use crate::error::{Error, Tried as _};
 use crate::event::Observer;
 use crate::registry::Registry;
-
-/// What is looked at besides the registry itself.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Survey {
-    /// Of the nodes, these; empty means all.
-    pub nodes: Vec<String>,
-    /// Whether the proof is run where nothing else explains a failure. It starts a Pod a node, for a minute at most,
-    /// pushes an image, and removes both.
-    pub prove: bool,
-    /// Whether the runtime of a node may be restarted: what keeps trust from a node depends on it. None is restarted.
-    pub restart_runtimes: bool,
-    /// The longest that any wait of the proof may take.
-    pub timeout: Option<Duration>,
-}
-
-/// What was seen.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Seen {
-    /// What [`kreg_verify::doctor::examine`] judges.
-    pub observations: Observations,
-    /// What could not be looked at.
-    pub unseen: Vec<Unseen>,
-}
 
 impl Registry {
     /// Looks at the registry's objects, certificates, users and answers, at the nodes, and at Pods anywhere that fail to
@@ -76,9 +51,7 @@ impl Registry {
             Err(error) => return Err(self.without_rights(nodes).await.unwrap_or(error)),
         };
         stage.done("");
-        if survey.prove {
-            proof::proof(&mut look, survey, state, &mut seen, stop, on).await?;
-        } else {
+        if !survey.prove {
             look.unseen.push(Unseen::NotProved);
         }
         if !look.unseen.is_empty() {
@@ -86,6 +59,10 @@ impl Registry {
             if !missing.is_empty() {
                 look.unseen.push(Unseen::Rights(missing));
             }
+        }
+        // Last, for nothing waits for what comes after `stop`.
+        if survey.prove {
+            proof::proof(&mut look, survey, state, &mut seen, stop, on).await?;
         }
         tracing::debug!(seen = %without_files(&seen), "observed");
         Ok(Seen {
@@ -178,30 +155,4 @@ fn without_files(seen: &Observations) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use kreg_verify::doctor::{NodeFile, NodeSeen};
-
-    use super::*;
-
-    #[test]
-    fn the_log_has_no_file_in_it() {
-        let file = NodeFile {
-            path: "/etc/hosts.toml".to_owned(),
-            wanted: "wanted".to_owned(),
-            now: Some("Authorization = \"Basic geheim\"".to_owned()),
-        };
-        let seen = Observations {
-            nodes: vec![NodeSeen {
-                files: vec![file],
-                ..NodeSeen::default()
-            }],
-            ..Observations::default()
-        };
-        let noted = without_files(&seen);
-        assert!(!noted.contains("geheim"), "{noted}");
-        assert!(
-            noted.contains("/etc/hosts.toml") && noted.contains("30 other bytes"),
-            "{noted}"
-        );
-    }
-}
+mod tests;

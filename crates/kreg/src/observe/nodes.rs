@@ -12,8 +12,9 @@ use time::format_description::well_known::Rfc2822;
 use tokio::task::block_in_place;
 
 use super::look::Look;
+use super::survey::Survey;
 use super::unseen::Unseen;
-use super::{Survey, agents, node};
+use super::{agents, node};
 use crate::error::Error;
 use crate::nodes;
 

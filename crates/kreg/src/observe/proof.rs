@@ -6,8 +6,8 @@ use kreg_k8s::{RegistryState, rights};
 use kreg_verify::CheckReport;
 use kreg_verify::doctor::{FailedCheck, Observations, examine, unexplained};
 
-use super::Survey;
 use super::look::Look;
+use super::survey::Survey;
 use super::unseen::Unseen;
 use crate::error::Error;
 use crate::event::Observer;
