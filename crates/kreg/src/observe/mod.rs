@@ -60,7 +60,7 @@ impl Registry {
                 look.unseen.push(Unseen::Rights(missing));
             }
         }
-        // Last, for nothing waits for what comes after `stop`.
+        // Last, so that nothing is left to do once `stop` has ended it.
         if survey.prove {
             proof::proof(&mut look, survey, state, &mut seen, stop, on).await?;
         }
