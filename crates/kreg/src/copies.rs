@@ -3,17 +3,8 @@
 use kreg_k8s::pull::{self, Outcome, Selection};
 use kreg_k8s::rights;
 
-use crate::error::{Error, Tried as _};
+use crate::error::{CopiesError, Error, Tried as _};
 use crate::registry::Registry;
-
-/// Why the pull Secret was not shared.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CopiesError {
-    /// No namespace is selected.
-    #[error("no namespace is selected")]
-    NoNamespace,
-}
 
 impl Registry {
     /// Puts the pull Secret into namespaces, and attaches it to these service accounts of each. The record lists both, so

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use kreg_k8s::{ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, RegistrySpec};
 use serde::Serialize;
 
-use crate::error::{Error, Tried as _};
-use crate::registry::{NotUp, Registry};
+use crate::error::{Error, NotUp, Tried as _};
+use crate::registry::Registry;
 
 /// What was written.
 #[derive(Debug, Serialize)]

@@ -10,7 +10,7 @@ use kreg_nodes::Trust;
 use kreg_pki::{Authority, AuthorityRequest, External, San};
 use time::OffsetDateTime;
 
-use crate::error::{Error, Tried as _};
+use crate::error::{Error, IntentError, Tried as _};
 use crate::issued::Issued;
 use crate::material::{self, CaKey, Decision, Held, Request};
 use crate::nodes;
@@ -195,42 +195,6 @@ impl Intent {
             .with_restart(self.restart_runtimes)
             .with_adopt(self.adopt))
     }
-}
-
-/// Why a registry cannot be put there as it is asked for. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IntentError {
-    /// Where tenants make namespaces, one of them may have made this one, and reads what comes to lie in it.
-    #[error(
-        "namespace {namespace} is there already, and no registry of kreg's is recorded in it: the account that made it \
-         may read the CA's key and the passwords that would lie there; nothing was changed"
-    )]
-    Namespace {
-        /// Its name.
-        namespace: String,
-    },
-    /// Nobody is to find the registry empty because something was not said that was said last time.
-    #[error(
-        "the registry keeps its images at `{before}`; at `{wanted}` it would have none of them; nothing was changed"
-    )]
-    OtherStorage {
-        /// Where they are.
-        before: String,
-        /// Where it would look for them.
-        wanted: String,
-    },
-    /// No keys of the S3 server are given, and the cluster holds none.
-    #[error("images are to lie in S3, but no keys are given, and the cluster holds none")]
-    NoS3Keys,
-    /// The CA's key cannot be read.
-    #[error("cannot read the CA's key {}", path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
-    },
 }
 
 impl Registry {

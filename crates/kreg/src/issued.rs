@@ -6,7 +6,7 @@ use kreg_pki::lint::{Finding, Lint, Severity};
 use kreg_pki::{External, Issuer, LeafRequest, San};
 use time::OffsetDateTime;
 
-use crate::error::{Error, Tried as _};
+use crate::error::{Error, IssuedError, Tried as _};
 use crate::registry::Registry;
 
 /// Where the certificate is that was issued elsewhere.
@@ -29,45 +29,6 @@ pub enum Issued {
         /// Its name.
         name: String,
     },
-}
-
-/// Why a certificate that was issued elsewhere cannot serve. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IssuedError {
-    /// The certificate must cover the registry's address, and nobody has chosen one yet.
-    #[error(
-        "the certificate must cover the registry's address, which is not chosen yet; nothing was changed"
-    )]
-    NoAddress,
-    /// The Secret is not there.
-    #[error("there is no {0} with the certificate")]
-    NoSecret(
-        /// The Secret.
-        Box<ObjectRef>,
-    ),
-    /// The Secret lacks an entry.
-    #[error("{secret} has no {key}")]
-    NoEntry {
-        /// The Secret.
-        secret: Box<ObjectRef>,
-        /// The entry.
-        key: &'static str,
-    },
-    /// It is not a certificate with its key.
-    #[error("the certificate that was given cannot be used")]
-    Unusable(#[source] kreg_pki::Error),
-    /// Clients would refuse it.
-    #[error("clients would refuse the certificate that was given; nothing was changed:\n{}", listed(.0))]
-    Refused(
-        /// Each reason.
-        Vec<Finding>,
-    ),
-}
-
-fn listed(findings: &[Finding]) -> String {
-    let line = |one: &Finding| format!("- {}: {}; {}", one.subject, one.message, one.remedy);
-    findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 impl Registry {

@@ -48,31 +48,37 @@ mod event;
 mod export;
 mod intent;
 mod issued;
+mod made;
 pub mod material;
 pub mod nodes;
 mod observe;
 mod plan;
+mod proof;
 mod prove;
 mod registry;
 mod status;
 mod up;
 mod users;
 mod witness;
+mod words;
 
 pub use admission::{Admission, Admitting, Keeping, PULL, Waiting};
-pub use collection::{Blobs, Collected, Collection, CollectionError};
-pub use copies::CopiesError;
+pub use collection::{Blobs, Collected, Collection};
 pub use down::{Down, Removed};
-pub use error::{BoxError, Error};
+pub use error::{
+    BoxError, CertificatesError, CollectionError, CopiesError, DirectoryTaken, Error, FindError,
+    IntentError, IssuedError, NoNode, NotUp, UsersError,
+};
 pub use event::{End, Event, Observer, silent};
 pub use export::Exported;
-pub use intent::{Intent, IntentError, KeyLocation};
-pub use issued::{Issued, IssuedError};
+pub use intent::{Intent, KeyLocation};
+pub use issued::Issued;
 pub use material::check_user;
 pub use observe::{Seen, Survey, Unseen};
 pub use plan::UpPlan;
-pub use prove::{Proof, Scope};
-pub use registry::{FindError, NotUp, Registry, Standing, Which};
+pub use proof::Proof;
+pub use prove::Scope;
+pub use registry::{Registry, Standing, Which};
 pub use status::{Comparison, Held, Role, Status};
-pub use up::{DirectoryTaken, NoNode, Up};
-pub use users::{Changed, Entry, Users, UsersError};
+pub use up::Up;
+pub use users::{Changed, Entry, Users};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use kreg_k8s::{Place, Profile};
-use kreg_nodes::{InstanceId, NameMode, Receipt, RegistryId, State, Trust};
+use kreg_nodes::{InstanceId, NameMode, RegistryId, Trust};
 
 use crate::error::{Error, Tried as _};
 
@@ -56,20 +56,4 @@ pub fn instance(place: &Place) -> Result<InstanceId, Error> {
         }
         None => instance,
     })
-}
-
-/// `1 node`, `3 nodes`.
-pub(crate) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// One line a receipt: node, step, why and what to do.
-pub(crate) fn bullet_list<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> String {
-    let lines = receipts.into_iter().map(|receipt| format!("- {receipt}"));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-pub(crate) fn in_state(receipts: &[Receipt], state: State) -> usize {
-    let found = receipts.iter().filter(|receipt| receipt.state == state);
-    found.count()
 }

@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 use crate::error::{Error, Tried as _};
 use crate::event::Observer;
 use crate::intent::Intent;
-use crate::material::Made;
+use crate::made::Made;
 use crate::registry::Registry;
 
 /// What [`Registry::up`] would change.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use kreg_auth::{Credentials, RegistryHost};
 use kreg_k8s::{Names, Profile};
-use kreg_verify::{NodePulls, NodeTrust, Report, Target, Verdict, Verification};
+use kreg_verify::{NodePulls, NodeTrust, Target, Verdict, Verification};
 
 use crate::error::{Error, Tried as _};
 use crate::event::Observer;
+use crate::proof::Proof;
 use crate::registry::{Registry, Standing};
 
 /// What a proof covers; by default everything, on every node.
@@ -29,24 +30,6 @@ pub struct Scope {
     pub timeout: Option<Duration>,
     /// The longest that one node's pull is waited for, where that is less.
     pub patience: Option<Duration>,
-}
-
-/// What was found.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Proof {
-    /// Check by check.
-    pub report: Report,
-    /// What the registry logged about it, if the proof does not hold.
-    pub complaints: Vec<String>,
-}
-
-impl Proof {
-    /// Whether every check passed.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        self.report.verdict == Verdict::Pass
-    }
 }
 
 impl Registry {

@@ -9,13 +9,13 @@ use kreg_k8s::{
     Cluster, ClusterFacts, Connection, Inventory, LiveCluster, Place, Profile, RegistryState,
 };
 
-pub use self::find::{FindError, Which};
-pub use self::standing::{NotUp, Standing};
+pub use self::find::Which;
+pub use self::standing::Standing;
 use kreg_stream::PodStreams;
 use kreg_verify::PodDial;
 
 use crate::agents;
-use crate::error::{Error, Tried as _};
+use crate::error::{Error, FindError, Tried as _};
 
 /// A registry that is there, or is to be put there.
 pub struct Registry {

@@ -10,7 +10,7 @@ use kreg_registry::Transport;
 use kreg_verify::{LoginAnswer, LoginError, LoginProbe};
 use time::OffsetDateTime;
 
-use crate::error::{Error, Tried as _};
+use crate::error::{Error, Tried as _, UsersError};
 use crate::event::Observer;
 use crate::registry::{Registry, standing};
 use crate::witness;
@@ -40,39 +40,6 @@ pub struct Changed {
     pub took: Duration,
     /// Copies of the pull Secret that could not be written, each with the reason.
     pub not_renewed: Vec<(ObjectRef, kreg_k8s::Error)>,
-}
-
-/// Why a user was not changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UsersError {
-    /// Every Pod that pulls would stop pulling.
-    #[error("{secret} pulls as user {name}")]
-    PullUser {
-        /// The pull Secret.
-        secret: Box<ObjectRef>,
-        /// The user.
-        name: String,
-    },
-    /// The users file does not allow it.
-    #[error("the user list was not changed")]
-    Entry(#[from] HtpasswdError),
-    /// The registry did not say, or did not say the same in time. What is written stays.
-    #[error("the change is stored, but the registry did not take it up within {} s: {last}", limit.as_secs())]
-    Late {
-        /// How long was waited.
-        limit: Duration,
-        /// Its last answer.
-        last: String,
-    },
-}
-
-impl UsersError {
-    /// Whether what was asked for is at fault.
-    #[must_use]
-    pub fn is_input(&self) -> bool {
-        !matches!(self, UsersError::Late { .. })
-    }
 }
 
 impl Registry {

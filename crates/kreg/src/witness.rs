@@ -6,10 +6,9 @@
 use kreg_auth::{Credentials, Htpasswd, HtpasswdError};
 use time::{Duration, OffsetDateTime};
 
-use crate::error::{Error, Tried as _};
-use crate::material::MaterialError;
+use crate::error::{Error, MaterialError, Tried as _};
 
-pub(crate) const PREFIX: &str = "kreg-witness";
+const PREFIX: &str = "kreg-witness";
 
 /// Longer than any removal; a witness older than that was left by one that was killed.
 const LIFE: Duration = Duration::HOUR;
@@ -41,8 +40,10 @@ pub(crate) fn remove(file: &mut Htpasswd, witness: &Credentials) -> Result<(), H
 /// Nobody can have such a name: the user would be taken out with a later change.
 pub(crate) fn refuse_name(name: &str) -> Result<(), MaterialError> {
     if name.starts_with(PREFIX) {
-        let name = name.to_owned();
-        return Err(MaterialError::ReservedUser { name });
+        return Err(MaterialError::ReservedUser {
+            name: name.to_owned(),
+            prefix: PREFIX,
+        });
     }
     Ok(())
 }

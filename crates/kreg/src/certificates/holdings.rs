@@ -10,10 +10,11 @@ use tokio::task::block_in_place;
 
 use super::keys::Keys;
 use super::{Certificates, serving};
-use crate::error::{Error, Tried as _};
+use crate::error::{Error, NotUp, Tried as _};
 use crate::event::Observer;
-use crate::nodes::{self, count};
-use crate::registry::{NotUp, Registry, standing};
+use crate::nodes;
+use crate::registry::{Registry, standing};
+use crate::words::count;
 
 /// One look at everything.
 pub(super) struct Look {

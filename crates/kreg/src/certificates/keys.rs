@@ -12,8 +12,7 @@ use kreg_auth::{ExposeSecret as _, SecretString};
 use kreg_k8s::{Kind, Names, ObjectRef, Place, RegistryState, secret};
 use kreg_pki::{Authority, Certificate, PrivateKey, TrustBundle, write_secret_file};
 
-use super::CertificatesError;
-use crate::error::{Error, Tried as _};
+use crate::error::{CertificatesError, Error, Tried as _};
 use crate::intent::KeyLocation;
 use crate::registry::{Registry, standing};
 

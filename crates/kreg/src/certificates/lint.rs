@@ -6,8 +6,8 @@ use kreg_pki::{Authority, Certificate, San};
 use time::OffsetDateTime;
 
 use super::{Certificates, serving};
-use crate::error::Error;
-use crate::registry::{NotUp, standing};
+use crate::error::{Error, NotUp};
+use crate::registry::standing;
 
 /// What was found.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use kreg_pki::{Certificate, Issuer, Leaf, LeafRequest, San, SelfSigned, TrustBun
 use tokio::task::block_in_place;
 
 use super::keys::Keys;
-use super::{Certificates, CertificatesError, holdings, serving};
-use crate::error::{Error, Tried as _};
+use super::{Certificates, holdings, serving};
+use crate::error::{CertificatesError, Error, Tried as _};
 use crate::event::Observer;
 use crate::registry::standing;
 

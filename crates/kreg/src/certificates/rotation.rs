@@ -10,10 +10,11 @@ use time::OffsetDateTime;
 use super::deed::{Deed, common_name};
 use super::holdings::{self, Look};
 use super::outlook::{self, Ahead};
-use super::{Certificates, CertificatesError, serving};
-use crate::error::{Error, Tried as _};
+use super::{Certificates, serving};
+use crate::error::{CertificatesError, Error, Tried as _};
 use crate::event::Observer;
-use crate::prove::{Proof, Scope};
+use crate::proof::Proof;
+use crate::prove::Scope;
 use crate::registry::Standing;
 
 /// More steps than any rotation has; a cluster that others change meanwhile is not chased for ever.

@@ -10,8 +10,7 @@ use kreg_k8s::{
 use kreg_pki::{Certificate, Leaf, San};
 use kreg_registry::{TlsFault, roots_of_pem, served_chain};
 
-use super::CertificatesError;
-use crate::error::{Error, Tried as _};
+use crate::error::{CertificatesError, Error, Tried as _};
 use crate::registry::Registry;
 
 const PAUSE: Duration = Duration::from_millis(250);

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use kreg_k8s::{Kind, Object, PodState, Query, Serving, Turn, names, pod_state};
+use kreg_k8s::{PodState, Serving, Turn, pod_state};
 use kreg_stream::{PodStreams, Program};
 
+use super::blobs::Blobs;
+use super::pods::pods;
+use super::storage;
 use super::switch::Switch;
-use super::{Blobs, CollectionError, storage};
-use crate::error::{Error, Tried as _};
+use crate::error::{CollectionError, Error};
 use crate::registry::Registry;
 
 /// The registry's program, whatever it is called in its image: the container's first process.
@@ -120,15 +122,6 @@ impl Collector {
                 .unwrap_or_else(|| "it did not say how it ended".to_owned()),
         })
     }
-}
-
-/// Every Pod of the registry, also those that are terminating.
-pub(super) async fn pods(registry: &Registry) -> Result<Vec<Object>, Error> {
-    let query = Query::all(Kind::Pod)
-        .within(registry.place().namespace())
-        .labelled(names::pod_selector(registry.place().instance()));
-    let pods = registry.cluster().list(&query);
-    pods.await.tried("cannot list the registry's Pods")
 }
 
 impl Said {

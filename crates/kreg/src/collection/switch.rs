@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use kreg_k8s::{Progress, Serving, Turn, Watcher, settle, wait};
 use kreg_registry::{RegistryClient, Repository, Transport};
 
-use super::CollectionError;
-use super::collector::pods;
-use crate::error::{Error, Tried as _};
+use super::pods::pods;
+use crate::error::{CollectionError, Error, Tried as _};
 use crate::event::Stage;
 use crate::registry::{Registry, Standing};
 

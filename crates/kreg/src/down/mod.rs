@@ -13,9 +13,10 @@ use tokio::task::block_in_place;
 
 use crate::error::{Error, Tried as _};
 use crate::event::{Observer, Stage};
-use crate::nodes::{self, count, in_state};
+use crate::nodes;
 use crate::registry::Registry;
 use crate::up::show;
+use crate::words::{count, in_state};
 
 /// What goes with a registry.
 #[derive(Debug, Clone, Copy)]

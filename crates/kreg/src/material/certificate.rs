@@ -5,7 +5,9 @@ use kreg_auth::{ExposeSecret as _, SecretString};
 use kreg_k8s::Profile;
 use kreg_pki::{Authority, AuthorityRequest, Issuer, Leaf, LeafRequest, SelfSigned, TrustBundle};
 
-use super::{CaKey, Held, Made, MaterialError, Reason, Request, Tried as _};
+use super::request::{CaKey, Held, Request, Tried as _};
+use crate::error::MaterialError;
+use crate::made::{Made, Reason};
 
 pub(super) struct Tls {
     pub(super) leaf: Leaf,

@@ -3,7 +3,9 @@
 use kreg_auth::{Credentials, ExposeSecret as _, Htpasswd, PullSecret, SecretString};
 use kreg_k8s::Profile;
 
-use super::{Held, Made, MaterialError, Request, Tried as _};
+use super::request::{Held, Request, Tried as _};
+use crate::error::MaterialError;
+use crate::made::Made;
 use crate::witness;
 
 /// Credentials, the users file and the pull Secret.

@@ -1,8 +1,9 @@
 //! `decide`, case by case: what is kept, what is made, and what is refused.
 
-use kreg_auth::{ExposeSecret as _, Htpasswd};
-use kreg_pki::{Authority, AuthorityRequest, Issuer as _, LeafRequest};
-use time::Duration;
+use kreg_auth::{Cost, ExposeSecret as _, Htpasswd, RegistryHost};
+use kreg_k8s::Profile;
+use kreg_pki::{Authority, AuthorityRequest, External, Issuer as _, LeafRequest};
+use time::{Duration, OffsetDateTime};
 
 use super::*;
 

@@ -4,7 +4,7 @@ use kreg_k8s::rights::Right;
 use kreg_nodes::Receipt;
 
 use crate::error::Error;
-use crate::registry::NotUp;
+use crate::error::NotUp;
 
 /// Something that could not be looked at, and why. No conclusion is drawn from it.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,8 @@
 //! Which registry is meant. State lives in the cluster: its records say which registries there are, and where.
 
-use kreg_k8s::{
-    Cluster, Inventory, Kind, Names, ObjectRef, Place, Profile, Query, SpecError, names,
-};
+use kreg_k8s::{Cluster, Inventory, Kind, Names, Place, Query, SpecError, names};
 
-use crate::error::BoxError;
+use crate::error::FindError;
 
 /// Which registry is meant.
 #[derive(Debug, Clone)]
@@ -28,95 +26,6 @@ impl Which {
     pub(super) fn place(&self) -> &Place {
         let (Which::At(place) | Which::Only(place) | Which::Named { place, .. }) = self;
         place
-    }
-}
-
-/// Why it is not clear which registry is meant, or why it cannot be there.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FindError {
-    /// There is none.
-    #[error("there is no registry {instance} in namespace {namespace}")]
-    NotThere {
-        /// Its name.
-        instance: String,
-        /// Its namespace.
-        namespace: String,
-    },
-    /// There are more than one, and none is named.
-    #[error("there are {} registries: {}", .0.len(), .0.join(", "))]
-    Several(
-        /// Namespace and name of each, as `NAMESPACE/NAME`.
-        Vec<String>,
-    ),
-    /// A name is one registry's in the whole cluster: its nodes keep their journal by it, and its volume is known by it.
-    #[error(
-        "there is a registry {instance} already, in namespace {namespace} with profile {profile}; nothing was changed"
-    )]
-    Claimed {
-        /// Its name.
-        instance: String,
-        /// Where it is.
-        namespace: String,
-        /// Of which profile it is.
-        profile: Profile,
-    },
-    /// What is to be taken away is somewhere else.
-    #[error(
-        "registry {instance} is not in namespace {meant} but in namespace {namespace}, with profile {profile}; nothing was changed"
-    )]
-    Elsewhere {
-        /// Its name.
-        instance: String,
-        /// Where it was thought to be.
-        meant: String,
-        /// Where it is.
-        namespace: String,
-        /// Of which profile it is.
-        profile: Profile,
-    },
-    /// There is an inventory of an earlier kreg, which everybody who can write a ConfigMap could have made.
-    #[error(
-        "{object} says that an earlier kreg put registry {instance} up there, of {objects} objects, with image {image}; \
-         no cluster-scoped record confirms it; nothing was changed"
-    )]
-    Unconfirmed {
-        /// The inventory.
-        object: Box<ObjectRef>,
-        /// The registry's name.
-        instance: String,
-        /// How many objects it lists.
-        objects: usize,
-        /// The image it names.
-        image: String,
-        /// Its namespace.
-        namespace: String,
-    },
-    /// What is recorded is not valid.
-    #[error("the record of registry {instance} is not valid")]
-    Record {
-        /// Its name.
-        instance: String,
-        /// What is wrong with it.
-        source: SpecError,
-    },
-    /// The cluster cannot be read.
-    #[error("cannot read what the cluster is like; nothing was changed")]
-    Cluster(#[source] BoxError),
-}
-
-impl FindError {
-    /// Whether what was asked for is at fault.
-    #[must_use]
-    pub fn is_input(&self) -> bool {
-        match self {
-            FindError::NotThere { .. } | FindError::Record { .. } => false,
-            FindError::Cluster(cause) => matches!(
-                cause.downcast_ref(),
-                Some(kreg_k8s::Error::Kubeconfig { .. })
-            ),
-            _ => true,
-        }
     }
 }
 

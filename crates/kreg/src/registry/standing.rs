@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use kreg_auth::{Credentials, ExposeSecret as _, PullSecret};
-use kreg_k8s::{Names, ObjectRef, Place, RegistryState};
+use kreg_k8s::{Names, Place, RegistryState};
 
-use crate::error::{BoxError, Error};
+use crate::error::{BoxError, Error, NotUp};
 
 /// A registry that clients can use.
 #[derive(Debug)]
@@ -19,46 +19,6 @@ pub struct Standing {
     pub credentials: Credentials,
     /// All that was read.
     pub state: RegistryState,
-}
-
-/// What a registry lacks before clients can use it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NotUp {
-    /// Its Service has no address.
-    #[error("the registry {0} has no address yet")]
-    Address(
-        /// Its name.
-        String,
-    ),
-    /// It has no certificate.
-    #[error("the registry {0} has no certificate yet")]
-    Certificate(
-        /// Its name.
-        String,
-    ),
-    /// Its record does not say what it should be: an older kreg put it up.
-    #[error("the cluster does not say what the registry {0} should be")]
-    NotRecorded(
-        /// Its name.
-        String,
-    ),
-    /// Its pull Secret holds no credentials for it.
-    #[error("{secret} holds no credentials for {registry}")]
-    Credentials {
-        /// The pull Secret.
-        secret: Box<ObjectRef>,
-        /// Host and port.
-        registry: String,
-    },
-    /// Its pull Secret cannot be read.
-    #[error("cannot use what {secret} holds")]
-    Unreadable {
-        /// The pull Secret.
-        secret: Box<ObjectRef>,
-        /// What is wrong with it.
-        source: BoxError,
-    },
 }
 
 impl Standing {

@@ -10,10 +10,10 @@ use kreg_k8s::{
 use kreg_nodes::{Marking, NodeAccess, Receipt, StorageDir};
 use tokio::task::block_in_place;
 
-use crate::error::{Error, Tried as _};
+use crate::error::{DirectoryTaken, Error, Tried as _};
 use crate::event::{Event, Observer};
 use crate::intent::Intent;
-use crate::nodes::{self, bullet_list};
+use crate::nodes;
 use crate::registry::Registry;
 
 pub(super) struct Directory<'a> {
@@ -26,16 +26,6 @@ pub(super) struct Directory<'a> {
     look: Marking,
     /// Whether it may be taken from another registry.
     adopt: bool,
-}
-
-/// The directory is another registry's.
-#[derive(Debug, thiserror::Error)]
-#[error("the directory {directory} is another registry's:\n{}", bullet_list(.nodes))]
-pub struct DirectoryTaken {
-    /// The directory.
-    pub directory: StorageDir,
-    /// The nodes on which it is, and whose.
-    pub nodes: Vec<Receipt>,
 }
 
 impl<'a> Directory<'a> {

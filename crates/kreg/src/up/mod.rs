@@ -9,16 +9,13 @@ use kreg_pki::{External, TrustBundle};
 use tokio::task::block_in_place;
 
 use self::directory::Directory;
-pub use self::directory::DirectoryTaken;
 pub(crate) use self::objects::show;
-use crate::certificates::CertificatesError;
-use crate::error::{Error, Tried as _};
+use crate::error::{CertificatesError, Error, IssuedError, NoNode, Tried as _};
 use crate::event::Observer;
 use crate::intent::Intent;
-use crate::issued::IssuedError;
-use crate::material::Made;
-use crate::nodes::{bullet_list, count, in_state};
+use crate::made::Made;
 use crate::registry::{Registry, Standing};
+use crate::words::{count, in_state};
 
 /// A registry that is up.
 #[derive(Debug)]
@@ -45,17 +42,6 @@ impl Up {
         self.changes.iter().any(Change::is_change) || in_state(&self.nodes, State::Changed) > 0
     }
 }
-
-/// Why no node can be made to trust the registry.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "no node can be made to trust the registry; nothing was changed:\n{}",
-    bullet_list(.0)
-)]
-pub struct NoNode(
-    /// Each node, and why.
-    pub Vec<Receipt>,
-);
 
 impl Registry {
     /// Puts the registry up as `intent` says, and has every node trust it. With a registry that is up already only what

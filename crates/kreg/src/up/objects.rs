@@ -13,9 +13,10 @@ use super::{Directory, Up};
 use crate::error::{Error, Tried as _};
 use crate::event::{Observer, Stage};
 use crate::intent::Intent;
-use crate::material::{Decision, Made};
-use crate::nodes::count;
+use crate::made::Made;
+use crate::material::Decision;
 use crate::registry::{Registry, Standing};
+use crate::words::count;
 
 /// How often certificates and passwords are decided again because somebody else was quicker. Of two who both do it for
 /// the first time, one loses at most once for each Secret.

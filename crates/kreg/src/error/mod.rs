@@ -1,19 +1,25 @@
 //! Why something failed, typed: what was tried, and the facts. What to do next is for the program to say, in its own words.
 
+mod certificates;
+mod collection;
+mod find;
+mod intent;
+mod issued;
+mod material;
+mod users;
+
 use std::fmt::Display;
 
 use kreg_nodes::AccessError;
 use kreg_verify::{LoginError, VerifyError};
 
-use crate::certificates::CertificatesError;
-use crate::collection::CollectionError;
-use crate::copies::CopiesError;
-use crate::intent::IntentError;
-use crate::issued::IssuedError;
-use crate::material::MaterialError;
-use crate::registry::{FindError, NotUp};
-use crate::up::{DirectoryTaken, NoNode};
-use crate::users::UsersError;
+pub use self::certificates::CertificatesError;
+pub use self::collection::CollectionError;
+pub use self::find::{FindError, NotUp};
+pub use self::intent::{DirectoryTaken, IntentError, NoNode};
+pub use self::issued::IssuedError;
+pub use self::material::MaterialError;
+pub use self::users::{CopiesError, UsersError};
 
 /// The error of another crate below a step.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
