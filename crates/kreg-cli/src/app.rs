@@ -6,19 +6,13 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::Parser as _;
 
-use crate::args::{Cli, Color, Command, Global, Output};
+use crate::args::{Color, Output};
+use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::config::Config;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::progress::Progress;
-
-/// What every command is given.
-#[derive(Debug)]
-pub(crate) struct App {
-    pub(crate) global: Global,
-    pub(crate) config: Config,
-    pub(crate) progress: Progress,
-}
 
 pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

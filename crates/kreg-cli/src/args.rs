@@ -1,26 +1,12 @@
-//! The command line, as clap reads it.
+//! The words that several commands share.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 
-/// A private image registry in any Kubernetes cluster: TLS and password protected,
-/// trusted by every node, and proved by a real pull on each.
-#[derive(Debug, Parser)]
-#[command(name = "kreg", version, propagate_version = true, max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 some nodes \
-    not done, 4 proof failed, 5 changes pending or drift."
-)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-
-    #[command(flatten)]
-    pub(crate) global: Global,
-}
+use crate::choices::{Backend, ProfileArg};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
@@ -88,57 +74,6 @@ pub(crate) enum Color {
     Never,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Write a commented kreg.toml
-    Init(InitArgs),
-    /// What `up` would change, objects and node files; touches nothing
-    Plan(PlanArgs),
-    /// Put the registry up, make every node trust it, and prove it
-    Up(UpArgs),
-    /// Undo all of it; image data stays unless --delete-data
-    Down(DownArgs),
-    /// Registry, certificates, users, and which nodes trust it
-    Status(TargetArgs),
-    /// The proof: a fresh image, pushed and pulled on every node, with negative controls
-    Verify(crate::commands::verify::VerifyArgs),
-    /// Node trust on its own
-    #[command(subcommand)]
-    Nodes(NodesCommand),
-    /// The registry's certificates: look, judge, renew, rotate the CA
-    #[command(subcommand)]
-    Cert(crate::commands::cert::args::CertCommand),
-    /// Who may log in
-    #[command(subcommand)]
-    User(UserCommand),
-    /// The pull secret in other namespaces and on their service accounts
-    #[command(subcommand)]
-    Secret(crate::commands::secret::SecretCommand),
-    /// What is wrong, why, and how to fix it; ends with the proof where nothing else shows a cause
-    Doctor(crate::commands::doctor::DoctorArgs),
-    /// Remove what no image needs any more from the registry's storage, safely
-    Gc(crate::commands::gc::GcArgs),
-    /// A local port to the registry for docker, podman, skopeo, crane and BuildKit
-    Tunnel(crate::commands::tunnel::TunnelArgs),
-    /// Manifests for GitOps, or the least rights that kreg needs
-    #[command(subcommand)]
-    Export(crate::commands::export::ExportCommand),
-    /// Completions for your shell, on stdout
-    Completions {
-        /// Which shell
-        shell: clap_complete::Shell,
-    },
-    /// The manual page, in roff, on stdout
-    Man,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InitArgs {
-    /// Where to write it; `-` for stdout
-    #[arg(default_value = "kreg.toml")]
-    pub(crate) file: PathBuf,
-}
-
 /// What names the registry; the same for every command.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Registry")]
@@ -157,17 +92,10 @@ pub(crate) struct TargetArgs {
 
     /// How to reach the nodes [default: as the registry was set up, else ssh]
     #[arg(long, value_enum, value_name = "WAY")]
-    pub(crate) nodes_by: Option<crate::config::Backend>,
+    pub(crate) nodes_by: Option<Backend>,
 
     #[command(flatten)]
     pub(crate) ssh: SshArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ProfileArg {
-    Default,
-    Tutorial,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -313,111 +241,11 @@ pub(crate) struct SpecArgs {
     pub(crate) target: TargetArgs,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct PlanArgs {
-    /// End with 5 if something would change
-    #[arg(long)]
-    pub(crate) exit_code: bool,
-
-    /// Leave the nodes out
-    #[arg(long)]
-    pub(crate) skip_nodes: bool,
-
-    #[command(flatten)]
-    pub(crate) spec: SpecArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UpArgs {
-    /// Leave the nodes out: only the objects in the cluster
-    #[arg(long)]
-    pub(crate) skip_nodes: bool,
-
-    /// Leave the proof out
-    #[arg(long)]
-    pub(crate) skip_verify: bool,
-
-    #[command(flatten)]
-    pub(crate) spec: SpecArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DownArgs {
-    /// Remove the volume with all images too
-    #[arg(long)]
-    pub(crate) delete_data: bool,
-
-    /// Leave the nodes as they are (they then keep trusting the CA)
-    #[arg(long)]
-    pub(crate) skip_nodes: bool,
-
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum NodesCommand {
-    /// Make every node trust the registry that is up
-    Trust(crate::commands::nodes::TrustArgs),
-    /// Put every node back as it was
-    Untrust(crate::commands::nodes::WorkArgs),
-    /// What every node holds, and what is missing
-    Status(NodesArgs),
-    /// Take the startup taint off nodes that prove their pull; with --watch of those that join later, too
-    Admit(crate::commands::admit::AdmitArgs),
-    /// Print the program that would run as root on a node, to be read first, or piped to `sh` there
-    Script(crate::commands::script::ScriptArgs),
-}
-
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NodesArgs {
     /// Only these nodes
     #[arg(long = "node", value_name = "NODE")]
     pub(crate) nodes: Vec<String>,
-
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum UserCommand {
-    /// Add a user, wait until the registry lets it in, and prove that
-    Add(UserPasswordArgs),
-    /// Remove a user, and wait until the registry has read the file without it
-    Remove(UserArgs),
-    /// Change a user's password; of the pull secret's user, there too
-    Passwd(UserPasswordArgs),
-    /// Who can log in
-    List(TargetArgs),
-    /// Whether a user with this password can log in now
-    Check(UserPasswordArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UserArgs {
-    /// The user's name
-    pub(crate) user: String,
-
-    #[command(flatten)]
-    pub(crate) target: TargetArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UserPasswordArgs {
-    /// The user's name
-    pub(crate) user: String,
-
-    /// File with the user's password [default: it is asked for on the terminal]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) password_file: Option<PathBuf>,
-
-    /// Read the user's password from stdin
-    #[arg(long, conflicts_with = "password_file")]
-    pub(crate) password_stdin: bool,
-
-    /// Make a password, and print it on stdout
-    #[arg(long, conflicts_with_all = ["password_file", "password_stdin"])]
-    pub(crate) generate: bool,
 
     #[command(flatten)]
     pub(crate) target: TargetArgs,
@@ -448,30 +276,6 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_command_and_every_word_of_it_has_help() {
-        fn look(command: &clap::Command) {
-            let name = command.get_display_name().unwrap_or(command.get_name());
-            let about = command.get_about().map(ToString::to_string);
-            assert!(about.is_some_and(|text| !text.is_empty()), "{name}");
-            for word in command.get_arguments() {
-                let help = word.get_help().map(ToString::to_string);
-                let told = help.is_some_and(|text| text.chars().count() > 5);
-                assert!(told, "{name}: {}", word.get_id());
-            }
-            command.get_subcommands().for_each(look);
-        }
-        let mut command = Cli::command();
-        command.build();
-        look(&command);
-    }
 
     #[test]
     fn durations() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::args::ProfileArg;
+use crate::choices::{Backend, ProfileArg};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::s3::S3Settings;
@@ -90,19 +90,6 @@ pub(crate) struct Nodes {
     /// Key of a taint; see [`crate::startup_taint`].
     pub(crate) startup_taint: Option<String>,
     pub(crate) ssh: Ssh,
-}
-
-/// How kreg reaches the nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-#[value(rename_all = "lowercase")]
-pub(crate) enum Backend {
-    /// From here, one login a node
-    Ssh,
-    /// From here, by the `ssh` program: for ProxyCommand, keys of security devices, certificates of hosts
-    OpenSsh,
-    /// By an agent on each node, which also keeps its trust, and that of nodes that join later
-    DaemonSet,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -12,7 +12,7 @@ use kreg_nodes::{
 };
 
 use self::advice::{advised, advised_all};
-use crate::config::Backend;
+use crate::choices::Backend;
 use crate::error::{Ending, Error};
 use crate::session::{Session, count};
 

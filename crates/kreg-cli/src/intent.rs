@@ -3,9 +3,9 @@
 use kreg::{Intent, KeyLocation};
 use kreg_auth::PasswordSource as Source;
 
-use crate::app::App;
 use crate::args::SpecArgs;
-use crate::config::Backend;
+use crate::choices::Backend;
+use crate::context::App;
 use crate::error::Error;
 use crate::session::Session;
 use crate::settings::{self, IssuedAt, PASSWORD_VARIABLE, PasswordSource, Wanted};

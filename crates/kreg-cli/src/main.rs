@@ -3,9 +3,12 @@
 
 mod app;
 mod args;
+mod choices;
+mod cli;
 mod commands;
 mod config;
 mod confirm;
+mod context;
 mod error;
 mod fixes;
 mod fleet;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use kreg::{Registry, Which};
 use kreg_k8s::{ClusterFacts, Connection, LiveCluster, RegistryState};
 
-use crate::app::App;
 use crate::args::TargetArgs;
-use crate::config::Backend;
+use crate::choices::Backend;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::observer::Observer;
 use crate::settings::Settings;

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use kreg::Issued;
 use kreg_auth::Cost;
+use kreg_k8s::RegistrySpec;
 use kreg_k8s::taint::StartupTaint;
-use kreg_k8s::{Profile, RegistrySpec};
 use kreg_pki::San;
 
-use crate::args::{Global, ProfileArg, SpecArgs, TargetArgs};
-use crate::config::{Backend, Config};
+use crate::args::{Global, SpecArgs, TargetArgs};
+use crate::choices::{Backend, ProfileArg};
+use crate::config::Config;
 use crate::error::Error;
 use crate::s3::S3Settings;
 
@@ -304,39 +305,5 @@ fn jumps(flag: &[String]) -> Option<Vec<String>> {
         [] => None,
         [none] if none == "none" => Some(Vec::new()),
         hosts => Some(hosts.to_vec()),
-    }
-}
-
-impl From<Profile> for ProfileArg {
-    fn from(profile: Profile) -> Self {
-        match profile {
-            Profile::Tutorial => Self::Tutorial,
-            _ => Self::Default,
-        }
-    }
-}
-
-impl From<ProfileArg> for Profile {
-    fn from(profile: ProfileArg) -> Self {
-        match profile {
-            ProfileArg::Default => Self::Default,
-            ProfileArg::Tutorial => Self::Tutorial,
-        }
-    }
-}
-
-impl ProfileArg {
-    fn storage(self) -> &'static str {
-        match self {
-            Self::Default => "class",
-            Self::Tutorial => "hostpath:/tmp/repository",
-        }
-    }
-
-    fn size(self) -> &'static str {
-        match self {
-            Self::Default => "10Gi",
-            Self::Tutorial => "1Gi",
-        }
     }
 }

@@ -2,8 +2,9 @@
 
 use kreg_k8s::{Place, RegistrySpec, SpecError, Storage};
 
-use crate::app::App;
-use crate::args::{ProfileArg, TargetArgs};
+use crate::args::TargetArgs;
+use crate::choices::ProfileArg;
+use crate::context::App;
 use crate::error::Error;
 use crate::settings::Wanted;
 

@@ -3,8 +3,8 @@
 use clap::Args;
 use kreg::{Admission, Admitting};
 
-use crate::app::App;
 use crate::args::NodesArgs;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::output;
 use crate::session::Session;

@@ -7,8 +7,8 @@ use kreg::{Survey, Unseen};
 use kreg_verify::doctor::examine;
 use serde::Serialize;
 
-use crate::app::App;
 use crate::args::TargetArgs;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::fixes::{self, Finding};
 use crate::fleet::Nodes;

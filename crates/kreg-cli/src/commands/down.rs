@@ -1,13 +1,14 @@
 //! `kreg down`: nodes first, while the registry still says what they hold, then the objects.
 
+use clap::Args;
 use kreg::Down;
 use kreg_k8s::{Place, Removal};
 use kreg_nodes::{NodeAccess, Receipt};
 use serde::Serialize;
 
-use crate::app::App;
-use crate::args::DownArgs;
+use crate::args::TargetArgs;
 use crate::confirm;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
 use crate::output;
@@ -21,6 +22,20 @@ struct Outcome {
     not_looked_at: Vec<String>,
     #[serde(flatten)]
     objects: Removal,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DownArgs {
+    /// Remove the volume with all images too
+    #[arg(long)]
+    pub(crate) delete_data: bool,
+
+    /// Leave the nodes as they are (they then keep trusting the CA)
+    #[arg(long)]
+    pub(crate) skip_nodes: bool,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {

@@ -7,9 +7,9 @@ use kreg::Exported;
 use kreg_k8s::rights::{self, Extras, Right};
 use kreg_k8s::{Place, Profile, taint};
 
-use crate::app::App;
 use crate::args::TargetArgs;
-use crate::config::Backend;
+use crate::choices::Backend;
+use crate::context::App;
 use crate::error::{Ending, Error, Tried as _};
 use crate::output;
 use crate::session::Session;

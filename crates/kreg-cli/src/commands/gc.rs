@@ -6,9 +6,9 @@ use clap::Args;
 use kreg::{Blobs, Collected};
 use serde::Serialize;
 
-use crate::app::App;
 use crate::args::TargetArgs;
 use crate::confirm;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::output;
 use crate::session::{Session, count};

@@ -4,11 +4,19 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::path::PathBuf;
 
-use crate::args::InitArgs;
 use crate::config::TEMPLATE;
 use crate::error::{Ending, Error};
 use crate::output;
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Where to write it; `-` for stdout
+    #[arg(default_value = "kreg.toml")]
+    pub(crate) file: PathBuf,
+}
 
 pub(crate) fn run(args: &InitArgs) -> Result<Ending, Error> {
     if args.file == Path::new("-") {

@@ -4,24 +4,24 @@ pub(crate) mod admit;
 pub(crate) mod cert;
 pub(crate) mod docs;
 pub(crate) mod doctor;
-mod down;
+pub(crate) mod down;
 pub(crate) mod export;
 pub(crate) mod gc;
 pub(crate) mod init;
 pub(crate) mod nodes;
-mod plan;
+pub(crate) mod plan;
 pub(crate) mod script;
 pub(crate) mod secret;
 mod status;
 pub(crate) mod tunnel;
-mod up;
-mod user;
+pub(crate) mod up;
+pub(crate) mod user;
 pub(crate) mod verify;
 
 use std::process::ExitCode;
 
-use crate::app::App;
-use crate::args::Command;
+use crate::cli::Command;
+use crate::context::App;
 use crate::error::Error;
 
 pub(crate) async fn dispatch(app: &App, command: Command) -> Result<ExitCode, Error> {

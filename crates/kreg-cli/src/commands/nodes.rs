@@ -3,16 +3,16 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use kreg_nodes::{AccessError, FileStatus, NodeAccess as _, Receipt, State, Trust};
 use serde::{Deserialize, Serialize};
 use tokio::task::block_in_place;
 
 use super::script;
 
-use crate::app::App;
-use crate::args::{NodesArgs, NodesCommand};
-use crate::config::Backend;
+use crate::args::NodesArgs;
+use crate::choices::Backend;
+use crate::context::App;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
 use crate::output;
@@ -121,6 +121,20 @@ fn failed(file: &Path) -> Result<Vec<String>, Error> {
         }
         false => Ok(names),
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodesCommand {
+    /// Make every node trust the registry that is up
+    Trust(TrustArgs),
+    /// Put every node back as it was
+    Untrust(WorkArgs),
+    /// What every node holds, and what is missing
+    Status(NodesArgs),
+    /// Take the startup taint off nodes that prove their pull; with --watch of those that join later, too
+    Admit(super::admit::AdmitArgs),
+    /// Print the program that would run as root on a node, to be read first, or piped to `sh` there
+    Script(super::script::ScriptArgs),
 }
 
 pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Error> {

@@ -1,11 +1,12 @@
 //! `kreg plan`: what `up` would change, objects and node files; touches nothing.
 
+use clap::Args;
 use kreg_k8s::{Action, Change, FieldDiff};
 use kreg_nodes::{NodeAccess, NodePlan, Receipt};
 use serde::Serialize;
 
-use crate::app::App;
-use crate::args::PlanArgs;
+use crate::args::SpecArgs;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
 use crate::intent;
@@ -25,6 +26,20 @@ struct Outcome {
 enum NodeOutcome {
     Plan { node: String, plan: NodePlan },
     Refused(Receipt),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// End with 5 if something would change
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+
+    /// Leave the nodes out
+    #[arg(long)]
+    pub(crate) skip_nodes: bool,
+
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
 }
 
 pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {

@@ -5,8 +5,8 @@ use kreg_nodes::{InstanceId, NodeAccess, NodeProgram, ProbeRequest, Receipt, Tru
 use tokio::task::block_in_place;
 
 use super::nodes::{held_trust, open};
-use crate::app::App;
 use crate::args::{NodesArgs, TargetArgs};
+use crate::context::App;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet;
 use crate::output;

@@ -5,8 +5,8 @@ use kreg_k8s::ObjectRef;
 use kreg_k8s::pull::{Outcome, Selection, State};
 use serde::Serialize;
 
-use crate::app::App;
 use crate::args::TargetArgs;
+use crate::context::App;
 use crate::error::{Ending, Error, said};
 use crate::output;
 use crate::session::Session;

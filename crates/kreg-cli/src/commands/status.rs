@@ -11,9 +11,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::app::App;
 use crate::args::TargetArgs;
 use crate::commands::nodes;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
 use crate::output;

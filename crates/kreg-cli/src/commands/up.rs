@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use clap::Args;
 use kreg::{Admission, Scope};
 use kreg_k8s::Change;
 use kreg_nodes::{NodeAccess, Receipt};
 use serde::Serialize;
 
-use crate::app::App;
-use crate::args::UpArgs;
+use crate::args::SpecArgs;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
 use crate::intent;
@@ -31,6 +32,20 @@ struct Outcome {
     proof: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     startup_taint: Option<Admission>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Leave the nodes out: only the objects in the cluster
+    #[arg(long)]
+    pub(crate) skip_nodes: bool,
+
+    /// Leave the proof out
+    #[arg(long)]
+    pub(crate) skip_verify: bool,
+
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
 }
 
 pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {

@@ -2,15 +2,17 @@
 //! and the proof that the change has reached the registry.
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::{Args, Subcommand};
 use kreg::Entry;
 use kreg_auth::{Credentials, ExposeSecret as _, Htpasswd, PasswordSource};
 use kreg_verify::LoginAnswer;
 use serde::Serialize;
 
-use crate::app::App;
-use crate::args::{TargetArgs, UserArgs, UserCommand, UserPasswordArgs};
+use crate::args::TargetArgs;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::output;
 use crate::session::Session;
@@ -44,6 +46,50 @@ struct Done {
     /// Only with --generate, which asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user, wait until the registry lets it in, and prove that
+    Add(UserPasswordArgs),
+    /// Remove a user, and wait until the registry has read the file without it
+    Remove(UserArgs),
+    /// Change a user's password; of the pull secret's user, there too
+    Passwd(UserPasswordArgs),
+    /// Who can log in
+    List(TargetArgs),
+    /// Whether a user with this password can log in now
+    Check(UserPasswordArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserArgs {
+    /// The user's name
+    pub(crate) user: String,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserPasswordArgs {
+    /// The user's name
+    pub(crate) user: String,
+
+    /// File with the user's password [default: it is asked for on the terminal]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Read the user's password from stdin
+    #[arg(long, conflicts_with = "password_file")]
+    pub(crate) password_stdin: bool,
+
+    /// Make a password, and print it on stdout
+    #[arg(long, conflicts_with_all = ["password_file", "password_stdin"])]
+    pub(crate) generate: bool,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 pub(crate) async fn run(app: &App, command: &UserCommand) -> Result<Ending, Error> {

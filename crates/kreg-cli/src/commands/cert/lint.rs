@@ -11,7 +11,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::args::LintArgs;
-use crate::app::App;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::output;
 use crate::session::{Session, count};

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use kreg::KeyLocation;
 use kreg::certificates::Certificates;
 
-use crate::app::App;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::session::Session;
 use args::CertCommand;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::args::RenewArgs;
 use super::view::View;
-use crate::app::App;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
 use crate::output;

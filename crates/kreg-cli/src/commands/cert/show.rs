@@ -9,8 +9,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::view::View;
-use crate::app::App;
 use crate::args::TargetArgs;
+use crate::context::App;
 use crate::error::{Ending, Error, Tried as _};
 use crate::output;
 use crate::session::Session;

@@ -3,7 +3,7 @@
 use kreg::client::{self, Check, Facts, Step, Verdict};
 use serde::Serialize;
 
-use crate::app::App;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::output;
 

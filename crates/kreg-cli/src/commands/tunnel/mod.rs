@@ -21,8 +21,8 @@ use kreg_verify::PodDial;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::App;
 use crate::args::TargetArgs;
+use crate::context::App;
 use crate::error::{Ending, Error, Tried as _};
 use crate::output;
 use crate::progress::Progress;
@@ -380,7 +380,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::args::{Cli, Command};
+    use crate::cli::{Cli, Command};
 
     #[test]
     fn trust_and_login_are_for_the_registrys_own_port() {

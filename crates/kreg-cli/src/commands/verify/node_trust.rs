@@ -5,7 +5,7 @@ use kreg_nodes::{NodeAccess, Receipt};
 use kreg_verify::NodeTrust;
 use tokio::task::block_in_place;
 
-use crate::app::App;
+use crate::context::App;
 use crate::error::Error;
 use crate::fleet::Nodes;
 use crate::session::Session;

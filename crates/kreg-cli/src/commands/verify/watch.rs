@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use super::WatchArgs;
 use super::report::replace;
-use crate::app::App;
+use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::output;
 use crate::session::{Session, count};
