@@ -51,10 +51,11 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
         .enable_all()
         .build()
         .map_err(|cause| Error::failed("cannot start the async runtime").because(&cause))?;
-    match cli.command {
-        Command::Init(args) => commands::init::run(&args).map(ExitCode::from),
-        Command::Completions { shell } => commands::docs::completions(shell).map(ExitCode::from),
-        Command::Man => commands::docs::man().map(ExitCode::from),
+    let ended = match cli.command {
+        // These read no configuration.
+        Command::Init(args) => commands::init::run(&args),
+        Command::Completions { shell } => commands::docs::completions(shell),
+        Command::Man => commands::docs::man(),
         command => {
             let progress = Progress::new(cli.global.quiet);
             let config = Config::load(cli.global.config.as_deref(), &progress)?;
@@ -63,9 +64,31 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
                 config,
                 progress,
             };
-            runtime.block_on(commands::dispatch(&app, command))
+            return runtime.block_on(dispatch(&app, command));
         }
-    }
+    };
+    ended.map(ExitCode::from)
+}
+
+async fn dispatch(app: &App, command: Command) -> Result<ExitCode, Error> {
+    let ended = match command {
+        // The one that may end with a code of somebody else's.
+        Command::Tunnel(args) => return commands::tunnel::run(app, &args).await,
+        Command::Plan(args) => commands::plan::run(app, &args).await,
+        Command::Up(args) => commands::up::run(app, &args).await,
+        Command::Down(args) => commands::down::run(app, &args).await,
+        Command::Status(args) => commands::status::run(app, &args).await,
+        Command::Verify(args) => commands::verify::run(app, &args).await,
+        Command::Nodes(command) => commands::nodes::run(app, &command).await,
+        Command::Cert(command) => commands::cert::run(app, &command).await,
+        Command::User(command) => commands::user::run(app, &command).await,
+        Command::Secret(command) => commands::secret::run(app, &command).await,
+        Command::Gc(args) => commands::gc::run(app, &args).await,
+        Command::Doctor(args) => commands::doctor::run(app, &args).await,
+        Command::Export(command) => commands::export::run(app, &command).await,
+        Command::Init(_) | Command::Completions { .. } | Command::Man => Ok(Ending::Done),
+    };
+    ended.map(ExitCode::from)
 }
 
 fn log(verbose: u8) {

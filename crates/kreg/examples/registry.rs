@@ -2,13 +2,13 @@
 
 use std::error::Error;
 
-use kreg::{Event, Intent, Registry, Scope, nodes};
+use kreg::{Event, Intent, Registry, Scope, over_ssh};
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "an example")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let registry = Registry::usual().await?;
-    let nodes = nodes::over_ssh(&registry, "root");
+    let nodes = over_ssh(&registry, "root");
     let shown = |event: &Event<'_>| println!("{event:?}");
     let up = registry
         .up(&Intent::of(&registry), Some(&nodes), &shown)

@@ -13,7 +13,7 @@
 //! let registry = Registry::usual().await?;
 //! let mut intent = Intent::of(&registry);
 //! intent.sans.push("registry.example.com".parse()?);
-//! let nodes = kreg::nodes::over_ssh(&registry, "root");
+//! let nodes = kreg::over_ssh(&registry, "root");
 //! let shown = |event: &Event<'_>| println!("{event:?}");
 //! let up = registry.up(&intent, Some(&nodes), &shown).await?;
 //! let proof = registry.prove(&up.standing, Scope::default(), std::future::pending(), &shown);
@@ -52,6 +52,8 @@ mod made;
 pub mod material;
 pub mod nodes;
 mod observe;
+#[cfg(feature = "ssh")]
+mod over_ssh;
 mod plan;
 mod proof;
 mod prove;
@@ -75,6 +77,8 @@ pub use intent::{Intent, KeyLocation};
 pub use issued::Issued;
 pub use material::check_user;
 pub use observe::{Seen, Survey, Unseen};
+#[cfg(feature = "ssh")]
+pub use over_ssh::over_ssh;
 pub use plan::UpPlan;
 pub use proof::Proof;
 pub use prove::Scope;

@@ -27,20 +27,6 @@ pub fn trust(place: &Place, address: IpAddr, bundle_pem: &str) -> Result<Trust, 
     })
 }
 
-/// The nodes of a registry's cluster, over SSH as this user, who needs `sudo` without a password unless it is root. Host keys
-/// must be known to this account's OpenSSH.
-#[cfg(feature = "ssh")]
-#[must_use]
-pub fn over_ssh(registry: &crate::Registry, user: &str) -> kreg_nodes::BySsh {
-    let facts = registry.facts().nodes.iter();
-    let node = |fact: &kreg_k8s::NodeFact| {
-        let address = fact.addresses.first()?;
-        Some(kreg_nodes::Node::new(&fact.name, address.to_string()))
-    };
-    let config = kreg_nodes::ssh::SshConfig::new(user);
-    kreg_nodes::BySsh::libssh2(facts.filter_map(node).collect(), config)
-}
-
 /// Whose journals on the nodes are meant. Without a record no id is known: then all of that name.
 ///
 /// # Errors

@@ -156,7 +156,9 @@ impl<'a> Scope<'a> {
 
     /// `a::{b, c as d, self}`, as far as words and groups go.
     fn uses(&mut self, before: &[String], tree: &[TokenTree]) {
-        for one in tree.split(|token| is_punct(token, ',')) {
+        // What follows the last comma is nothing.
+        let all = tree.split(|token| is_punct(token, ','));
+        for one in all.filter(|one| !one.is_empty()) {
             let mut path = before.to_vec();
             path.extend(one.iter().filter_map(ident).take_while(|word| word != "as"));
             if let Some(group) = one.last().and_then(inside) {

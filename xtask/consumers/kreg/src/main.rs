@@ -1,6 +1,6 @@
 //! A registry with trust on every node, and the proof.
 
-use kreg::{Intent, Registry, Scope, nodes::over_ssh, silent};
+use kreg::{Intent, Registry, Scope, over_ssh, silent};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

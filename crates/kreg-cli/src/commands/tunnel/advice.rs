@@ -7,7 +7,8 @@ use kreg::Standing;
 use kreg_nodes::{EditKind, client_files, quote};
 use serde::Serialize;
 
-use super::{Registry, trust};
+use super::registry::Registry;
+use super::trust;
 use crate::error::Error;
 use crate::session::Session;
 

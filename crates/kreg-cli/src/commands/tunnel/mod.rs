@@ -3,6 +3,7 @@
 
 mod advice;
 mod command;
+mod registry;
 mod trust;
 
 use std::ffi::OsString;
@@ -13,8 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use kreg_auth::RegistryHost;
-use kreg_k8s::RegistryState;
 use kreg_registry::dial::{Dial as _, TcpDial, Tunnel, TunnelOptions};
 use kreg_registry::{RegistryClient, Transport};
 use kreg_verify::PodDial;
@@ -29,6 +28,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::spec;
 
+use self::registry::Registry;
 use kreg_nodes::this_machine::Installed;
 
 #[derive(Debug, Args)]
@@ -75,13 +75,6 @@ struct Open {
     route: String,
     /// Files that were put in place until the tunnel ends.
     trust: Vec<String>,
-}
-
-/// What a tunnel needs to know.
-struct Registry {
-    host: RegistryHost,
-    state: RegistryState,
-    bundle_pem: String,
 }
 
 pub(crate) async fn run(app: &App, args: &TunnelArgs) -> Result<ExitCode, Error> {
@@ -142,20 +135,6 @@ fn own_port(args: &TunnelArgs, port: u16) -> Result<(), Error> {
         ))
         .help("leave --local-port away; two registries of the same port each get their own --address")),
         _ => Ok(()),
-    }
-}
-
-impl Registry {
-    async fn of(session: &Session) -> Result<Self, Error> {
-        let state = session.existing().await?;
-        let Some(bundle_pem) = state.ca_bundle_pem.clone() else {
-            return Err(Error::failed("the registry has no certificate yet").help("run `kreg up`"));
-        };
-        Ok(Self {
-            host: session.registry.host()?,
-            state,
-            bundle_pem,
-        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use kreg_nodes::this_machine::{self, Installed, ThisMachineError};
 use kreg_nodes::{InstanceId, Trust};
 
-use super::Registry;
+use super::registry::Registry;
 use crate::error::{Error, Tried as _};
 use crate::session::Session;
 
