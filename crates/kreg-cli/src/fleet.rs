@@ -5,6 +5,7 @@ mod by_agents;
 
 use std::io::IsTerminal as _;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use kreg_auth::PasswordSource;
@@ -115,7 +116,20 @@ impl Nodes {
                     return Err(Error::usage(format!(
                         "the `ssh` program cannot be given the passphrase from {source}"
                     ))
-                    .help("add the key to your agent by ssh-add, and leave the passphrase out"));
+                    .help(format!(
+                        "add the key to your agent by ssh-add, and leave the passphrase out (unset \
+                         {PASSPHRASE_VARIABLE})"
+                    )));
+                }
+                if let Some(identity) = &settings.nodes.identity
+                    && is_locked(identity)?
+                    && std::env::var_os("SSH_AUTH_SOCK").is_none()
+                {
+                    return Err(Error::usage(format!(
+                        "the SSH key {} has a passphrase, which the `ssh` program cannot ask for",
+                        identity.display()
+                    ))
+                    .help("add it to your agent by ssh-add"));
                 }
                 let transport = Box::new(SystemSsh::new(config.clone()));
                 Way::Ssh(Box::new(BySsh { transport, config }))
@@ -399,6 +413,13 @@ fn with_passphrase(config: SshConfig, settings: &NodeSettings) -> Result<SshConf
     })
 }
 
+/// Whether the key has a passphrase.
+fn is_locked(identity: &Path) -> Result<bool, Error> {
+    has_passphrase(identity).map_err(|cause| {
+        Error::usage(format!("cannot read the SSH key {}", identity.display())).because(&cause)
+    })
+}
+
 fn passphrase_source(settings: &NodeSettings) -> Option<PasswordSource> {
     let variable = || {
         std::env::var_os(PASSPHRASE_VARIABLE)
@@ -420,9 +441,7 @@ fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>
     let Some(identity) = &settings.identity else {
         return Ok(None);
     };
-    let wants_one = has_passphrase(identity).map_err(|cause| {
-        Error::usage(format!("cannot read the SSH key {}", identity.display())).because(&cause)
-    })?;
+    let wants_one = is_locked(identity)?;
     let agent = std::env::var_os("SSH_AUTH_SOCK").is_some();
     if !wants_one || agent || !std::io::stdin().is_terminal() {
         return Ok(None);

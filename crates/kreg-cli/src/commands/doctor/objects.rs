@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{Look, titled};
 use crate::args::ProfileArg;
+use crate::config::Backend;
 use crate::error::Error;
 use crate::session::Session;
 
@@ -29,6 +30,9 @@ pub(super) fn registry(session: &Session, state: &RegistryState) -> Registry {
     }
     if settings.name != "docker-registry" {
         options.push_str(&format!(" --name {}", settings.name));
+    }
+    if settings.nodes.backend == Backend::OpenSsh {
+        options.push_str(" --nodes-by openssh");
     }
     Registry {
         host: spec.registry_name(),

@@ -40,7 +40,7 @@ pub(super) fn read(
 }
 
 /// Of the files that this node's runtime reads for the registry, those that are to hold the CA, as
-/// they are. Nothing is written, so that files of others are looked at too.
+/// they are; one that is missing beside others is empty. Nothing is written, so that files of others are looked at too.
 fn certificates(facts: &NodeFacts, trust: &Trust) -> Result<Vec<(String, Vec<u8>)>, String> {
     let trust = trust.clone().with_adopt(true);
     let plan = NodePlan::decide(facts, &trust).map_err(|refused| refused.reason())?;
@@ -48,10 +48,16 @@ fn certificates(facts: &NodeFacts, trust: &Trust) -> Result<Vec<(String, Vec<u8>
         let EditKind::File { path, content, .. } = edit.kind() else {
             return None;
         };
-        let text = facts.content(path).filter(|_| content == trust.ca_pem())?;
-        Some((path.clone(), text.to_vec()))
+        (content == trust.ca_pem()).then(|| (path.clone(), facts.content(path)))
     });
-    Ok(found.collect())
+    let found: Vec<_> = found.collect();
+    if found.iter().all(|(_, text)| text.is_none()) {
+        return Ok(Vec::new());
+    }
+    let held = found.into_iter();
+    Ok(held
+        .map(|(path, text)| (path, text.unwrap_or_default().to_vec()))
+        .collect())
 }
 
 fn why(receipt: &Receipt) -> String {
