@@ -176,16 +176,16 @@ async fn what_is_stored_or_trusted_elsewhere_is_compared_with_what_is_served() {
         node: "n4".to_owned(),
         files: Err("no route to host".to_owned()),
     };
+    let stranger = kreg_auth::Credentials::new("ann", "hunter2").unwrap();
+    let both = format!("{ca}{}", other.certificate_pem());
     // The runtime reads two files, and one of them is gone.
     let one_of_two = NodeTrust {
         node: "n6".to_owned(),
         files: Ok(vec![
-            ("/etc/ca.crt".to_owned(), ca.clone().into()),
+            ("/etc/ca.crt".to_owned(), both.clone().into()),
             ("/other/ca.crt".to_owned(), Vec::new()),
         ]),
     };
-    let stranger = kreg_auth::Credentials::new("ann", "hunter2").unwrap();
-    let both = format!("{ca}{}", other.certificate_pem());
     let bad = verification(Target {
         ca_pem: both,
         ..registry.target()
