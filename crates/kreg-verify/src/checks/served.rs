@@ -354,7 +354,10 @@ mod tests {
                 pem.replace("CERT", "TRUSTED CERT"),
                 "ca.crt (line 1: a TRUSTED CERTIFICATE",
             ),
-            (String::new(), "ca.crt, which the node's container runtime reads, is missing"),
+            (
+                String::new(),
+                "ca.crt, which the node's container runtime reads, is missing",
+            ),
         ] {
             let outcome = as_read("ca.crt", text.as_bytes()).unwrap_err();
             assert_eq!(outcome.status, Status::Fail);
