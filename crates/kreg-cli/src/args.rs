@@ -90,7 +90,8 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
 
-    /// How to reach the nodes [default: as the registry was set up, else ssh]
+    /// How to reach the nodes [default: nodes.backend of kreg.toml; else daemonset for a registry that was set up so, else
+    /// ssh]
     #[arg(long, value_enum, value_name = "WAY")]
     pub(crate) nodes_by: Option<Backend>,
 

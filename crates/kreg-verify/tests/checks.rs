@@ -187,6 +187,14 @@ async fn what_is_stored_or_trusted_elsewhere_is_compared_with_what_is_served() {
     };
     let stranger = kreg_auth::Credentials::new("ann", "hunter2").unwrap();
     let both = format!("{ca}{}", other.certificate_pem());
+    // The runtime reads two files, and one of them is gone.
+    let one_of_two = NodeTrust {
+        node: "n6".to_owned(),
+        files: Ok(vec![
+            ("/etc/ca.crt".to_owned(), both.clone().into()),
+            ("/other/ca.crt".to_owned(), Vec::new()),
+        ]),
+    };
     let bad = verification(Target {
         ca_pem: both,
         ..target(&registry)
@@ -199,19 +207,24 @@ async fn what_is_stored_or_trusted_elsewhere_is_compared_with_what_is_served() {
         read("n3", "nothing"),
         unreadable,
         read("n5", &format!("\u{feff}{ca}")),
+        one_of_two,
     ])
     .run()
     .await
     .unwrap();
     assert_fails(&bad, "stored", &["another certificate", "restart"]);
     assert_fails(&bad, "user", &["401", "htpasswd"]);
-    assert_eq!(bad.failed_nodes(), ["n1", "n2", "n3", "n4", "n5"]);
+    assert_eq!(bad.failed_nodes(), ["n1", "n2", "n3", "n4", "n5", "n6"]);
     for (node, words) in [
         ("n1", "does not vouch"),
         ("n2", "lacks"),
         ("n3", "/etc/ca.crt"),
         ("n4", "no route to host"),
         ("n5", "a byte order mark stands before BEGIN"),
+        (
+            "n6",
+            "/other/ca.crt, which the node's container runtime reads, is missing",
+        ),
     ] {
         let check = bad.of_node(node).next().unwrap();
         assert!(check.message.contains(words), "{check}");

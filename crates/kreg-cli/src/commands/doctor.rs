@@ -8,6 +8,7 @@ use kreg_verify::doctor::examine;
 use serde::Serialize;
 
 use crate::args::TargetArgs;
+use crate::choices::Backend;
 use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::fixes::{self, Finding};
@@ -79,7 +80,11 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
     for check in &mut seen.observations.proof {
         fixes::name_repair(&mut check.message, &mut check.remedy);
     }
-    let options = fixes::options(registry.place());
+    let mut options = fixes::options(registry.place());
+    if session.settings.nodes.backend == Backend::OpenSsh {
+        // No record remembers it.
+        options.push_str(" --nodes-by openssh");
+    }
     let findings = examine(&seen.observations).into_iter();
     let outcome = Outcome {
         registry: registry.place().registry_name(),

@@ -1,6 +1,7 @@
 //! Nodes over SSH, as flags, configuration and environment have it.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 
 use kreg_auth::PasswordSource;
 use kreg_k8s::NodeFact;
@@ -29,7 +30,20 @@ pub(super) fn system(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, 
         return Err(Error::usage(format!(
             "the `ssh` program cannot be given the passphrase from {source}"
         ))
-        .help("add the key to your agent by ssh-add, and leave the passphrase out"));
+        .help(format!(
+            "add the key to your agent by ssh-add, and leave the passphrase out (unset \
+             {PASSPHRASE_VARIABLE})"
+        )));
+    }
+    if let Some(identity) = &settings.nodes.identity
+        && is_locked(identity)?
+        && std::env::var_os("SSH_AUTH_SOCK").is_none()
+    {
+        return Err(Error::usage(format!(
+            "the SSH key {} has a passphrase, which the `ssh` program cannot ask for",
+            identity.display()
+        ))
+        .help("add it to your agent by ssh-add"));
     }
     Ok(paced(BySsh::system(nodes, config), settings))
 }
@@ -96,6 +110,13 @@ fn with_passphrase(config: SshConfig, settings: &NodeSettings) -> Result<SshConf
     })
 }
 
+/// Whether the key has a passphrase.
+fn is_locked(identity: &Path) -> Result<bool, Error> {
+    has_passphrase(identity).map_err(|cause| {
+        Error::usage(format!("cannot read the SSH key {}", identity.display())).because(&cause)
+    })
+}
+
 fn passphrase_source(settings: &NodeSettings) -> Option<PasswordSource> {
     let variable = || {
         std::env::var_os(PASSPHRASE_VARIABLE)
@@ -117,9 +138,7 @@ fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>
     let Some(identity) = &settings.identity else {
         return Ok(None);
     };
-    let wants_one = has_passphrase(identity).map_err(|cause| {
-        Error::usage(format!("cannot read the SSH key {}", identity.display())).because(&cause)
-    })?;
+    let wants_one = is_locked(identity)?;
     let agent = std::env::var_os("SSH_AUTH_SOCK").is_some();
     if !wants_one || agent || !std::io::stdin().is_terminal() {
         return Ok(None);

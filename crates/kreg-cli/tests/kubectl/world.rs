@@ -54,13 +54,15 @@ impl World {
         run("ip link set lo up");
         run(&format!("ip address add {ADDRESS}/32 dev lo"));
         run(&format!("ip address add {ADDRESS_6}/128 dev lo nodad"));
-        let hosts = folder.path().join("hosts");
+        // All of /etc: a mount on /etc/hosts itself ends when another program puts a new file in its place.
+        let etc = folder.path().join("etc");
+        run(&format!("cp -a /etc {}", etc.display()));
         fs::write(
-            &hosts,
+            etc.join("hosts"),
             format!("127.0.0.1 localhost\n{ADDRESS} {NAME} {PROXY_NAME}\n"),
         )
         .unwrap();
-        run(&format!("mount --bind {} /etc/hosts", hosts.display()));
+        run(&format!("mount --bind {} /etc", etc.display()));
         let mut world = World {
             folder,
             api: StandIn::default(),

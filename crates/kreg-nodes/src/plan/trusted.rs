@@ -5,7 +5,8 @@ use crate::{NodeFacts, Trust};
 
 impl NodeFacts {
     /// Of the files that this node's runtimes read for the registry, those that are to hold the CA of
-    /// `trust`: path and bytes, as they are. One that is not there is left out.
+    /// `trust`: path and bytes, as they are. One that is missing beside
+    /// others is empty; if all are missing, there is none.
     ///
     /// Files of others at these paths count, since nothing is to be written.
     ///
@@ -18,9 +19,15 @@ impl NodeFacts {
             let EditKind::File { path, content, .. } = edit.kind() else {
                 return None;
             };
-            let text = self.content(path).filter(|_| content == trust.ca_pem())?;
-            Some((path.clone(), text.to_vec()))
+            (content == trust.ca_pem()).then(|| (path.clone(), self.content(path)))
         });
-        Ok(found.collect())
+        let found: Vec<_> = found.collect();
+        if found.iter().all(|(_, text)| text.is_none()) {
+            return Ok(Vec::new());
+        }
+        let held = found.into_iter();
+        Ok(held
+            .map(|(path, text)| (path, text.unwrap_or_default().to_vec()))
+            .collect())
     }
 }

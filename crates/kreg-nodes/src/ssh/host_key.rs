@@ -66,7 +66,7 @@ pub(super) fn check(
     }
     // The very key that was shown: another look may find another, and behind a jump host sees nothing.
     let line = known_hosts::line(host, port, &algorithm, key);
-    let add_to = |file: &str| format!("echo {} >> {file}", word(line.trim_end()));
+    let add_to = |file: &str| added(&line, file);
     match verdict {
         Verdict::Known => Ok(()),
         Verdict::Unknown if !keeps(&file) => Err(TransportErrorKind::NoKnownHosts {
@@ -82,7 +82,14 @@ pub(super) fn check(
             Ok(())
         }
         Verdict::Unknown => Err(TransportErrorKind::HostKeyUnknown {
-            add: add_to(&word(&file.display().to_string())),
+            add: match file.parent().filter(|folder| !folder.exists()) {
+                Some(folder) => format!(
+                    "mkdir -p -m 700 {} && {}",
+                    word(&folder.display().to_string()),
+                    add_to(&word(&file.display().to_string()))
+                ),
+                None => add_to(&word(&file.display().to_string())),
+            },
             algorithm,
             fingerprint,
         }),
@@ -107,6 +114,11 @@ pub(super) fn check(
             known_at: at,
         }),
     }
+}
+
+/// What adds a line to a file whose last line may have no end; an empty line there means nothing (sshd(8)).
+fn added(line: &str, file: &str) -> String {
+    format!("printf '\\n%s\\n' {} >> {file}", word(line.trim_end()))
 }
 
 /// What would tell ssh whether to trust a key that no plain line holds, and what libssh2 cannot ask.

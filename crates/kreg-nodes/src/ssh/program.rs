@@ -32,6 +32,18 @@ pub struct SystemSsh {
     numbers: Mutex<HashMap<Node, usize>>,
 }
 
+/// What is known of a node that ssh goes to.
+struct Goal {
+    /// Who logs in.
+    user: String,
+    /// Whether others lead there.
+    by_others: bool,
+    /// What says that no file keeps its host key, if none does.
+    known_hosts_by: Option<String>,
+    /// How a person goes there.
+    by_hand: String,
+}
+
 /// ssh's own end is 255, and so may a script's be: so the shell around the script says on standard
 /// error how it ends, too. A script that a signal ends has a status above 128 there.
 const ENDED: &str = "kreg: the end ";
@@ -54,8 +66,8 @@ impl SystemSsh {
         }
     }
 
-    /// ssh's words for `node`, up to the command to run there; who logs in; whether others lead there.
-    fn words(&self, node: &Node) -> Result<(Vec<String>, String, bool), TransportErrorKind> {
+    /// ssh's words for `node`, up to the command to run there, and what is known of it.
+    fn words(&self, node: &Node) -> Result<(Vec<String>, Goal), TransportErrorKind> {
         let hops = route::route(&self.config, node)?;
         let Some(last) = hops.last() else {
             return Err(TransportErrorKind::BadAddress {
@@ -99,8 +111,16 @@ impl SystemSsh {
             of_last.extend(["-F", "none"].map(str::to_owned));
         }
         words.splice(1..1, of_last);
-        let by_others = hops.len() > 1 || last.not_followed.is_some();
-        Ok((words, last.user.clone(), by_others))
+        let goal = Goal {
+            user: last.user.clone(),
+            by_others: hops.len() > 1 || last.not_followed.is_some(),
+            known_hosts_by: match keep(last) {
+                true => None,
+                false => Some(last.known_hosts_by.clone()),
+            },
+            by_hand: self.config.command_line(node)?,
+        };
+        Ok((words, goal))
     }
 
     /// Where ssh keeps the connection to `node`. Below `/tmp`, as such a path holds some 100 bytes.
@@ -145,16 +165,29 @@ impl NodeTransport for SystemSsh {
     fn run(&self, node: &Node, script: &str, timeout: Duration) -> Result<Output, TransportError> {
         let failed = |kind| TransportError::new(node, kind);
         let begun = Instant::now();
-        let (mut words, user, by_others) = self.words(node).map_err(failed)?;
+        let (mut words, goal) = self.words(node).map_err(failed)?;
         let script = below(self.config.root.as_deref(), script);
         let attempt = |words: &[String]| {
             let mut command = Command::new(&words[0]);
             command.args(&words[1..]).arg(remote_command());
             let left = timeout.saturating_sub(begun.elapsed());
             let ran = process::run(&mut command, script.as_bytes(), left)?;
-            judge(&user, ran, timeout).and_then(|output| exec::entered(&user, output))
+            judge(&goal, ran, timeout).and_then(|output| exec::entered(&goal.user, output))
         };
         let mut result = attempt(&words);
+        let unknown = |kind: &TransportErrorKind| {
+            matches!(
+                kind,
+                TransportErrorKind::HostKeyUnknown { .. } | TransportErrorKind::NoKnownHosts { .. }
+            )
+        };
+        if result.as_ref().is_err_and(unknown) {
+            // Which key it is ssh says in its debug output only.
+            let mut wordy = words.clone();
+            wordy.splice(1..1, ALONE.map(str::to_owned));
+            wordy.insert(1, "-v".to_owned());
+            result = attempt(&wordy);
+        }
         if let (Err(_), Ok(socket)) = (&result, self.socket(node)) {
             self.leave(&socket);
         }
@@ -167,7 +200,7 @@ impl NodeTransport for SystemSsh {
                 })
             )
         };
-        if by_others && silent(&result) {
+        if goal.by_others && silent(&result) {
             // With ControlPersist a jump host's words are lost (sshconnect.c, ssh_proxy_connect).
             words.splice(1..1, ALONE.map(str::to_owned));
             result = attempt(&words);
@@ -189,7 +222,7 @@ impl Drop for SystemSsh {
 }
 
 /// What became of the script, or of the way to it.
-fn judge(user: &str, ran: Ran, timeout: Duration) -> Result<Output, TransportErrorKind> {
+fn judge(goal: &Goal, ran: Ran, timeout: Duration) -> Result<Output, TransportErrorKind> {
     let began = exec::find(&ran.stderr, BEGAN);
     let status = match ran.end {
         Ok(status) => status.code(),
@@ -202,7 +235,7 @@ fn judge(user: &str, ran: Ran, timeout: Duration) -> Result<Output, TransportErr
         Err(kind) => return Err(kind),
     };
     if began.is_none() && status == Some(255) {
-        return Err(refusal(user, &String::from_utf8_lossy(&ran.stderr)));
+        return Err(refusal(goal, &String::from_utf8_lossy(&ran.stderr)));
     }
     let mut output = Output {
         stdout: ran.stdout,
@@ -231,37 +264,95 @@ fn judge(user: &str, ran: Ran, timeout: Duration) -> Result<Output, TransportErr
     Ok(output)
 }
 
-/// ssh's own words (sshconnect.c, sshconnect2.c, auth.c of OpenSSH).
-fn refusal(user: &str, said: &str) -> TransportErrorKind {
-    let user = user.to_owned();
-    let tried = "the keys that ssh has".to_owned();
+/// ssh's own words (sshconnect.c, sshconnect2.c, auth.c, authfile.c of OpenSSH).
+fn refusal(goal: &Goal, said: &str) -> TransportErrorKind {
+    let user = goal.user.clone();
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let tried = || {
+        let unusable: Vec<_> = lines()
+            .filter(|line| line.starts_with("Load key "))
+            .collect();
+        match unusable.as_slice() {
+            [] => "the keys that ssh has".to_owned(),
+            some => format!("the keys that ssh has ({})", some.join("; ")),
+        }
+    };
     if said.contains("Too many authentication failures") {
-        let untried = Vec::new();
         return TransportErrorKind::HungUp {
             user,
-            tried,
-            untried,
+            tried: tried(),
+            untried: Vec::new(),
         };
     }
     if let Some((_, offered)) = said.split_once("Permission denied (") {
         return TransportErrorKind::Auth {
             user,
-            tried,
+            tried: tried(),
             offered: offered.split(')').next().unwrap_or_default().to_owned(),
             by_openssh: false,
         };
     }
-    if !said.contains("Host key verification failed") {
-        return TransportErrorKind::Openssh {
-            step: "connect",
-            said: tail(said.as_bytes()),
+    if said.contains("Host key verification failed") {
+        return host_key(goal, said);
+    }
+    let own: Vec<_> = lines()
+        .filter(|line| !line.starts_with("debug1: "))
+        .collect();
+    TransportErrorKind::Openssh {
+        step: "connect",
+        said: tail(own.join("; ").as_bytes()),
+        by_hand: goal.by_hand.clone(),
+    }
+}
+
+/// Why ssh does not take the host key.
+fn host_key(goal: &Goal, said: &str) -> TransportErrorKind {
+    let lines = || said.lines().map(str::trim);
+    // `Offending ED25519 key in FILE:LINE`, a fingerprint, and how to remove the line.
+    let offending =
+        lines().find_map(|line| line.strip_prefix("Offending ")?.split_once(" key in "));
+    let remove = lines().find(|line| line.starts_with("ssh-keygen -f"));
+    if let (Some((kind, known_at)), Some(remove)) = (offending, remove) {
+        let fingerprint = lines().find(|line| line.starts_with("SHA256:"));
+        return TransportErrorKind::HostKeyChanged {
+            algorithm: kind.to_owned(),
+            fingerprint: fingerprint
+                .unwrap_or_default()
+                .trim_end_matches('.')
+                .to_owned(),
+            known_at: known_at.to_owned(),
+            remove: remove.to_owned(),
         };
     }
-    // Of a page of warnings the lines that say which key it is.
-    let telling = |line: &&str| line.starts_with("Offending ") || line.contains(" strict checking");
-    let lines: Vec<&str> = said.lines().filter(telling).map(str::trim).collect();
+    if lines().any(|line| line.starts_with("No ") && line.contains(" host key is known for ")) {
+        // Of several hosts on the way the last one that was reached.
+        let mut shown = lines().filter_map(|line| line.strip_prefix("debug1: Server host key: "));
+        let key = shown.next_back().and_then(|key| key.split_once(' '));
+        let (algorithm, fingerprint) = key.unwrap_or_default();
+        let (algorithm, fingerprint) = (algorithm.to_owned(), fingerprint.to_owned());
+        return match &goal.known_hosts_by {
+            None => TransportErrorKind::HostKeyUnknown {
+                algorithm,
+                fingerprint,
+                add: format!("`{}`, which asks", goal.by_hand),
+            },
+            Some(by) => TransportErrorKind::NoKnownHosts {
+                source_of_keys: by.clone(),
+                add: goal.by_hand.replacen(
+                    "ssh ",
+                    "ssh -o UserKnownHostsFile=~/.ssh/known_hosts ",
+                    1,
+                ),
+                algorithm,
+                fingerprint,
+            },
+        };
+    }
+    let telling = |line: &&str| line.contains(" strict checking");
+    let lines: Vec<&str> = lines().filter(telling).collect();
     TransportErrorKind::Openssh {
         step: "host key",
         said: tail(lines.join("; ").as_bytes()),
+        by_hand: goal.by_hand.clone(),
     }
 }

@@ -172,6 +172,8 @@ pub enum TransportErrorKind {
         step: &'static str,
         /// Its words.
         said: String,
+        /// How a person goes there, as a shell takes it.
+        by_hand: String,
     },
     /// The connection broke.
     #[error("the connection broke while {during} ({detail})")]
@@ -433,9 +435,9 @@ impl TransportErrorKind {
                  /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done`), then put it into your \
                  known_hosts file"
                 .to_owned(),
-            K::Openssh { .. } => {
+            K::Openssh { by_hand, .. } => {
                 format!(
-                    "see that `ssh` gets to {host} without a question, as by `ssh -o BatchMode=yes`"
+                    "fix what ssh says; when `{by_hand}` gets to {host} without a question, kreg does"
                 )
             }
             K::NoAgent { state } if state.contains("ErrImageNeverPull") => format!(

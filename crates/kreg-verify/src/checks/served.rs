@@ -31,7 +31,8 @@ pub struct NodeCa {
 pub struct NodeTrust {
     /// The node's name.
     pub node: String,
-    /// Path and content of each CA file, or why they could not be read.
+    /// Path and content of each CA file that the runtime reads, or why they could not be read. One that is missing beside
+    /// others is empty; there is none if all are missing.
     pub files: Result<Vec<(String, Vec<u8>)>, String>,
 }
 
@@ -243,6 +244,13 @@ async fn by_file(context: &Context, path: &str, pem: &[u8]) -> Outcome {
 /// What the node's runtime trusts of the file. Every runtime is written in Go, and reads less than
 /// kreg does.
 fn as_read(path: &str, pem: &[u8]) -> Result<TrustBundle, Outcome> {
+    if pem.is_empty() {
+        return Err(Outcome::fail(format!(
+            "{path}, which the node's container runtime reads, is missing or empty: containerd fails every pull of the \
+             registry for it"
+        ))
+        .repaired_by(Remedy::Trust));
+    }
     if let Err(error @ Error::PrivateKeyInBundle { .. }) = TrustBundle::from_pem(pem, path) {
         return Err(Outcome::failed_by(&error));
     }
@@ -353,7 +361,10 @@ mod tests {
                 pem.replace("CERT", "TRUSTED CERT"),
                 "ca.crt (line 1: a TRUSTED CERTIFICATE",
             ),
-            (String::new(), "no certificate in ca.crt:"),
+            (
+                String::new(),
+                "ca.crt, which the node's container runtime reads, is missing",
+            ),
         ] {
             let outcome = as_read("ca.crt", text.as_bytes()).unwrap_err();
             assert_eq!(outcome.status, Status::Fail);
