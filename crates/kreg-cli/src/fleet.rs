@@ -19,7 +19,7 @@ use kreg_nodes::{
 };
 use tokio::runtime::Handle;
 
-use self::advice::{advised, advised_all};
+use self::advice::{advised, advised_all, advised_losses};
 use self::by_agents::{agentless, without_agent};
 use crate::agents::Agents;
 use crate::args::ProfileArg;
@@ -188,18 +188,12 @@ impl Nodes {
 
     pub(crate) fn facts(&self, trust: &Trust) -> Vec<(Node, Result<NodeFacts, Box<Receipt>>)> {
         let facts = tokio::task::block_in_place(|| self.fleet().facts(&self.nodes, trust));
-        let facts = facts.into_iter();
-        facts
-            .map(|(node, answer)| (node, answer.map_err(|lost| Box::new(advised(*lost)))))
-            .collect()
+        advised_losses(facts)
     }
 
     pub(crate) fn vitals(&self, trust: &Trust) -> Vec<(Node, Result<Vitals, Box<Receipt>>)> {
         let vitals = tokio::task::block_in_place(|| self.fleet().vitals(&self.nodes, trust));
-        let vitals = vitals.into_iter();
-        vitals
-            .map(|(node, answer)| (node, answer.map_err(|lost| Box::new(advised(*lost)))))
-            .collect()
+        advised_losses(vitals)
     }
 
     pub(crate) fn plan(&self, trust: &Trust) -> Vec<PlanOutcome> {

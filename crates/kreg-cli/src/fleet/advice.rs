@@ -1,9 +1,19 @@
 //! What a remedy's setting is called here.
 
-use kreg_nodes::{Advice, Receipt};
+use kreg_nodes::{Advice, Node, Receipt};
 
 pub(super) fn advised_all(receipts: Vec<Receipt>) -> Vec<Receipt> {
     receipts.into_iter().map(advised).collect()
+}
+
+/// What was found on each node; receipts of the others with their flags.
+pub(super) fn advised_losses<T>(
+    found: Vec<(Node, Result<T, Box<Receipt>>)>,
+) -> Vec<(Node, Result<T, Box<Receipt>>)> {
+    let found = found.into_iter();
+    found
+        .map(|(node, answer)| (node, answer.map_err(|lost| Box::new(advised(*lost)))))
+        .collect()
 }
 
 /// With the flag that does what the remedy says.
@@ -29,7 +39,7 @@ fn flag(advice: &Advice) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use kreg_nodes::{Node, TransportError, TransportErrorKind};
+    use kreg_nodes::{TransportError, TransportErrorKind};
 
     use super::*;
 
