@@ -45,7 +45,7 @@ fn kreg_answers_as_kubectl_does() {
     }
 }
 
-/// This test program once more, run by `unshare` in a network and with files of its own, or else by itself.
+/// Runs this test program again, under `unshare`: it gets a network and files of its own. Without `unshare` it runs as it is.
 fn myself(by: &str) -> Command {
     let myself = std::env::current_exe().unwrap();
     let mut command = Command::new(if by.is_empty() {

@@ -115,7 +115,7 @@ pub enum Unfit {
 
     /// An object of somebody else's would have to be deleted.
     #[error(
-        "{object} was there before kreg, and would have to be deleted and made anew ({reason})"
+        "{object} was there before kreg, and would have to be deleted and created again ({reason})"
     )]
     Adopted {
         /// The object.

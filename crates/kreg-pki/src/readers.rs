@@ -163,10 +163,11 @@ fn decode(packed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(der)
 }
 
-/// Without the bytes that `is_space` names, in memory of the right size.
-fn pack(text: &[u8], is_space: impl Fn(u8) -> bool) -> Zeroizing<Vec<u8>> {
+/// Without the bytes that both take for spaces within base64, in memory of the right size.
+fn pack(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     let mut packed = Zeroizing::new(Vec::with_capacity(text.len()));
-    packed.extend(text.iter().copied().filter(|byte| !is_space(*byte)));
+    packed.extend(text.iter().copied().filter(|byte| !is_space(byte)));
     packed
 }
 

@@ -118,13 +118,10 @@ impl<D> Through<D> {
     /// `proxy` is `http`, `https` or `socks5`, with host and port; `dial` connects to it, and for `https` speaks TLS.
     pub(crate) fn new(proxy: &Uri, dial: D) -> Self {
         let scheme = proxy.scheme_str().unwrap_or("http");
-        let (user, host) = match proxy
-            .authority()
-            .map_or("", |all| all.as_str())
-            .rsplit_once('@')
-        {
+        let authority = proxy.authority().map_or("", |all| all.as_str());
+        let (user, host) = match authority.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
-            None => (None, proxy.authority().map_or("", |all| all.as_str())),
+            None => (None, authority),
         };
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let user = user.map(|user| match user.split_once(':') {

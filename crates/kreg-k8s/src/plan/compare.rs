@@ -108,7 +108,7 @@ async fn compare(
     let replaceable =
         !live.reference().kind().holds_data() && live.reference().kind() != Kind::Service;
     let mut added = Vec::new();
-    // Whoever made an object that was taken over has a say in it still.
+    // An object that was taken over may still have another manager, and that one keeps a say.
     if let (Ok(after), false) = (&outcome, adopted) {
         match additions(cluster, live, after).await {
             Ok(fields) => added = fields,
@@ -189,7 +189,7 @@ async fn compare(
 }
 
 /// Whether fields of such an object may be written whole. A bare Pod's hardly ever change, and claims and volumes are
-/// left to whoever has them.
+/// left to their owners.
 fn replaceable_in_part(kind: Kind) -> bool {
     !kind.holds_data() && kind != Kind::Pod
 }
@@ -272,7 +272,7 @@ pub(super) async fn dry_run(
         .await
 }
 
-/// Whether this manager only ever wrote by update or patch: a hand edit, which is mended. A manager that applies
+/// Whether this manager only ever wrote by update or patch: a hand edit, which kreg undoes. A manager that applies
 /// declares the field again and again; that is a dispute to be settled by people.
 fn is_hand_edit(live: &Object, manager: &str) -> bool {
     let mut entries = live

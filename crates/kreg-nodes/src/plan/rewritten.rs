@@ -25,7 +25,7 @@ fn by_cloud_init(facts: &NodeFacts) -> Option<String> {
     }
     let template = format!("/etc/cloud/templates/hosts.{}.tmpl", family(&facts.os));
     let otherwise = match rank(file) {
-        // It is made anew from what the machine's provider says.
+        // cloud-init writes that file from what the machine's provider says.
         Rank::Vendor | Rank::SecondVendor => {
             "say `manage_etc_hosts: localhost` in the machine's user data, which overrules its \
              vendor data"
@@ -36,7 +36,7 @@ fn by_cloud_init(facts: &NodeFacts) -> Option<String> {
         }
     };
     Some(format!(
-        "cloud-init makes {HOSTS} anew at each boot (manage_etc_hosts in {file}), and kreg's lines are \
+        "cloud-init rewrites {HOSTS} at each boot (manage_etc_hosts in {file}), and kreg's lines are \
          lost then; to keep them, add them to {template} too, or {otherwise}"
     ))
 }
@@ -116,7 +116,7 @@ fn by_wsl(facts: &NodeFacts) -> Option<String> {
         return None;
     }
     Some(format!(
-        "WSL makes {HOSTS} anew at each start, as its first lines say, and kreg's lines are lost then; to \
+        "WSL rewrites {HOSTS} at each start, as its first lines say, and kreg's lines are lost then; to \
          keep them, put `generateHosts = false` under `[network]` in {WSL_CONF}"
     ))
 }

@@ -36,8 +36,8 @@ pub struct Identity {
     pub(super) passphrase: Option<SecretString>,
 }
 
-/// Where OpenSSH looks for keys if none is named (ssh_config(5), IdentityFile).
-const DEFAULT_IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+/// Where OpenSSH looks for keys if none is named (ssh_config(5), IdentityFile), of those that libssh2 can read.
+pub(super) const DEFAULT_IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// Where the system's host keys are (ssh_config(5), GlobalKnownHostsFile).
 pub(super) const GLOBAL_KNOWN_HOSTS: &str = "/etc/ssh/ssh_known_hosts";

@@ -15,10 +15,15 @@ pub(super) const BEGAN: &str = "kreg: a shell";
 
 /// Whatever the login shell: a POSIX shell as root that reads the script from its standard
 /// input, so that nothing of it stands in argv.
-const COMMAND: &str = r#"sh -c 'echo "kreg: a shell" >&2; if [ "$(id -u)" = 0 ]; then exec sh -s; fi; exec sudo -n -- sh -s'"#;
+const SHELL: &str = r#"if [ "$(id -u)" = 0 ]; then exec sh -s; fi; exec sudo -n -- sh -s"#;
 
 /// The same for root.
-const COMMAND_OF_ROOT: &str = r#"sh -c 'echo "kreg: a shell" >&2; exec sh -s'"#;
+const SHELL_OF_ROOT: &str = "exec sh -s";
+
+/// The command that runs `commands`, which have no single quotes, and says first that it began.
+pub(super) fn beginning(commands: &str) -> String {
+    format!(r#"sh -c 'echo "{BEGAN}" >&2; {commands}'"#)
+}
 
 /// Opens a channel and starts the shell in it.
 pub(super) fn open(
@@ -33,10 +38,10 @@ pub(super) fn open(
     session.set_timeout(u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
     let open = || {
         let mut channel = session.channel_session()?;
-        channel.exec(match connection.user.as_str() {
-            "root" => COMMAND_OF_ROOT,
-            _ => COMMAND,
-        })?;
+        channel.exec(&beginning(match connection.user.as_str() {
+            "root" => SHELL_OF_ROOT,
+            _ => SHELL,
+        }))?;
         Ok(channel)
     };
     open().map_err(|e: ssh2::Error| TransportErrorKind::Lost {

@@ -67,6 +67,7 @@ pub(super) fn check(
     // The very key that was shown: another look may find another, and behind a jump host sees nothing.
     let line = known_hosts::line(host, port, &algorithm, key);
     let add_to = |file: &str| added(&line, file);
+    let add_here = || add_to(&word(&file.display().to_string()));
     match verdict {
         Verdict::Known => Ok(()),
         Verdict::Unknown if !keeps(&file) => Err(TransportErrorKind::NoKnownHosts {
@@ -86,9 +87,9 @@ pub(super) fn check(
                 Some(folder) => format!(
                     "mkdir -p -m 700 {} && {}",
                     word(&folder.display().to_string()),
-                    add_to(&word(&file.display().to_string()))
+                    add_here()
                 ),
-                None => add_to(&word(&file.display().to_string())),
+                None => add_here(),
             },
             algorithm,
             fingerprint,

@@ -132,20 +132,13 @@ impl KnownHosts {
                 at: entry.at.clone(),
             };
         }
-        let mut keys = self.of(&names[0], Mark::None).peekable();
-        if keys.peek().is_none() {
-            let mut bare = names.iter().flat_map(|name| self.of(name, Mark::None));
-            return match bare.any(|entry| entry.key == key) {
-                true => Verdict::Known,
-                false => Verdict::Unknown,
-            };
-        }
-        let keys: Vec<&Entry> = keys.collect();
-        if keys.iter().any(|entry| entry.key == key) {
+        if self.plain(host, port).iter().any(|entry| entry.key == key) {
             return Verdict::Known;
         }
-        let same_type = keys.iter().find(|entry| entry.algorithm == algorithm);
-        match same_type.or_else(|| keys.first()) {
+        // Another key of the bare name is not a change of this one.
+        let mut own = self.of(&names[0], Mark::None);
+        let same_type = own.clone().find(|entry| entry.algorithm == algorithm);
+        match same_type.or_else(|| own.next()) {
             Some(entry) => Verdict::Changed {
                 at: entry.at.clone(),
             },
@@ -162,7 +155,7 @@ impl KnownHosts {
         of_names.find(|lines| !lines.is_empty()).unwrap_or_default()
     }
 
-    fn of(&self, name: &str, mark: Mark) -> impl Iterator<Item = &Entry> {
+    fn of(&self, name: &str, mark: Mark) -> impl Iterator<Item = &Entry> + Clone {
         let fits = move |entry: &&Entry| entry.mark == mark && entry.hosts.fits(name);
         self.entries.iter().filter(fits)
     }

@@ -2,7 +2,7 @@
 //! certificates of hosts, `ProxyCommand`, and all that comes to OpenSSH.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -50,9 +50,9 @@ const ENDED: &str = "kreg: the end ";
 
 /// Whatever the login shell; nothing of the script stands in argv.
 fn remote_command() -> String {
-    format!(
-        r#"sh -c 'echo "{BEGAN}" >&2; if [ "$(id -u)" = 0 ]; then sh -s; else sudo -n -- sh -s; fi; echo "{ENDED}$?" >&2'"#
-    )
+    exec::beginning(&format!(
+        r#"if [ "$(id -u)" = 0 ]; then sh -s; else sudo -n -- sh -s; fi; echo "{ENDED}$?" >&2"#
+    ))
 }
 
 impl SystemSsh {
@@ -141,14 +141,14 @@ impl SystemSsh {
         let number = numbers.entry(node.clone()).or_insert(next);
         Ok(folder.path().join(number.to_string()))
     }
+}
 
-    /// Ends the connection to `node`, if ssh keeps one.
-    fn leave(&self, socket: &std::path::Path) {
-        let mut exit = Command::new("ssh");
-        exit.args(["-F", "none", "-O", "exit", "-S"]).arg(socket);
-        // There may be none, and it ends by itself.
-        let _ = process::run(exit.arg("node"), b"", Duration::from_secs(2));
-    }
+/// Ends the connection behind `socket`, if ssh keeps one there.
+fn leave(socket: &Path) {
+    let mut exit = Command::new("ssh");
+    exit.args(["-F", "none", "-O", "exit", "-S"]).arg(socket);
+    // There may be none, and it ends by itself.
+    let _ = process::run(exit.arg("node"), b"", Duration::from_secs(2));
 }
 
 /// First, so that they win.
@@ -189,7 +189,7 @@ impl NodeTransport for SystemSsh {
             result = attempt(&wordy);
         }
         if let (Err(_), Ok(socket)) = (&result, self.socket(node)) {
-            self.leave(&socket);
+            leave(&socket);
         }
         let silent = |result: &Result<_, _>| {
             matches!(
@@ -216,7 +216,7 @@ impl Drop for SystemSsh {
             .get()
             .map(|folder| std::fs::read_dir(folder.path()));
         for socket in sockets.into_iter().flatten().flatten().flatten() {
-            self.leave(&socket.path());
+            leave(&socket.path());
         }
     }
 }

@@ -295,6 +295,10 @@ impl TransportError {
     }
 }
 
+/// How a person sees the fingerprints of a node's host keys.
+const HOST_KEYS_ON_IT: &str =
+    "on it: `for f in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done`";
+
 fn never_offered(untried: &[String]) -> String {
     match untried {
         [] => String::new(),
@@ -369,8 +373,7 @@ impl TransportErrorKind {
                 .to_owned(),
             K::Timeout { .. } => format!("check that {host} is up and no firewall is between"),
             K::HostKeyUnknown { add, .. } => format!(
-                "compare that fingerprint with the node's own (on it: `for f in \
-                 /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done`), then: {add}"
+                "compare that fingerprint with the node's own ({HOST_KEYS_ON_IT}), then: {add}"
             ),
             K::HostKeyChanged { remove, .. } => format!(
                 "if the node was set up anew, remove the old key by `{remove}` and add the new \
@@ -379,8 +382,7 @@ impl TransportErrorKind {
             K::HostKeyRevoked { .. } => "give the node a new host key".to_owned(),
             K::KnownHosts { path, .. } => format!("check that {path} exists and its permissions"),
             K::NoKnownHosts { add, .. } => format!(
-                "compare that fingerprint with the node's own (on it: `for f in \
-                 /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done`), then keep the key by \
+                "compare that fingerprint with the node's own ({HOST_KEYS_ON_IT}), then keep the key by \
                  `{add}`, and name that file as the one of known hosts"
             ),
             K::HungUp { .. } => {
@@ -431,10 +433,10 @@ impl TransportErrorKind {
             }
             K::Openssh {
                 step: "host key", ..
-            } => "compare the host key with the node's own (on it: `for f in \
-                 /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done`), then put it into your \
+            } => format!(
+                "compare the host key with the node's own ({HOST_KEYS_ON_IT}), then put it into your \
                  known_hosts file"
-                .to_owned(),
+            ),
             K::Openssh { by_hand, .. } => {
                 format!(
                     "fix what ssh says; when `{by_hand}` gets to {host} without a question, kreg does"

@@ -97,7 +97,7 @@ fn wait(
     }
 }
 
-/// What an output gave so far. Whoever else holds the output open keeps only its reader waiting.
+/// What an output gave so far. Another program that holds the output open keeps only the reader waiting.
 #[derive(Clone)]
 struct Heard(Arc<(Mutex<Vec<u8>>, AtomicBool)>);
 

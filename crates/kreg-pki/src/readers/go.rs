@@ -90,9 +90,7 @@ fn block<'a>(body: &[u8], tail: &'a [u8]) -> Option<(Found, &'a [u8])> {
     if !behind.is_empty() {
         return None;
     }
-    let der = decode(&pack(body, |byte| {
-        matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-    }))?;
+    let der = decode(&pack(body))?;
     let found = Found {
         label: label.to_vec(),
         headers,

@@ -111,10 +111,9 @@ impl<'a> Blocks<'a> {
             return Ok(None);
         };
         let (header, data) = self.header_and_data(&label)?;
-        let is_space = |byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         // A dash is the end of base64 (`EVP_DecodeUpdate`).
         let end = data.iter().position(|byte| *byte == b'-');
-        let packed = pack(&data[..end.unwrap_or(data.len())], is_space);
+        let packed = pack(&data[..end.unwrap_or(data.len())]);
         match decode(&packed) {
             Some(der) if !data.is_empty() => Ok(Some(Found {
                 label,
@@ -152,11 +151,10 @@ impl<'a> Blocks<'a> {
         let room = || Zeroizing::new(Vec::with_capacity(self.0.len() + 1));
         let (mut before, mut after) = (room(), room());
         let (mut is_after, mut in_header, mut is_last) = (false, false, false);
-        let (mut is_part, mut was_part);
-        is_part = false;
+        let mut is_part = false;
         loop {
             let read = self.read_line().ok_or(Refusal::Damaged)?;
-            was_part = is_part;
+            let was_part = is_part;
             is_part = read.len() == LINE && !read.ends_with(b"\n");
             in_header |= !is_after && read.contains(&b':');
             let line = clean(read);

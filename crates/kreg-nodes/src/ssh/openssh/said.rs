@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::settings::{AddressFamily, HostSettings, IdentityAgent};
+use crate::ssh::config::DEFAULT_IDENTITIES;
 
 /// A path for `ControlPath` that makes ssh show what tokens stand for (ssh_config(5), TOKENS). All of
 /// these are known since OpenSSH 7.3. The home directory is the one of passwd(5), as ssh takes it.
@@ -18,9 +19,6 @@ const NOT_FOLLOWED: [&str; 4] = [
     "bindinterface",
     "revokedhostkeys",
 ];
-
-/// Of ssh's usual keys those that libssh2 can read.
-const READABLE: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 #[derive(Clone, Debug)]
 pub(super) struct Said {
@@ -136,7 +134,8 @@ impl Said {
         let usual: Vec<&str> = unconfigured.all("identityfile").collect();
         let mut identity_files = paths("identityfile")?;
         if self.all("identityfile").eq(usual) {
-            let readable = |path: &PathBuf| READABLE.iter().any(|name| path.ends_with(name));
+            let readable =
+                |path: &PathBuf| DEFAULT_IDENTITIES.iter().any(|name| path.ends_with(name));
             identity_files.retain(|path| readable(path) && path.is_file());
         }
         let jumps =
