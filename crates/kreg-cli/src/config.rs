@@ -1,17 +1,17 @@
 //! `kreg.toml`: its shape, where it is found, and the commented one that `init` writes.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::choices::{Backend, ProfileArg};
+use crate::choices::Backend;
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::s3::S3Settings;
+
+use self::sections::{Auth, Registry, Ssh, Storage, Tls};
 
 mod implicit;
+pub(crate) mod sections;
 
 /// What `kreg init` writes: every key, commented out at its default.
 pub(crate) const TEMPLATE: &str = include_str!("kreg.toml");
@@ -32,50 +32,6 @@ pub(crate) struct Config {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Registry {
-    pub(crate) profile: Option<ProfileArg>,
-    pub(crate) name: Option<String>,
-    pub(crate) namespace: Option<String>,
-    pub(crate) port: Option<u16>,
-    pub(crate) image: Option<String>,
-    pub(crate) replicas: Option<u32>,
-    pub(crate) cluster_ip: Option<IpAddr>,
-    pub(crate) cluster_domain: Option<String>,
-    pub(crate) network_policy: Option<bool>,
-    pub(crate) local_hosting: Option<bool>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Storage {
-    pub(crate) kind: Option<String>,
-    pub(crate) size: Option<String>,
-    pub(crate) s3: S3Settings,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Auth {
-    pub(crate) user: Option<String>,
-    pub(crate) password_file: Option<PathBuf>,
-    pub(crate) bcrypt_cost: Option<u32>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Tls {
-    pub(crate) sans: Vec<String>,
-    pub(crate) ca_key: Option<PathBuf>,
-    pub(crate) cert: Option<PathBuf>,
-    pub(crate) key: Option<PathBuf>,
-    pub(crate) ca: Option<PathBuf>,
-    pub(crate) secret: Option<String>,
-    pub(crate) leaf_days: Option<u32>,
-    pub(crate) ca_days: Option<u32>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub(crate) struct Cluster {
     pub(crate) kubeconfig: Option<PathBuf>,
     pub(crate) context: Option<String>,
@@ -90,23 +46,6 @@ pub(crate) struct Nodes {
     /// Key of a taint; see [`crate::startup_taint`].
     pub(crate) startup_taint: Option<String>,
     pub(crate) ssh: Ssh,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Ssh {
-    pub(crate) config: Option<PathBuf>,
-    pub(crate) jump: Option<Vec<String>>,
-    pub(crate) passphrase_file: Option<PathBuf>,
-    /// In seconds.
-    pub(crate) connect_timeout: Option<u64>,
-    pub(crate) user: Option<String>,
-    pub(crate) port: Option<u16>,
-    pub(crate) identity: Option<PathBuf>,
-    pub(crate) known_hosts: Option<PathBuf>,
-    pub(crate) accept_new: Option<bool>,
-    /// Node name to address, where the API's InternalIP is not what sshd listens on.
-    pub(crate) addresses: BTreeMap<String, String>,
 }
 
 impl Config {

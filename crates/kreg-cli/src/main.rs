@@ -13,6 +13,7 @@ mod error;
 mod fixes;
 mod fleet;
 mod intent;
+mod issued;
 mod observer;
 mod output;
 mod progress;

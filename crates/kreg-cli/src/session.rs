@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kreg::{Registry, Which};
-use kreg_k8s::{ClusterFacts, Connection, LiveCluster, RegistryState};
+use kreg_k8s::{ClusterFacts, LiveCluster, RegistryState};
 
 use crate::args::TargetArgs;
 use crate::choices::Backend;
@@ -93,14 +93,7 @@ impl Session {
 }
 
 async fn connect(settings: &Settings) -> Result<LiveCluster, Error> {
-    let connection = Connection {
-        kubeconfig: settings.kubeconfig.clone(),
-        context: settings.context.clone(),
-        as_user: settings.as_user.clone(),
-        as_groups: settings.as_groups.clone(),
-        limit: Some(settings.timeout),
-    };
-    LiveCluster::connect(&connection)
+    LiveCluster::connect(&settings.connection)
         .await
         .map_err(|cause| Error::new(Ending::Usage, "cannot connect to a cluster").because(&cause))
 }

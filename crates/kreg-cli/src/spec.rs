@@ -1,18 +1,17 @@
 //! From words to the registry as kreg-k8s knows it.
 
-use kreg_k8s::{Place, RegistrySpec, SpecError, Storage};
+use kreg_k8s::{Place, Profile, RegistrySpec, SpecError, Storage};
 
-use crate::args::TargetArgs;
-use crate::choices::ProfileArg;
+use crate::args::{SpecArgs, TargetArgs};
+use crate::config::{Config, sections};
 use crate::context::App;
 use crate::error::Error;
-use crate::settings::Wanted;
 
 /// Which registry the flags and the configuration name.
 pub(crate) fn place(app: &App, target: &TargetArgs) -> Result<Place, Error> {
     let (global, registry) = (&app.global, &app.config.registry);
     let profile = target.profile.or(registry.profile);
-    let usual = Place::new(profile.unwrap_or(ProfileArg::Default).into());
+    let usual = Place::new(profile.unwrap_or(Profile::Default));
     let namespace = global
         .namespace
         .as_deref()
@@ -21,11 +20,6 @@ pub(crate) fn place(app: &App, target: &TargetArgs) -> Result<Place, Error> {
     let name = target.name.as_deref().or(registry.name.as_deref());
     let name = name.unwrap_or(usual.instance()).to_owned();
     let port = target.port.or(registry.port).unwrap_or(usual.port());
-    dns_label("--name", &name)?;
-    dns_label("--namespace", &namespace)?;
-    if port == 0 {
-        return Err(Error::usage("port 0 is not a port: use 1 to 65535"));
-    }
     let apply = || -> Result<Place, SpecError> {
         let place = usual
             .with_earlier(
@@ -41,21 +35,35 @@ pub(crate) fn place(app: &App, target: &TargetArgs) -> Result<Place, Error> {
             None => Ok(place),
         }
     };
-    apply().map_err(|cause| invalid(&cause))
+    apply().map_err(|cause| {
+        let what = match cause.field() {
+            "instance" | "service" => "name of a registry",
+            "cluster_domain" => "domain of a cluster",
+            field => field,
+        };
+        Error::usage(format!("`{}` is not a valid {what}", cause.value())).help(cause.rule())
+    })
 }
 
 /// The whole registry as it is asked for, at this place.
-pub(crate) fn wanted(place: Place, wanted: &Wanted) -> Result<RegistrySpec, Error> {
-    let storage = storage(wanted)?;
+pub(crate) fn wanted(
+    place: Place,
+    args: &SpecArgs,
+    config: &Config,
+) -> Result<RegistrySpec, Error> {
+    let registry = args.registry.or(&config.registry);
+    let is_default = place.profile() == Profile::Default;
+    let usual = RegistrySpec::new(place);
+    let storage = storage(&args.storage.or(&config.storage), usual.storage())?;
+    let image = registry.image.as_deref();
     let apply = || -> Result<RegistrySpec, SpecError> {
-        Ok(RegistrySpec::new(place)
-            .with_image(&wanted.image)?
+        Ok(usual
+            .with_image(image.unwrap_or(RegistrySpec::DEFAULT_IMAGE))?
             .with_storage(storage)?
-            .with_replicas(wanted.replicas)?
-            .with_network_policy(wanted.network_policy)
-            .with_local_hosting(wanted.local_hosting)
-            .with_startup_taint(wanted.startup_taint.clone())
-            .with_cluster_ip(wanted.cluster_ip))
+            .with_replicas(registry.replicas.unwrap_or(1))?
+            .with_network_policy(registry.network_policy.unwrap_or(false))
+            .with_local_hosting(is_default && registry.local_hosting.unwrap_or(true))
+            .with_cluster_ip(registry.cluster_ip))
     };
     apply().map_err(|cause| invalid(&cause))
 }
@@ -69,47 +77,18 @@ pub(crate) fn invalid(cause: &SpecError) -> Error {
 }
 
 /// The word of `--storage`, with its size and, of a bucket, what the configuration says of it.
-fn storage(wanted: &Wanted) -> Result<Storage, Error> {
-    let text = &wanted.storage;
-    let storage = text.parse::<Storage>().map_err(|_| {
-        Error::usage(format!("--storage `{text}` is not understood")).help(
-            "use class, class:NAME, claim:NAME, hostpath:/DIR, hostpath:/DIR@NODE, emptydir or s3:BUCKET",
-        )
-    })?;
-    match storage.with_size(&wanted.size) {
+fn storage(wanted: &sections::Storage, usual: &Storage) -> Result<Storage, Error> {
+    let parse = |text: &String| {
+        text.parse::<Storage>().map_err(|_| {
+            Error::usage(format!("--storage `{text}` is not understood")).help(
+                "use class, class:NAME, claim:NAME, hostpath:/DIR, hostpath:/DIR@NODE, emptydir or s3:BUCKET",
+            )
+        })
+    };
+    let storage = wanted.kind.as_ref().map_or(Ok(usual.clone()), parse)?;
+    let size = wanted.size.as_deref().or(usual.size());
+    match storage.with_size(size.unwrap_or_default()) {
         Storage::S3(bucket) => wanted.s3.bucket(bucket).map(Storage::S3),
         other => Ok(other),
-    }
-}
-
-/// RFC 1123 section 2.1 as the API server reads it for Services and namespaces.
-fn dns_label(flag: &str, text: &str) -> Result<(), Error> {
-    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    let bytes = text.as_bytes();
-    let ok = (1..=63).contains(&bytes.len())
-        && bytes.iter().all(|c| inner(*c))
-        && !text.starts_with('-')
-        && !text.ends_with('-');
-    if ok {
-        return Ok(());
-    }
-    Err(
-        Error::usage(format!("{flag} `{text}` is not a DNS-1123 label"))
-            .help("use 1 to 63 of a-z, 0-9 and `-`, with a letter or digit at both ends"),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels() {
-        for good in ["a", "docker-registry", "r2", &"x".repeat(63)] {
-            assert!(dns_label("--name", good).is_ok(), "{good}");
-        }
-        for bad in ["", "-a", "a-", "A", "a.b", "a_b", "ü", &"x".repeat(64)] {
-            assert!(dns_label("--name", bad).is_err(), "{bad}");
-        }
     }
 }

@@ -55,6 +55,15 @@ impl Storage {
         self
     }
 
+    /// The size of the claim or volume, a Kubernetes quantity; `None` where kreg makes neither.
+    #[must_use]
+    pub fn size(&self) -> Option<&str> {
+        match self {
+            Storage::StorageClass { size, .. } | Storage::HostPath { size, .. } => Some(size),
+            _ => None,
+        }
+    }
+
     pub(crate) fn check(&self, profile: Profile, replicas: u32) -> Result<(), SpecError> {
         let is_tutorials = matches!(
             self,

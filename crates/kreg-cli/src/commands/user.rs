@@ -14,9 +14,9 @@ use serde::Serialize;
 use crate::args::TargetArgs;
 use crate::context::App;
 use crate::error::{Ending, Error};
+use crate::intent;
 use crate::output;
 use crate::session::Session;
-use crate::settings;
 
 #[derive(Debug, Serialize)]
 struct Users {
@@ -137,7 +137,7 @@ async fn list(app: &App, target: &TargetArgs) -> Result<Ending, Error> {
 
 async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending, Error> {
     kreg::check_user(&args.user)?;
-    let cost = settings::bcrypt_cost(app.config.auth.bcrypt_cost)?;
+    let cost = intent::bcrypt_cost(app.config.auth.bcrypt_cost)?;
     let user = credentials(app, args)?;
     let session = Session::open(app, &args.target, true).await?;
     let users = session.registry.users(session.settings.timeout).await?;

@@ -9,6 +9,7 @@ use kreg_nodes::ssh::openssh::OpensshConfig;
 use kreg_nodes::ssh::{SshConfig, has_passphrase};
 use kreg_nodes::{BySsh, Node};
 
+use crate::config::sections::Ssh;
 use crate::error::{Error, Tried as _};
 use crate::settings::{NodeSettings, Settings};
 
@@ -18,15 +19,15 @@ const USER: &str = "root";
 const PASSPHRASE_VARIABLE: &str = "KREG_SSH_PASSPHRASE";
 
 pub(super) fn libssh2(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, Error> {
-    let nodes = nodes(&settings.nodes, facts)?;
-    let config = with_passphrase(ssh_config(&settings.nodes)?, &settings.nodes)?;
+    let (nodes, ssh) = (nodes(&settings.nodes, facts)?, &settings.nodes.ssh);
+    let config = with_passphrase(ssh_config(ssh)?, ssh)?;
     Ok(paced(BySsh::libssh2(nodes, config), settings))
 }
 
 pub(super) fn system(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, Error> {
-    let nodes = nodes(&settings.nodes, facts)?;
-    let config = ssh_config(&settings.nodes)?;
-    if let Some(source) = passphrase_source(&settings.nodes) {
+    let (nodes, ssh) = (nodes(&settings.nodes, facts)?, &settings.nodes.ssh);
+    let config = ssh_config(ssh)?;
+    if let Some(source) = passphrase_source(ssh) {
         return Err(Error::usage(format!(
             "the `ssh` program cannot be given the passphrase from {source}"
         ))
@@ -35,7 +36,7 @@ pub(super) fn system(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, 
              {PASSPHRASE_VARIABLE})"
         )));
     }
-    if let Some(identity) = &settings.nodes.identity
+    if let Some(identity) = &ssh.identity
         && is_locked(identity)?
         && std::env::var_os("SSH_AUTH_SOCK").is_none()
     {
@@ -60,7 +61,10 @@ fn nodes(settings: &NodeSettings, facts: &[&NodeFact]) -> Result<Vec<Node>, Erro
 
 /// Where a node's sshd listens.
 fn address(settings: &NodeSettings, fact: &NodeFact) -> Result<String, Error> {
-    match (settings.addresses.get(&fact.name), fact.addresses.first()) {
+    match (
+        settings.ssh.addresses.get(&fact.name),
+        fact.addresses.first(),
+    ) {
         (Some(address), _) => Ok(address.clone()),
         (None, Some(address)) => Ok(address.to_string()),
         (None, None) => Err(
@@ -70,7 +74,7 @@ fn address(settings: &NodeSettings, fact: &NodeFact) -> Result<String, Error> {
     }
 }
 
-fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
+fn ssh_config(settings: &Ssh) -> Result<SshConfig, Error> {
     let openssh = match &settings.config {
         None => OpensshConfig::usual(),
         Some(none) if none.as_os_str() == "none" => Ok(OpensshConfig::default()),
@@ -89,7 +93,8 @@ fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
         config = config.port(port);
     }
     if let Some(jumps) = &settings.jump {
-        config = config.jumps(jumps);
+        let none = matches!(jumps.as_slice(), [none] if none == "none");
+        config = config.jumps(if none { &[] } else { jumps.as_slice() });
     }
     if let Some(timeout) = settings.connect_timeout {
         config = config.connect_timeout(timeout);
@@ -103,7 +108,7 @@ fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
     Ok(config)
 }
 
-fn with_passphrase(config: SshConfig, settings: &NodeSettings) -> Result<SshConfig, Error> {
+fn with_passphrase(config: SshConfig, settings: &Ssh) -> Result<SshConfig, Error> {
     Ok(match passphrase(settings)? {
         Some(passphrase) => config.passphrase(passphrase),
         None => config,
@@ -117,7 +122,7 @@ fn is_locked(identity: &Path) -> Result<bool, Error> {
     })
 }
 
-fn passphrase_source(settings: &NodeSettings) -> Option<PasswordSource> {
+fn passphrase_source(settings: &Ssh) -> Option<PasswordSource> {
     let variable = || {
         std::env::var_os(PASSPHRASE_VARIABLE)
             .map(|_| PasswordSource::Env(PASSPHRASE_VARIABLE.to_owned()))
@@ -128,7 +133,7 @@ fn passphrase_source(settings: &NodeSettings) -> Option<PasswordSource> {
 
 /// From a file or the environment; asked for only if the key that was named has one, and no agent
 /// can hold it.
-fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>, Error> {
+fn passphrase(settings: &Ssh) -> Result<Option<kreg_auth::SecretString>, Error> {
     if let Some(source) = passphrase_source(settings) {
         let read = source.read().map_err(|cause| {
             Error::usage("cannot read the passphrase of the SSH key").because(&cause)

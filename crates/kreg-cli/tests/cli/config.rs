@@ -34,7 +34,7 @@ fn a_value_of_the_configuration_is_judged_as_that_of_a_flag_is() {
             "[registry]\nname = \"A.b\"\n",
             ["A.b", "DNS-1123"].as_slice(),
         ),
-        ("[registry]\nport = 0\n", &["port 0"]),
+        ("[registry]\nport = 0\n", &["`0`", "port"]),
         ("[registry]\nnamespace = \"-\"\n", &["-", "DNS-1123"]),
         ("[storage]\nkind = \"nfs:/x\"\n", &["nfs:/x"]),
         ("[storage]\nsize = \"lots\"\n", &["lots"]),

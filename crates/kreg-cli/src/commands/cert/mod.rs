@@ -14,6 +14,7 @@ use kreg::certificates::Certificates;
 
 use crate::context::App;
 use crate::error::{Ending, Error};
+use crate::intent;
 use crate::session::Session;
 use args::CertCommand;
 
@@ -40,11 +41,7 @@ fn certificates<'a>(
     };
     let timeout = session.settings.timeout;
     let mut certificates = session.registry.certificates(key, timeout);
-    for san in &tls.sans {
-        certificates.sans.push(san.parse().map_err(|cause| {
-            Error::usage(format!("`{san}` cannot stand in a certificate")).because(&cause)
-        })?);
-    }
+    certificates.sans = intent::sans(&tls.sans)?;
     certificates.leaf_days = tls.leaf_days;
     certificates.ca_days = tls.ca_days;
     Ok(certificates)
