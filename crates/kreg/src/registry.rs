@@ -192,7 +192,7 @@ impl Registry {
     /// Address, CA bundle and pull credentials of a registry that is up.
     ///
     /// # Errors
-    /// [`NotUp`], and as [`Registry::existing`].
+    /// [`crate::NotUp`], and as [`Registry::existing`].
     pub async fn standing(&self) -> Result<Standing, Error> {
         Standing::of(&self.place, self.existing().await?)
     }

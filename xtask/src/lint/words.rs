@@ -12,7 +12,10 @@ use super::tokens::{group, ident, inside, is_ident, is_punct};
 use crate::failure::{Result, Tried as _};
 
 /// Flags of other programs that `kreg` has too, as they are written.
-const OF_OTHERS: &[&str] = &["start containerd with a file of your own (`--config`)"];
+const OF_OTHERS: &[&str] = &[
+    "start containerd with a file of your own (`--config`)",
+    "apt-get install --yes",
+];
 
 /// What people type.
 #[derive(Debug, Default)]

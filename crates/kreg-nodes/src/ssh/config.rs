@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::openssh::OpensshConfig;
+use super::openssh::{DEFAULT_IDENTITIES, OpensshConfig};
 
 /// How nodes are entered. Host keys must stand in a known_hosts file, unless
 /// [`SshConfig::accept_new`] adds those of hosts that stand in none; a changed key is
@@ -35,9 +35,6 @@ pub struct Identity {
     pub(super) path: PathBuf,
     pub(super) passphrase: Option<SecretString>,
 }
-
-/// Where OpenSSH looks for keys if none is named (ssh_config(5), IdentityFile), of those that libssh2 can read.
-pub(super) const DEFAULT_IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// Where the system's host keys are (ssh_config(5), GlobalKnownHostsFile).
 pub(super) const GLOBAL_KNOWN_HOSTS: &str = "/etc/ssh/ssh_known_hosts";

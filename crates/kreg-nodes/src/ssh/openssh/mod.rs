@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use self::said::Said;
+pub(super) use self::settings::DEFAULT_IDENTITIES;
 pub use self::settings::{AddressFamily, HostSettings, IdentityAgent};
 use super::lock::lock;
 use crate::transport::TransportErrorKind;

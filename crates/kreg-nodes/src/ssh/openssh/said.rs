@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::settings::{AddressFamily, HostSettings, IdentityAgent};
-use crate::ssh::config::DEFAULT_IDENTITIES;
+use super::settings::{AddressFamily, DEFAULT_IDENTITIES, HostSettings, IdentityAgent};
 
 /// A path for `ControlPath` that makes ssh show what tokens stand for (ssh_config(5), TOKENS). All of
 /// these are known since OpenSSH 7.3. The home directory is the one of passwd(5), as ssh takes it.

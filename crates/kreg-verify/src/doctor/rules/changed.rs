@@ -73,7 +73,7 @@ pub(super) fn by_hand(seen: &Observations) -> Vec<Diagnosis> {
 }
 
 /// A fault of the registry that a rule knows takes such a change as its evidence.
-pub(in crate::doctor) fn folded(found: Vec<Diagnosis>) -> Vec<Diagnosis> {
+pub(crate) fn folded(found: Vec<Diagnosis>) -> Vec<Diagnosis> {
     let (changes, mut found): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|one| one.id == Signature::ChangedByHand);
