@@ -20,8 +20,10 @@ mod gc_pushes;
 mod generations;
 mod guard;
 mod host_keys;
+mod issued;
 mod killed;
 mod kubectl;
+mod library;
 mod oci_conformance;
 mod operation;
 mod registry3;
@@ -151,6 +153,16 @@ pub(crate) const ALL: &[Story] = &[
         name: "cert-outside-key",
         proves: "a CA whose key an operator keeps is renewed and rotated, and its key stays out",
         run: cert_forms::outside_key,
+    },
+    Story {
+        name: "issued-elsewhere",
+        proves: "a certificate that was issued elsewhere is served, replaced with its CA, and refused if it is wrong",
+        run: issued::run,
+    },
+    Story {
+        name: "library",
+        proves: "the example of the library puts a registry up that kreg knows as its own",
+        run: library::run,
     },
     Story {
         name: "s3",

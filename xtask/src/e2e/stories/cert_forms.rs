@@ -195,7 +195,7 @@ fn own_files(key: &Path, wanted: &[&str]) -> Result<()> {
 }
 
 /// No Secret of the registry has an entry that is a CA's key.
-fn no_key_in_the_cluster(world: &World) -> Result<()> {
+pub(super) fn no_key_in_the_cluster(world: &World) -> Result<()> {
     let secrets = world.get(["secrets", "--namespace", "kreg-system"])?;
     for secret in secrets["items"].as_array().into_iter().flatten() {
         let entries = secret["data"].as_object().into_iter().flatten();
