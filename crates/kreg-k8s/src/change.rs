@@ -1,5 +1,7 @@
 //! One object and what an apply makes of it.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::{diff::FieldDiff, error::FieldConflict, object_ref::ObjectRef};
@@ -29,7 +31,7 @@ pub enum Action {
     Delete,
 }
 
-/// One object and what happens to it.
+/// One object and what happens to it. `Display` has a line for each field.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
     /// The object.
@@ -40,6 +42,29 @@ pub struct Change {
     /// Fields that somebody changed or added by hand, or another tool declares, and that are taken back.
     #[serde(rename = "takenFrom", skip_serializing_if = "Vec::is_empty")]
     pub taken_from: Vec<FieldConflict>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let object = &self.object;
+        let none: &[FieldDiff] = &[];
+        let fields = match &self.action {
+            Action::Create => write!(f, "+ {object}").map(|()| none),
+            Action::Delete => write!(f, "- {object}").map(|()| none),
+            Action::Update { fields } => write!(f, "~ {object}").map(|()| fields.as_slice()),
+            Action::Replace { reason, fields } => {
+                write!(f, "± {object} ({reason})").map(|()| fields.as_slice())
+            }
+            Action::Unchanged => write!(f, "= {object}").map(|()| none),
+        };
+        for field in fields? {
+            write!(f, "\n    {field}")?;
+        }
+        for held in &self.taken_from {
+            write!(f, "\n    {} was changed by {}", held.field, held.manager)?;
+        }
+        Ok(())
+    }
 }
 
 impl Change {

@@ -1,5 +1,7 @@
 //! Field-level differences between two states of one object.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -16,6 +18,19 @@ pub struct FieldDiff {
     /// Value afterwards; `None` if the field goes away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
+}
+
+/// `.spec.replicas: 1 → 2`.
+impl fmt::Display for FieldDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = |value: &Option<Value>| {
+            value
+                .as_ref()
+                .map_or("unset".to_owned(), ToString::to_string)
+        };
+        let (before, after) = (value(&self.before), value(&self.after));
+        write!(f, "{}: {before} → {after}", self.path)
+    }
 }
 
 /// Every field in which two states of one object differ, in the order of the fields.

@@ -79,7 +79,7 @@ pub use material::check_user;
 pub use observe::{Seen, Survey, Unseen};
 #[cfg(feature = "ssh")]
 pub use over_ssh::over_ssh;
-pub use plan::UpPlan;
+pub use plan::{Planned, UpPlan};
 pub use proof::Proof;
 pub use prove::Scope;
 pub use registry::{Registry, Standing, Which};

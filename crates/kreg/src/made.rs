@@ -3,6 +3,7 @@
 use std::fmt;
 
 use kreg_pki::San;
+use serde::{Serialize, Serializer};
 use time::Date;
 
 /// Something that was made because nothing that was held serves.
@@ -21,6 +22,8 @@ pub enum Made {
     Password(String),
     /// A line in the users file for this user.
     HtpasswdEntry(String),
+    /// Agents on the nodes, who then make what the nodes need.
+    Agents,
 }
 
 /// Why a certificate is needed.
@@ -48,7 +51,17 @@ impl fmt::Display for Made {
             Made::External(reason) => write!(f, "the certificate that was given ({reason})"),
             Made::Password(user) => write!(f, "a password for user {user}"),
             Made::HtpasswdEntry(user) => write!(f, "an htpasswd entry for user {user}"),
+            Made::Agents => {
+                f.write_str("agents on the nodes; what they then change there is not shown")
+            }
         }
+    }
+}
+
+/// As its words.
+impl Serialize for Made {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -1,9 +1,11 @@
 //! What putting a registry up would change: objects and files of nodes.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use kreg_k8s::{ApplyOptions, Change, Manifests};
 use kreg_nodes::{NodeAccess, NodePlan, Receipt};
+use serde::Serialize;
 use tokio::task::block_in_place;
 
 use crate::error::{Error, Tried as _};
@@ -12,36 +14,75 @@ use crate::intent::Intent;
 use crate::made::Made;
 use crate::registry::Registry;
 
-/// What [`Registry::up`] would change.
-#[derive(Debug)]
+/// What [`Registry::up`] would change. `Display` is a diff for people.
+#[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct UpPlan {
+    /// Whether anything would change.
+    pub changes: bool,
     /// Object by object; those that stay as they are too.
     pub objects: Vec<Change>,
-    /// Node by node, or why it cannot be planned. None where nothing on the nodes can look yet.
-    pub nodes: Vec<(String, Result<NodePlan, Receipt>)>,
+    /// Node by node. None where nothing on the nodes can look yet.
+    pub nodes: Vec<Planned>,
     /// What would be made, and why.
     pub made: Vec<Made>,
-    /// Whether something would first be put on the nodes to work with, whose changes are not known.
-    pub prepares_nodes: bool,
+}
+
+/// What would change on a node.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Planned {
+    /// These files.
+    Plan {
+        /// The node's name.
+        node: String,
+        /// Its files.
+        plan: NodePlan,
+    },
+    /// It cannot be planned.
+    Refused(Receipt),
 }
 
 impl UpPlan {
-    /// Whether anything would change.
-    #[must_use]
-    pub fn has_changes(&self) -> bool {
-        let node_changes =
-            |plan: &Result<NodePlan, Receipt>| plan.as_ref().is_ok_and(|plan| !plan.is_unchanged());
-        self.prepares_nodes
-            || self.objects.iter().any(Change::is_change)
-            || self.nodes.iter().any(|(_, plan)| node_changes(plan))
-    }
-
     /// The nodes that cannot be planned.
     pub fn refused(&self) -> impl Iterator<Item = &Receipt> {
-        self.nodes
-            .iter()
-            .filter_map(|(_, plan)| plan.as_ref().err())
+        self.nodes.iter().filter_map(|node| match node {
+            Planned::Refused(receipt) => Some(receipt),
+            Planned::Plan { .. } => None,
+        })
+    }
+}
+
+impl fmt::Display for UpPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines: Vec<String> = Vec::new();
+        let changes = self.objects.iter().filter(|change| change.is_change());
+        lines.extend(changes.map(ToString::to_string));
+        lines.extend(self.made.iter().map(|made| format!("+ {made}")));
+        let indented = |text: &str| -> Vec<String> {
+            text.lines().map(|line| format!("    {line}")).collect()
+        };
+        for node in &self.nodes {
+            match node {
+                Planned::Refused(receipt) => {
+                    if let Some(snippet) = &receipt.snippet {
+                        let node = &receipt.node;
+                        lines.push(format!("! node {node}: to be set by its own means"));
+                        lines.extend(indented(snippet));
+                    }
+                }
+                Planned::Plan { node, plan } if !plan.is_unchanged() => {
+                    lines.push(format!("~ node {node}"));
+                    lines.extend(indented(&plan.to_string()));
+                }
+                Planned::Plan { .. } => {}
+            }
+        }
+        if !self.changes {
+            lines.push("nothing would change".to_owned());
+        }
+        f.write_str(&lines.join("\n"))
     }
 }
 
@@ -75,24 +116,35 @@ impl Registry {
             .await
             .tried("cannot find out what would change in the cluster")?;
         let mut up = UpPlan {
+            changes: false,
             objects: plan.changes().cloned().collect(),
             nodes: Vec::new(),
             made: decision.made,
-            prepares_nodes: nodes.is_some_and(|nodes| !nodes.is_ready()),
         };
         if let Some(nodes) = nodes {
             let bundle = &decision.material.ca_bundle_pem;
             let trust = intent.trust(self.place(), address, bundle)?;
             let stage = on.stage(format!("nodes by {}", nodes.name()));
             if nodes.is_ready() {
-                let plans = block_in_place(|| nodes.plan(&trust));
-                let plans = plans.into_iter();
-                up.nodes = plans
-                    .map(|plan| (plan.node.name, plan.result.map_err(|refusal| *refusal)))
-                    .collect();
+                let plans = block_in_place(|| nodes.plan(&trust)).into_iter();
+                let planned = plans.map(|plan| match plan.result {
+                    Ok(files) => Planned::Plan {
+                        node: plan.node.name,
+                        plan: files,
+                    },
+                    Err(refusal) => Planned::Refused(*refusal),
+                });
+                up.nodes = planned.collect();
+            } else {
+                up.made.push(Made::Agents);
             }
             stage.done("");
         }
+        let node_changes =
+            |node: &Planned| matches!(node, Planned::Plan { plan, .. } if !plan.is_unchanged());
+        up.changes = up.made.contains(&Made::Agents)
+            || up.objects.iter().any(Change::is_change)
+            || up.nodes.iter().any(node_changes);
         Ok(up)
     }
 }

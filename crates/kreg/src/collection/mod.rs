@@ -6,6 +6,7 @@
 //! was killed leaves the registry read-only; the next collection, or putting it up again, gives it back.
 
 mod blobs;
+mod collected;
 mod collector;
 mod pods;
 mod storage;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use kreg_k8s::{Names, Profile, Serving, WorkloadState, rights};
 
 pub use self::blobs::Blobs;
+pub use self::collected::Collected;
 use self::collector::Collector;
 use self::switch::{Back, Switch};
 use crate::error::{CollectionError, Error, Tried as _};
@@ -33,18 +35,6 @@ pub struct Collection<'a> {
     pub found: Blobs,
     /// How long that took: a collection takes three such passes.
     pub pass: Duration,
-}
-
-/// What became of a collection.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Collected {
-    /// What was removed; of one that failed some may be left.
-    pub removed: Blobs,
-    /// For how long pushes were refused.
-    pub refused_for: Duration,
-    /// Why it failed, or was ended early.
-    pub failed: Option<Error>,
 }
 
 impl Registry {
@@ -108,17 +98,29 @@ impl Collection<'_> {
         self.was == Serving::ReadOnly
     }
 
+    /// What would be removed now.
+    #[must_use]
+    pub fn outlook(&self) -> Collected {
+        Collected {
+            registry: self.registry.place().registry_name(),
+            dry_run: true,
+            blobs: self.found.clone(),
+            refused_for: None,
+            taken_up: false,
+            failed: None,
+        }
+    }
+
     /// Removes what no image needs. From the call on pushes are refused, and no pushes are lost. `stop` gives a future
     /// that ends when somebody wants an end: the first one ends the collection, the second one leaves the registry
     /// read-only, which is safe.
     ///
-    /// # Errors
-    /// If pushes could not be refused, or are not taken again; what else goes wrong is in [`Collected::failed`].
+    /// What goes wrong is in [`Collected::failed`]; that pushes are not taken again comes before all else.
     pub async fn collect<S: Future<Output = ()>>(
         mut self,
         stop: impl Fn() -> S,
         on: &dyn Observer,
-    ) -> Result<Collected, (Collected, Error)> {
+    ) -> Collected {
         // It counts from here on.
         let first = stop();
         let mut removed = self.found.clone();
@@ -135,19 +137,20 @@ impl Collection<'_> {
         } else {
             Ok(())
         };
-        let mut collected = Collected {
-            removed,
-            refused_for: self.switch.refused_for(),
-            failed: done.err(),
-        };
-        match back {
-            Ok(()) => Ok(collected),
-            Err(error) => {
-                if let Some(before) = collected.failed.take() {
-                    on.note(before);
-                }
-                Err((collected, error))
+        let failed = match (back, done) {
+            (Err(back), Err(before)) => {
+                on.note(before);
+                Some(back)
             }
+            (back, done) => back.and(done).err(),
+        };
+        Collected {
+            dry_run: false,
+            blobs: removed,
+            refused_for: Some(self.switch.refused_for()),
+            taken_up: self.was_left_read_only(),
+            failed,
+            ..self.outlook()
         }
     }
 
