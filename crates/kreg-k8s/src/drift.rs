@@ -1,5 +1,7 @@
 //! What somebody changed by hand since the last apply: which field, who, and when.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::{
@@ -43,6 +45,36 @@ pub enum Drift {
         #[serde(flatten)]
         object: ForeignObject,
     },
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = |value: &Option<serde_json::Value>| match value {
+            Some(value) => value.to_string(),
+            None => "unset".to_owned(),
+        };
+        match self {
+            Drift::Missing { object } => write!(f, "{object} is gone"),
+            Drift::Foreign { object } => write!(f, "{} is {}", object.object, object.owner),
+            Drift::Field { object, field, by } => {
+                let (now, then) = (value(&field.before), value(&field.after));
+                write!(f, "{object} {}: {now}, should be {then}, by ", field.path)?;
+                match by {
+                    None => f.write_str("a hand that left no trace"),
+                    Some(Edit {
+                        manager,
+                        time: None,
+                        ..
+                    }) => f.write_str(manager),
+                    Some(Edit {
+                        manager,
+                        time: Some(time),
+                        ..
+                    }) => write!(f, "{manager} at {time}"),
+                }
+            }
+        }
+    }
 }
 
 /// Compares what is there with what the last apply declared, keys and passwords being those that are there. Writes

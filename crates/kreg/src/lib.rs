@@ -85,4 +85,4 @@ pub use prove::Scope;
 pub use registry::{Registry, Standing, Which};
 pub use status::{Comparison, Held, Role, Status};
 pub use up::Up;
-pub use users::{Changed, Entry, Users};
+pub use users::{Changed, Entry, Login, Users};

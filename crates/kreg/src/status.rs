@@ -1,6 +1,8 @@
 //! What is there of a registry, and what was changed by hand.
 
-use kreg_auth::{ExposeSecret as _, Htpasswd, User};
+use std::net::IpAddr;
+
+use kreg_auth::{ExposeSecret as _, Htpasswd};
 use kreg_k8s::{Drift, ObjectRef, RegistrySpec, RegistryState, WorkloadState, pull};
 use kreg_nodes::daemonset::StandingAgents;
 use kreg_nodes::{NodeAccess, Receipt, State};
@@ -14,31 +16,45 @@ use crate::error::{Error, Tried as _};
 use crate::event::Observer;
 use crate::nodes;
 use crate::registry::Registry;
+use crate::users::Login;
 
 /// What is there of a registry.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Status {
-    /// All that was read.
-    pub state: RegistryState,
+    /// The registry, as in image references.
+    pub registry: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its address.
+    #[serde(rename = "clusterIP")]
+    pub cluster_ip: Option<IpAddr>,
+    /// Whether it serves.
+    pub workload: WorkloadState,
     /// Its certificates, and those that clients trust.
     pub certificates: Vec<Held>,
     /// Who is in its users file.
-    pub users: Vec<User>,
-    /// What was changed by hand.
+    pub users: Vec<Login>,
+    /// What was changed by hand; in JSON only if it could be looked for.
+    #[serde(skip_serializing_if = "Comparison::is_unknown")]
     pub drift: Comparison,
     /// Secrets that carry the labels of copies of the pull Secret, and that no record lists.
+    #[serde(rename = "unlistedCopies", skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<ObjectRef>,
     /// What the agents on the nodes run and may write, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub agents: Option<StandingAgents>,
     /// Whether others are kept out of the agents.
+    #[serde(skip)]
     pub guard: Guard,
     /// What was found on each node.
     pub nodes: Vec<Receipt>,
 }
 
 /// The objects against what the last run made of them.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum Comparison {
     /// What differs.
@@ -54,16 +70,30 @@ pub enum Comparison {
     ),
 }
 
+impl Comparison {
+    fn is_unknown(&self) -> bool {
+        !matches!(self, Self::Drift(_))
+    }
+}
+
 /// A certificate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Held {
     /// What it is for.
     pub role: Role,
-    /// The certificate.
-    pub certificate: Certificate,
+    /// Its subject's common name.
+    pub subject: String,
+    /// When it ends.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_after: OffsetDateTime,
+    /// Whole days until then.
+    pub days_left: i64,
     /// Whether it is in the last third of its life, or not valid now; of a trusted one only if it issued what is served.
-    pub is_renewal_due: bool,
+    pub renewal_due: bool,
+    /// SHA-256 of its DER form, in hexadecimal.
+    pub fingerprint: String,
 }
 
 /// What a certificate is for.
@@ -80,7 +110,7 @@ impl Status {
     /// Whether the registry serves.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        matches!(self.state.workload, WorkloadState::Ready { .. })
+        matches!(self.workload, WorkloadState::Ready { .. })
     }
 
     /// Whether anything is not as it was made.
@@ -126,18 +156,21 @@ impl Registry {
         let users = state.htpasswd.iter();
         let users = users.flat_map(|text| Htpasswd::parse(text.expose_secret()).users());
         Ok(Status {
+            registry: place.registry_name(),
+            namespace: place.namespace().to_owned(),
+            cluster_ip: state.cluster_ip,
             certificates: certificates(
                 state.tls_chain_pem.as_deref(),
                 state.ca_bundle_pem.as_deref(),
                 OffsetDateTime::now_utc(),
             )?,
-            users: users.collect(),
+            users: users.map(Login::from).collect(),
             drift,
             unlisted,
             agents: self.agents().standing().cloned(),
             guard,
             nodes,
-            state,
+            workload: state.workload,
         })
     }
 
@@ -180,9 +213,12 @@ pub(crate) fn certificates(
         .collect();
     let held = |role, certificate: &Certificate| Held {
         role,
-        is_renewal_due: certificate.needs_renewal(now, certificate.renewal_threshold())
+        subject: certificate.subject().to_owned(),
+        not_after: certificate.not_after(),
+        days_left: (certificate.not_after() - now).whole_days(),
+        renewal_due: certificate.needs_renewal(now, certificate.renewal_threshold())
             && (role == Role::Registry || used.contains(&certificate)),
-        certificate: certificate.clone(),
+        fingerprint: certificate.fingerprint().to_owned(),
     };
     let served = chain.certificates().iter();
     let roots = trusted.certificates().iter();
@@ -205,7 +241,7 @@ mod tests {
         certificates(Some(chain), Some(bundle), NOW + Duration::days(after_days))
             .unwrap()
             .iter()
-            .filter(|held| held.is_renewal_due)
+            .filter(|held| held.renewal_due)
             .map(|held| held.role)
             .collect()
     }

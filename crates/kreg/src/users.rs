@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use kreg_auth::{
-    Cost, Credentials, ExposeSecret as _, Htpasswd, HtpasswdError, PullSecret, SecretString,
+    Cost, Credentials, ExposeSecret as _, Htpasswd, HtpasswdError, PullSecret, SecretString, User,
 };
 use kreg_k8s::{Kind, Names, ObjectRef, Patcher, Query, RegistryState, names, pull, secret};
 use kreg_registry::Transport;
 use kreg_verify::{LoginAnswer, LoginError, LoginProbe};
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::error::{Error, Tried as _, UsersError};
@@ -21,6 +22,25 @@ pub struct Users<'a> {
     state: RegistryState,
     probe: LoginProbe,
     timeout: Duration,
+}
+
+/// A user, and whether the registry lets an entry of this kind log in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Login {
+    /// The user's name.
+    pub name: String,
+    /// Whether the registry accepts the hash.
+    pub usable: bool,
+}
+
+impl From<User> for Login {
+    fn from(user: User) -> Self {
+        Self {
+            usable: user.hash.is_accepted_by_registry(),
+            name: user.name,
+        }
+    }
 }
 
 /// Whether a user is new.
