@@ -3,17 +3,21 @@
 use kreg::{Scope, Standing};
 use kreg_verify::{CheckReport, Report, Status, Verdict};
 
+use serde::Serialize;
+
 use crate::error::{Ending, Error, Tried as _};
 use crate::fixes;
 use crate::output;
 use crate::session::Session;
 use crate::signals::{end_by_signals, shutdown_signal};
 
-/// What was found.
-#[derive(Debug)]
+/// What was found; as a document, its report.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
 pub(crate) struct Proof {
     report: Report,
     /// What the registry logged about it, if it does not hold.
+    #[serde(skip)]
     complaints: Vec<String>,
 }
 

@@ -1,11 +1,8 @@
 //! `kreg up`: the registry's objects, then trust on every node, then the proof.
 
-use std::net::IpAddr;
-
 use clap::Args;
-use kreg::{Admission, Scope};
-use kreg_k8s::Change;
-use kreg_nodes::{NodeAccess, Receipt};
+use kreg::{Admission, Scope, Up};
+use kreg_nodes::NodeAccess;
 use serde::Serialize;
 
 use crate::args::SpecArgs;
@@ -20,16 +17,11 @@ use crate::session::Session;
 /// What `up` did, as `-o json` prints it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Outcome {
-    registry: String,
-    namespace: String,
-    #[serde(rename = "clusterIP")]
-    cluster_ip: IpAddr,
-    changed: bool,
-    objects: Vec<Change>,
-    nodes: Vec<Receipt>,
+struct Shown {
+    #[serde(flatten)]
+    up: Up,
     #[serde(skip_serializing_if = "Option::is_none")]
-    proof: Option<serde_json::Value>,
+    proof: Option<Proof>,
     #[serde(skip_serializing_if = "Option::is_none")]
     startup_taint: Option<Admission>,
 }
@@ -79,38 +71,30 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
         (Some(waiting), Some(proof)) => Some(registry.admit(waiting, proof.report(), on).await?),
         _ => None,
     };
-    let place = up.spec.place();
-    let outcome = Outcome {
-        registry: place.registry_name(),
-        namespace: place.namespace().to_owned(),
-        cluster_ip: up.standing.address,
-        changed: up.is_changed(),
-        objects: up.changes,
-        nodes: up.nodes,
-        proof: proof.as_ref().map(Proof::to_json).transpose()?,
+    let shown = Shown {
+        up,
+        proof,
         startup_taint,
     };
-    output::print(app.global.output, "Up", &outcome, |outcome| {
-        text(outcome, proof.as_ref())
-    })?;
-    fleet::judge(&outcome.nodes, "not done")?;
-    super::secret::judge(&up.not_renewed)?;
-    proof.as_ref().map_or(Ok(Ending::Done), Proof::judge)
+    output::print(app.global.output, "Up", &shown, text)?;
+    fleet::judge(&shown.up.nodes, "not done")?;
+    super::secret::judge(&shown.up.not_renewed)?;
+    shown.proof.as_ref().map_or(Ok(Ending::Done), Proof::judge)
 }
 
-fn text(outcome: &Outcome, proof: Option<&Proof>) -> String {
-    let mut lines = Vec::new();
-    if let Some(proof) = proof {
-        lines.push(proof.table());
-    }
-    let what = match (proof.map(Proof::holds), outcome.changed) {
+fn text(shown: &Shown) -> String {
+    let proof = shown.proof.as_ref();
+    let what = match (proof.map(Proof::holds), shown.up.changed) {
         (Some(false), _) => "is up, but the proof does not hold",
         (_, true) => "is up",
         (_, false) => "is up; nothing was changed",
     };
-    lines.push(format!(
-        "{} {what}. Images are named {}/NAME:TAG.",
-        outcome.registry, outcome.registry
-    ));
-    lines.join("\n\n")
+    let registry = &shown.up.registry;
+    let last = format!("{registry} {what}. Images are named {registry}/NAME:TAG.");
+    let table = proof.map(Proof::table);
+    table
+        .into_iter()
+        .chain([last])
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }

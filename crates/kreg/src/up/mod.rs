@@ -3,9 +3,12 @@
 mod directory;
 mod objects;
 
+use std::net::IpAddr;
+
 use kreg_k8s::{Change, ObjectRef, RegistrySpec, RegistryState, rights};
 use kreg_nodes::{NodeAccess, Receipt, State};
 use kreg_pki::{External, TrustBundle};
+use serde::Serialize;
 use tokio::task::block_in_place;
 
 use self::directory::Directory;
@@ -18,29 +21,35 @@ use crate::registry::{Registry, Standing};
 use crate::words::{count, in_state};
 
 /// A registry that is up.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Up {
-    /// What it is.
-    pub spec: RegistrySpec,
-    /// What its clients need.
-    pub standing: Standing,
+    /// The registry, as in image references.
+    pub registry: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its address.
+    #[serde(rename = "clusterIP")]
+    pub cluster_ip: IpAddr,
+    /// Whether anything is not as it was before.
+    pub changed: bool,
     /// What was done in the cluster, object by object.
-    pub changes: Vec<Change>,
-    /// What was made, and why.
-    pub made: Vec<Made>,
+    pub objects: Vec<Change>,
     /// What became of each node. Nodes that are not well keep no other from being done.
     pub nodes: Vec<Receipt>,
+    /// What it is.
+    #[serde(skip)]
+    pub spec: RegistrySpec,
+    /// What its clients need.
+    #[serde(skip)]
+    pub standing: Standing,
+    /// What was made, and why.
+    #[serde(skip)]
+    pub made: Vec<Made>,
     /// Copies of the pull Secret that could not be written, each with the reason.
+    #[serde(skip)]
     pub not_renewed: Vec<(ObjectRef, kreg_k8s::Error)>,
-}
-
-impl Up {
-    /// Whether anything is not as it was before.
-    #[must_use]
-    pub fn is_changed(&self) -> bool {
-        self.changes.iter().any(Change::is_change) || in_state(&self.nodes, State::Changed) > 0
-    }
 }
 
 impl Registry {
@@ -87,6 +96,8 @@ impl Registry {
         if let Some(nodes) = nodes {
             up.nodes = self.put_trust(intent, &up, nodes, on).await?;
         }
+        up.changed =
+            up.objects.iter().any(Change::is_change) || in_state(&up.nodes, State::Changed) > 0;
         Ok(up)
     }
 

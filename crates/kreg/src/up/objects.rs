@@ -66,6 +66,10 @@ impl Registry {
             .tried("cannot renew the pull secret in other namespaces")?;
         stage.done(format!("{}, ready", changed(&second)));
         Ok(Up {
+            registry: spec.place().registry_name(),
+            namespace: spec.place().namespace().to_owned(),
+            cluster_ip: address,
+            changed: false,
             spec,
             standing: Standing {
                 address,
@@ -73,7 +77,7 @@ impl Registry {
                 credentials: decision.credentials,
                 state: self.state().await?,
             },
-            changes: merged(first.changes, second),
+            objects: merged(first.changes, second),
             made: decision.made,
             nodes: Vec::new(),
             not_renewed,
