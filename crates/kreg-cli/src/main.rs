@@ -14,7 +14,6 @@ mod fixes;
 mod fleet;
 mod intent;
 mod issued;
-mod observer;
 mod output;
 mod progress;
 mod proof;

@@ -2,21 +2,33 @@
 
 use std::io::IsTerminal;
 use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
+use kreg::{End, Event, Observer, Stage};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();
 const FAINT: Style = Style::new().dimmed();
 
-/// Tells of steps; cheap to pass by reference.
+/// Shows stages, those of the library and of the program; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress {
     quiet: bool,
     live: bool,
+    /// Those under way, the innermost last.
+    open: Arc<Mutex<Vec<Open>>>,
+}
+
+/// A stage under way.
+#[derive(Debug)]
+struct Open {
+    stage: String,
+    bar: Option<ProgressBar>,
+    start: Instant,
 }
 
 impl Progress {
@@ -24,6 +36,7 @@ impl Progress {
         Self {
             quiet,
             live: !quiet && std::io::stderr().is_terminal(),
+            open: Arc::default(),
         }
     }
 
@@ -32,27 +45,49 @@ impl Progress {
         self.live
     }
 
-    /// Begins a step; it ends with one of the methods of [`Step`].
-    pub(crate) fn step(&self, what: impl Into<String>) -> Step {
-        let what = what.into();
-        let bar = self.live.then(|| {
-            let bar = ProgressBar::new_spinner()
-                .with_style(ProgressStyle::default_spinner())
-                .with_message(what.clone());
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
-        });
-        Step {
-            progress: self.clone(),
-            what,
-            bar,
-            start: Instant::now(),
-        }
+    /// Begins a stage of the program's own.
+    pub(crate) fn step(&self, what: impl Into<String>) -> Stage<'_> {
+        let on: &dyn Observer = self;
+        on.stage(what)
     }
 
     /// A line of its own, for what a person should know.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         self.line(WARN, "!", text.as_ref(), None);
+    }
+
+    fn began(&self, stage: &str) -> Open {
+        let bar = self.live.then(|| {
+            let bar = ProgressBar::new_spinner()
+                .with_style(ProgressStyle::default_spinner())
+                .with_message(stage.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Open {
+            stage: stage.to_owned(),
+            bar,
+            start: Instant::now(),
+        }
+    }
+
+    fn ended(&self, open: &Open, end: End, result: &str) {
+        if let Some(bar) = &open.bar {
+            bar.finish_and_clear();
+        }
+        let (style, mark) = match end {
+            End::Done => (GOOD, "✓"),
+            End::Partly => (WARN, "!"),
+            End::Failed => (BAD, "✗"),
+            // The error that is returned says more.
+            End::CutShort => return,
+        };
+        let text = if result.is_empty() {
+            open.stage.clone()
+        } else {
+            format!("{}: {result}", open.stage)
+        };
+        self.line(style, mark, &text, Some(open.start.elapsed()));
     }
 
     fn line(&self, style: Style, mark: &str, text: &str, took: Option<Duration>) {
@@ -67,57 +102,28 @@ impl Progress {
     }
 }
 
-/// A step under way.
-#[must_use]
-#[derive(Debug)]
-pub(crate) struct Step {
-    progress: Progress,
-    what: String,
-    bar: Option<ProgressBar>,
-    start: Instant,
-}
-
-impl Step {
-    /// What it is at; seen on a terminal only.
-    pub(crate) fn at(&self, what: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}: {what}", self.what));
+impl Observer for Progress {
+    fn event(&self, event: &Event<'_>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = |open: &[Open], name: &str| open.iter().rposition(|one| one.stage == name);
+        match event {
+            Event::Began { stage } => open.push(self.began(stage)),
+            Event::At { stage, what } => {
+                if let Some(bar) = place(&open, stage).and_then(|at| open[at].bar.as_ref()) {
+                    bar.set_message(format!("{stage}: {what}"));
+                }
+            }
+            Event::Ended { stage, end, result } => {
+                if let Some(at) = place(&open, stage) {
+                    self.ended(&open.remove(at), *end, result);
+                }
+            }
+            Event::Note(text) => self.note(text),
+            Event::Unmarked { directory, receipt } => self.note(format!(
+                "{directory} is not marked as this registry's, so `kreg down --delete-data` will leave its images: \
+                 {receipt}"
+            )),
+            _ => {}
         }
-    }
-
-    pub(crate) fn done(self, result: impl AsRef<str>) {
-        self.end(GOOD, "✓", result.as_ref());
-    }
-
-    pub(crate) fn partly(self, result: impl AsRef<str>) {
-        self.end(WARN, "!", result.as_ref());
-    }
-
-    pub(crate) fn failed(self, result: impl AsRef<str>) {
-        self.end(BAD, "✗", result.as_ref());
-    }
-
-    fn end(mut self, style: Style, mark: &str, result: &str) {
-        self.clear();
-        let text = if result.is_empty() {
-            self.what.clone()
-        } else {
-            format!("{}: {result}", self.what)
-        };
-        self.progress
-            .line(style, mark, &text, Some(self.start.elapsed()));
-    }
-
-    fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// A step that an error cut short still leaves a clean line.
-impl Drop for Step {
-    fn drop(&mut self) {
-        self.clear();
     }
 }

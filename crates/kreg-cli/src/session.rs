@@ -9,7 +9,7 @@ use crate::args::TargetArgs;
 use crate::choices::Backend;
 use crate::context::App;
 use crate::error::{Ending, Error};
-use crate::observer::Observer;
+use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::spec;
 
@@ -18,7 +18,7 @@ pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) registry: Registry,
     /// Shows what the library does.
-    pub(crate) on: Observer,
+    pub(crate) on: Progress,
     /// Whether objects and namespaces may be taken over that nobody knows to be kreg's.
     pub(crate) adopt: bool,
 }
@@ -81,7 +81,7 @@ impl Session {
         Ok(Self {
             settings,
             registry,
-            on: Observer::new(&app.progress),
+            on: app.progress.clone(),
             adopt: false,
         })
     }

@@ -70,7 +70,7 @@ pub enum End {
 
 impl<'a> dyn Observer + 'a {
     /// Begins a stage.
-    pub(crate) fn stage(&self, name: impl Into<String>) -> Stage<'_> {
+    pub fn stage(&self, name: impl Into<String>) -> Stage<'_> {
         let name = name.into();
         self.event(&Event::Began { stage: &name });
         Stage {
@@ -81,14 +81,14 @@ impl<'a> dyn Observer + 'a {
     }
 
     /// Says something that stops nothing.
-    pub(crate) fn note(&self, text: impl Display) {
+    pub fn note(&self, text: impl Display) {
         self.event(&Event::Note(&text.to_string()));
     }
 }
 
-/// A stage under way.
+/// A stage under way. Dropped before its end, it was cut short by an error.
 #[must_use]
-pub(crate) struct Stage<'a> {
+pub struct Stage<'a> {
     observer: &'a dyn Observer,
     name: String,
     ended: bool,
@@ -96,22 +96,25 @@ pub(crate) struct Stage<'a> {
 
 impl Stage<'_> {
     /// What it is at.
-    pub(crate) fn at(&self, what: impl Display) {
+    pub fn at(&self, what: impl Display) {
         self.observer.event(&Event::At {
             stage: &self.name,
             what: &what.to_string(),
         });
     }
 
-    pub(crate) fn done(self, result: impl AsRef<str>) {
+    /// It ends, and all of it is done. The result may be empty.
+    pub fn done(self, result: impl AsRef<str>) {
         self.end(End::Done, result.as_ref());
     }
 
-    pub(crate) fn partly(self, result: impl AsRef<str>) {
+    /// It ends, and some of it is not done.
+    pub fn partly(self, result: impl AsRef<str>) {
         self.end(End::Partly, result.as_ref());
     }
 
-    pub(crate) fn failed(self, result: impl AsRef<str>) {
+    /// It ends, and it failed.
+    pub fn failed(self, result: impl AsRef<str>) {
         self.end(End::Failed, result.as_ref());
     }
 

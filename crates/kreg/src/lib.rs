@@ -71,7 +71,7 @@ pub use error::{
     BoxError, CertificatesError, CollectionError, CopiesError, DirectoryTaken, Error, FindError,
     IntentError, IssuedError, NoNode, NotUp, UsersError,
 };
-pub use event::{End, Event, Observer, silent};
+pub use event::{End, Event, Observer, Stage, silent};
 pub use export::Exported;
 pub use intent::{Intent, KeyLocation};
 pub use issued::Issued;
