@@ -1,7 +1,7 @@
 //! The proof as it is shown and judged.
 
 use kreg::{Scope, Standing};
-use kreg_verify::{CheckReport, Report, Status, Verdict};
+use kreg_verify::{Report, Verdict};
 
 use serde::Serialize;
 
@@ -73,25 +73,7 @@ impl Proof {
 
     /// One line a check, and under a failed one what was seen.
     pub(crate) fn table(&self) -> String {
-        let rows = self.report.checks.iter().map(|check| {
-            let mark = match check.status {
-                Status::Pass => "✓",
-                Status::Fail => "✗",
-                _ => "-",
-            };
-            [
-                mark.to_owned(),
-                check.name.clone(),
-                check.node.clone().unwrap_or_default(),
-                format!("{:.2} s", check.seconds),
-                short(check),
-            ]
-        });
-        let mut text = output::table(["", "CHECK", "NODE", "TIME", "FOUND"], rows);
-        for failure in self.report.failures() {
-            text.push_str(&format!("\n\n{}", detail(failure)));
-        }
-        output::coloured(&text)
+        output::coloured(&self.report.to_text())
     }
 
     /// After the result was printed.
@@ -120,52 +102,17 @@ impl Proof {
     }
 }
 
-/// What was found, on the rest of one line; a failure stands below in whole, all of it in reports.
-fn short(check: &CheckReport) -> String {
-    let line = check.message.lines().next().unwrap_or_default();
-    let room = match check.status {
-        Status::Fail => 80,
-        _ => 110,
-    };
-    match line.char_indices().nth(room) {
-        Some((end, _)) => format!("{}…", line[..end].trim_end()),
-        None => line.to_owned(),
-    }
-}
-
-fn detail(check: &CheckReport) -> String {
-    let mut text = format!("✗ {}: {}", check.title, check.message);
-    for evidence in &check.evidence {
-        text.push_str(&format!(
-            "\n  {}: {}",
-            evidence.label,
-            evidence.text.replace('\n', "\n    ")
-        ));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use kreg_verify::Outcome;
+    use kreg_verify::{CheckReport, Outcome};
 
     use super::*;
 
-    fn proof(verdict: Verdict, checks: &[(&str, Option<&str>, Status, &str)]) -> Proof {
+    fn proof(verdict: Verdict, name: &str, outcome: Outcome) -> Proof {
         let mut report = Report::new("r:5000".to_owned(), String::new(), String::new());
         report.verdict = verdict;
-        report.checks = checks
-            .iter()
-            .map(|(name, node, status, message)| {
-                let outcome = match status {
-                    Status::Pass => Outcome::pass(*message),
-                    Status::Fail => Outcome::fail(*message),
-                    _ => Outcome::skipped(*message),
-                };
-                let title = format!("claim of {name}");
-                CheckReport::new(name, title, *node, outcome.with("event", "a\nb"), 0.25)
-            })
-            .collect();
+        let title = format!("claim of {name}");
+        report.checks = vec![CheckReport::new(name, title, None, outcome, 0.25)];
         Proof {
             report,
             complaints: vec!["level=error".to_owned()],
@@ -173,45 +120,15 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_a_check_and_a_failure_in_whole_below() {
-        let long = format!("x509: {}\nsecond line", "very ".repeat(40));
-        let proof = proof(
-            Verdict::Fail,
-            &[
-                ("tls", None, Status::Pass, "valid"),
-                ("node-pull", Some("w1"), Status::Fail, &long),
-                ("delete", None, Status::Skipped, "deletion is off"),
-            ],
-        );
-        let text = anstream::adapter::strip_str(&proof.table()).to_string();
-        let lines: Vec<_> = text.lines().collect();
-        assert!(lines[0].contains("CHECK") && lines[0].contains("FOUND"));
-        for (line, words) in [
-            (lines[1], &["✓", "tls", "0.25 s", "valid"] as &[_]),
-            (lines[2], &["✗", "node-pull", "w1", "x509: very", "…"]),
-            (lines[3], &["-", "delete", "deletion is off"]),
-        ] {
-            let all = words.iter().all(|word| line.contains(word));
-            assert!(all, "{words:?}: {line}");
-            assert!(line.chars().count() < 130, "{line}");
-        }
-        let below = lines[4..].join("\n");
-        assert_eq!(
-            below,
-            format!("\n✗ claim of node-pull: {long}\n  event: a\n    b")
-        );
-    }
-
-    #[test]
     fn what_showed_nothing_is_told_so_and_ends_with_4() {
-        let error = proof(Verdict::Fail, &[("cleanup", None, Status::Pass, "")])
+        let error = proof(Verdict::Fail, "cleanup", Outcome::pass(""))
             .judge()
             .unwrap_err();
         assert_eq!(error.ending(), Ending::ProofFailed);
         assert!(error.message().contains("nothing is shown"), "{error}");
-        let good = proof(Verdict::Pass, &[("tls", None, Status::Pass, "")]);
+        let good = proof(Verdict::Pass, "tls", Outcome::pass(""));
         assert_eq!(good.judge().unwrap(), Ending::Done);
-        let failed = proof(Verdict::Fail, &[("tls", None, Status::Fail, "expired")]);
+        let failed = proof(Verdict::Fail, "tls", Outcome::fail("expired"));
         let told = failed.judge().unwrap_err().message().to_owned();
         assert!(
             told.contains("expired") && told.contains("level=error"),

@@ -4,6 +4,8 @@
 mod html;
 #[cfg(feature = "reports")]
 pub(crate) mod junit;
+#[cfg(feature = "reports")]
+mod text;
 
 use std::fmt;
 
