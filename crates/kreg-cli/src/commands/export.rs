@@ -135,15 +135,6 @@ fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
 async fn folder(app: &App, args: &FolderArgs, kustomize: bool) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
     let exported = session.registry.export(&args.folder, kustomize).await?;
-    output::print(app.global.output, "Export", &exported, text)?;
+    output::print(app.global.output, "Export", &exported, Exported::to_string)?;
     Ok(Ending::Done)
-}
-
-fn text(outcome: &Exported) -> String {
-    format!(
-        "{} files in {}; {} Secrets are not among them: see SECRETS.md there",
-        outcome.files.len(),
-        outcome.folder.display(),
-        outcome.secrets.len()
-    )
 }
