@@ -198,3 +198,6 @@ impl Registry {
         Ok(receipts)
     }
 }
+
+#[cfg(test)]
+mod tests;
