@@ -108,7 +108,7 @@ pub(crate) async fn run(app: &App, command: &ExportCommand) -> Result<Ending, Er
     }
 }
 
-/// Without a cluster: whoever prints this has no rights yet.
+/// Without a cluster: the account that prints this may have no rights yet.
 fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
     let settings = Settings::new(&app.global, &app.config, &args.target);
     let place = spec::place(app, &args.target)?;

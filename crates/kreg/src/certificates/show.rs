@@ -44,7 +44,7 @@ pub struct Shown {
 pub enum Whereabouts {
     /// In a Secret that no Pod mounts.
     InCluster,
-    /// With an operator, in a file, or with whoever issued the certificate elsewhere.
+    /// With an operator, in a file, or with the issuer of a certificate from elsewhere.
     Outside,
     /// There is none: the certificate is its own anchor.
     None,
