@@ -48,6 +48,15 @@ impl Error {
         Self::new(Ending::Usage, message)
     }
 
+    /// The same, in the error's own words.
+    pub(crate) fn input(error: &(dyn std::error::Error + 'static)) -> Self {
+        let own = Self::usage(error.to_string());
+        match error.source() {
+            Some(cause) => own.because(cause),
+            None => own,
+        }
+    }
+
     /// Something failed on the way.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Ending::Failed, message)

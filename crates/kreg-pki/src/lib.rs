@@ -7,7 +7,7 @@
 //! | make or load a CA and sign server certificates | [`Authority`], [`LeafRequest`], [`Leaf`] |
 //! | use one self-signed certificate, or one from outside | [`SelfSigned`], [`External`]; all three are an [`Issuer`] |
 //! | read `ca.crt` as people write it, merge, compare | [`TrustBundle`] |
-//! | look into a certificate | [`Certificate`] |
+//! | look into a certificate | [`Certificate`], [`View`] |
 //! | find out what is wrong, and which clients refuse it | [`lint`] |
 //! | find out what Go, OpenSSL and rustls each read of a PEM file | [`readers`] |
 //! | replace the CA without cutting off a node | [`rotation`] |
@@ -47,6 +47,7 @@ mod san;
 mod secret_file;
 mod self_signed;
 mod signature;
+mod view;
 
 pub use authority::Authority;
 pub use bundle::TrustBundle;
@@ -60,6 +61,7 @@ pub use request::{AuthorityRequest, BACKDATE, LEAF_DAYS, LeafRequest};
 pub use san::San;
 pub use secret_file::{write_new_secret_file, write_secret_file};
 pub use self_signed::SelfSigned;
+pub use view::View;
 
 /// The type in which every key of this crate travels: wiped when dropped, never printed by
 /// `Debug`. Re-exported, as is [`time`], so that callers need not match versions.

@@ -21,19 +21,23 @@
 //! ```
 
 mod facts;
+mod files;
 mod finding;
 mod form_rules;
 mod leaf_rules;
 mod limits;
 mod path;
 mod path_rules;
+mod report;
 
 use std::collections::BTreeSet;
 
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 
+pub use files::{FilesError, files};
 pub use finding::{Client, Code, Finding, Severity};
+pub use report::{Report, Row};
 
 use crate::{Certificate, Error, PrivateKey, San, blocks, readers};
 use facts::Facts;
@@ -42,7 +46,7 @@ const CHAIN: &str = "the server's certificate file";
 const TRUST: &str = "the trust file";
 const KEY: &str = "the server's key file";
 
-/// The files to look at. Pure: reads no clock, no disk, no system trust store.
+/// The contents to look at. Pure: reads no clock, no disk, no system trust store; [`files`] reads them from disk.
 #[derive(Clone, Debug)]
 pub struct Lint<'a> {
     chain: &'a [u8],

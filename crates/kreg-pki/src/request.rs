@@ -6,7 +6,7 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-use crate::{Error, KeyAlgorithm, San};
+use crate::{Certificate, Error, KeyAlgorithm, San};
 
 /// Clock skew that a new certificate forgives: it is valid from an hour before
 /// it was made.
@@ -16,6 +16,9 @@ pub const BACKDATE: Duration = Duration::HOUR;
 /// life that the CA/B Forum recommended from 2020 to 2026 (Baseline Requirements, section 6.3.2:
 /// at most 398 days, better 397). Where a program renews certificates, ask for fewer.
 pub const LEAF_DAYS: u32 = 397;
+
+/// Stands in the subject of every CA that is made here.
+const ORGANIZATION: &str = "kreg";
 
 /// Most characters of a common name (`ub-common-name`, RFC 5280 appendix A.1).
 const MAX_COMMON_NAME: usize = 64;
@@ -156,6 +159,13 @@ impl AuthorityRequest {
         }
     }
 
+    /// Whether a CA comes from such a request, of whatever instance: its subject says so.
+    #[must_use]
+    pub fn has_made(ca: &Certificate) -> bool {
+        let prefix = format!("O={ORGANIZATION}, OU=");
+        ca.is_ca() && ca.subject().starts_with(&prefix)
+    }
+
     /// Kind of the authority's key.
     #[must_use]
     pub fn algorithm(mut self, algorithm: KeyAlgorithm) -> Self {
@@ -196,7 +206,7 @@ impl AuthorityRequest {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         let name = &mut params.distinguished_name;
-        name.push(DnType::OrganizationName, "kreg");
+        name.push(DnType::OrganizationName, ORGANIZATION);
         name.push(DnType::OrganizationalUnitName, self.instance.as_str());
         name.push(
             DnType::CommonName,

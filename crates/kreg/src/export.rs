@@ -1,5 +1,6 @@
 //! The registry's objects as files, without what its Secrets hold.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use kreg_k8s::{ApplyMode, Cluster as _, FolderCluster, Kind, Manifests, RegistrySpec};
@@ -18,6 +19,18 @@ pub struct Exported {
     pub files: Vec<String>,
     /// Names of the files that show how the Secrets look.
     pub secrets: Vec<String>,
+}
+
+impl fmt::Display for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} files in {}; {} Secrets are not among them: see SECRETS.md there",
+            self.files.len(),
+            self.folder.display(),
+            self.secrets.len()
+        )
+    }
 }
 
 impl Registry {

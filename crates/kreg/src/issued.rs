@@ -85,3 +85,6 @@ impl Registry {
         Ok((bytes(chain), key, entries.remove("ca.crt").map(bytes)))
     }
 }
+
+#[cfg(test)]
+mod tests;

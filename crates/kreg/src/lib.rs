@@ -58,6 +58,7 @@ mod plan;
 mod proof;
 mod prove;
 mod registry;
+pub mod s3;
 mod status;
 mod up;
 mod users;

@@ -108,7 +108,7 @@ pub(crate) async fn run(app: &App, command: &ExportCommand) -> Result<Ending, Er
     }
 }
 
-/// Without a cluster: whoever prints this has no rights yet.
+/// Without a cluster: the account that prints this may have no rights yet.
 fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
     let settings = Settings::new(&app.global, &app.config, &args.target);
     let place = spec::place(app, &args.target)?;
@@ -135,15 +135,6 @@ fn rbac(app: &App, args: &RbacArgs) -> Result<Ending, Error> {
 async fn folder(app: &App, args: &FolderArgs, kustomize: bool) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
     let exported = session.registry.export(&args.folder, kustomize).await?;
-    output::print(app.global.output, "Export", &exported, text)?;
+    output::print(app.global.output, "Export", &exported, Exported::to_string)?;
     Ok(Ending::Done)
-}
-
-fn text(outcome: &Exported) -> String {
-    format!(
-        "{} files in {}; {} Secrets are not among them: see SECRETS.md there",
-        outcome.files.len(),
-        outcome.folder.display(),
-        outcome.secrets.len()
-    )
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use kreg_k8s::ObjectRef;
-use kreg_k8s::pull::{Outcome, Selection, State};
+use kreg_k8s::pull::{Outcome, Selection};
 use serde::Serialize;
 
 use crate::args::TargetArgs;
@@ -73,23 +73,21 @@ struct Document {
 }
 
 pub(crate) async fn run(app: &App, command: &SecretCommand) -> Result<Ending, Error> {
+    let (place, target) = match command {
+        SecretCommand::Apply(args) => (&args.place, &args.target),
+        SecretCommand::Remove(args) => (&args.place, &args.target),
+    };
+    let selection = selection(place)?;
+    let registry = Session::open(app, target, true).await?.registry;
     let objects = match command {
-        SecretCommand::Apply(args) => {
-            let selection = selection(&args.place)?;
-            let session = Session::open(app, &args.target, true).await?;
-            let accounts = if args.no_service_account {
-                &[]
-            } else {
-                args.accounts.as_slice()
-            };
-            session.registry.share(&selection, accounts).await?
+        SecretCommand::Apply(args) if args.no_service_account => {
+            registry.share(&selection, &[]).await?
         }
-        SecretCommand::Remove(args) => {
-            let selection = selection(&args.place)?;
-            let session = Session::open(app, &args.target, true).await?;
+        SecretCommand::Apply(args) => registry.share(&selection, &args.accounts).await?,
+        SecretCommand::Remove(_) => {
             // Of all: also from namespaces that a look around would leave out.
-            let selection = (!args.place.all_namespaces).then_some(&selection);
-            session.registry.unshare(selection).await?
+            let selection = (!place.all_namespaces).then_some(&selection);
+            registry.unshare(selection).await?
         }
     };
     output::print(app.global.output, "Secret", &Document { objects }, text)?;
@@ -130,11 +128,7 @@ fn text(document: &Document) -> String {
     if document.objects.is_empty() {
         return "nothing was there".to_owned();
     }
-    let word = |state: State| output::word(&state);
-    document
-        .objects
-        .iter()
-        .map(|one| format!("{} {}", one.object, word(one.state)))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let objects = document.objects.iter();
+    let lines = objects.map(|one| format!("{} {}", one.object, output::word(&one.state)));
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -177,6 +177,10 @@ fn of_certificates(error: &CertificatesError) -> Option<String> {
         CertificatesError::NoAuthority => {
             "`kreg cert renew` without --ca replaces it, on every node first"
         }
+        CertificatesError::IssuedElsewhere { .. } => {
+            "put the new one where this one came from; `kreg up` takes it over from there, and a new CA reaches the nodes \
+             first"
+        }
         CertificatesError::HalfRotation { .. } => {
             "nothing was changed; restore it, or delete it to give the rotation up"
         }

@@ -33,6 +33,15 @@ pub enum Severity {
     Warning,
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
 /// The three TLS stacks that meet a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -220,14 +229,10 @@ fn severity(code: Code, refused_by: &BTreeSet<Client>) -> Severity {
 /// `error ca-as-leaf: CN=registry: it says CA:TRUE (refused by rustls); issue …`
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
         write!(
             f,
-            "{severity} {}: {}: {}",
-            self.code, self.subject, self.message
+            "{} {}: {}: {}",
+            self.severity, self.code, self.subject, self.message
         )?;
         if !self.refused_by.is_empty() {
             let names: Vec<_> = self.refused_by.iter().map(Client::to_string).collect();

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::event::Observer;
 use crate::prove::Scope;
 use crate::registry::Registry;
+use crate::words::chain;
 
 /// Between two looks at the nodes.
 const LOOK: Duration = Duration::from_secs(3);
@@ -123,17 +124,6 @@ impl Registry {
         let proof = self.prove(&standing, scope, stop, on).await?;
         self.admit(waiting, &proof.report, on).await
     }
-}
-
-/// The error and its sources in one line.
-fn chain(error: &Error) -> String {
-    let mut words = vec![error.to_string()];
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        words.push(cause.to_string());
-        next = cause.source();
-    }
-    words.join(": ")
 }
 
 /// Nodes that did not prove themselves are asked again, each time later.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use kreg_pki::Certificate;
 use kreg_pki::rotation::Step;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -46,6 +47,13 @@ impl Deed {
     }
 }
 
+/// As its words.
+impl Serialize for Deed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -58,14 +66,18 @@ impl fmt::Display for Deed {
             Deed::Prove => f.write_str("prove it by a pull on every node"),
             Deed::WaitForNodes(nodes) => write!(f, "make {} trust the CA", nodes.join(", ")),
             Deed::WaitUntil(end) => {
-                let end = end.replace_nanosecond(0).unwrap_or(*end);
-                let end = end.format(&Rfc3339).unwrap_or_default();
-                write!(f, "leave both trusted until {end}")
+                write!(f, "leave both trusted until {}", moment(*end))
             }
             Deed::Drop(which) => write!(f, "delete {which} and its key"),
             Deed::Done => f.write_str("done"),
         }
     }
+}
+
+/// In whole seconds, RFC 3339.
+pub(super) fn moment(at: OffsetDateTime) -> String {
+    let at = at.replace_nanosecond(0).unwrap_or(at);
+    at.format(&Rfc3339).unwrap_or_default()
 }
 
 pub(super) fn common_name(certificate: &Certificate) -> String {

@@ -12,6 +12,7 @@ use kreg_auth::{ExposeSecret as _, SecretString};
 use kreg_k8s::{Kind, Names, ObjectRef, Place, RegistryState, secret};
 use kreg_pki::{Authority, Certificate, PrivateKey, TrustBundle, write_secret_file};
 
+use super::elsewhere::refuse_elsewhere;
 use crate::error::{CertificatesError, Error, Tried as _};
 use crate::intent::KeyLocation;
 use crate::registry::{Registry, standing};
@@ -60,7 +61,12 @@ impl Keys {
         location: &KeyLocation,
     ) -> Result<Self, Error> {
         let (cluster, place) = (registry.cluster().as_ref(), registry.place());
-        let secrets = Secrets::of(place)?;
+        // Where somebody else issued what is held, that is the reason.
+        let lacking = |why: Error| match refuse_elsewhere(place, state) {
+            Ok(()) => why,
+            Err(elsewhere) => elsewhere.into(),
+        };
+        let secrets = Secrets::of(place).map_err(|why| lacking(why.into()))?;
         let rotation = secret::read(cluster, place, &secrets.rotation).await?;
         let bundle = standing::bundle(place, state)?;
         let outside = match location {
@@ -71,7 +77,7 @@ impl Keys {
             Some(file) => read_key(file)?,
             None => state.ca_key_pem.clone(),
         }
-        .ok_or_else(|| no_key(outside))?;
+        .ok_or_else(|| lacking(no_key(outside).into()))?;
         let mut keys = Keys {
             authorities: Vec::new(),
             signer: 0,
@@ -82,7 +88,8 @@ impl Keys {
         let Some(entries) = rotation else {
             keys.authorities.push(
                 Authority::from_pem(bundle, signing.expose_secret())
-                    .tried("the CA that the cluster holds cannot be used")?,
+                    .tried("the CA that the cluster holds cannot be used")
+                    .map_err(lacking)?,
             );
             return Ok(keys);
         };

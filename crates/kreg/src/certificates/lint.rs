@@ -1,7 +1,9 @@
 //! What is wrong with the certificates that the cluster holds and the registry serves.
 
+use std::collections::BTreeSet;
+
 use kreg_auth::ExposeSecret as _;
-use kreg_pki::lint::{Finding, Lint};
+use kreg_pki::lint::{Lint, Report, Row, Severity};
 use kreg_pki::{Authority, Certificate, San};
 use time::OffsetDateTime;
 
@@ -9,32 +11,21 @@ use super::{Certificates, serving};
 use crate::error::{Error, NotUp};
 use crate::registry::standing;
 
+const HELD: &str = "held by the cluster";
+const SERVED: &str = "served";
+
 /// What was found.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Linted {
-    /// In what the cluster holds.
-    pub held: Vec<Finding>,
-    /// Why the CA's private key, where the cluster holds it, is not usable.
-    pub ca_key: Option<kreg_pki::Error>,
-    /// In what the registry serves, or why that could not be seen.
-    pub served: Result<Served, Error>,
+    /// In what the cluster holds and the registry serves.
+    pub report: Report,
+    /// Why what the registry serves could not be looked at.
+    pub unseen: Option<Error>,
 }
 
-/// What was found in what the registry serves.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Served {
-    /// The same as the cluster holds.
-    Held,
-    /// Another certificate.
-    Another {
-        /// Its subject.
-        subject: String,
-        /// What was found in it.
-        findings: Vec<Finding>,
-    },
-}
+/// The code of the finding that the registry serves another certificate than the cluster holds.
+pub const NOT_THE_ONE_HELD: &str = "not-the-one-held";
 
 impl Certificates<'_> {
     /// Judges them as every client would that reaches the registry by `endpoints`, or by all its names and its address.
@@ -60,25 +51,59 @@ impl Certificates<'_> {
                 _ => lint.run(),
             }
         };
-        let ca_key = state.ca_key_pem.as_ref();
-        let served = serving::seen(registry, bundle).await.map(|seen| {
-            let held = Certificate::all_from_pem(chain, "the registry's certificate").ok();
-            let held = held.and_then(|held| held.into_iter().next());
-            match seen.chain.first() {
-                Some(leaf) if held.as_ref() != Some(leaf) => {
-                    let pem: String = seen.chain.iter().map(Certificate::to_pem).collect();
-                    Served::Another {
-                        subject: leaf.subject().to_owned(),
-                        findings: of(&pem),
-                    }
+        let mut looked_at = vec![format!(
+            "{} as held by the cluster",
+            registry.place().registry_name()
+        )];
+        let mut found: Vec<Row> = Row::all(HELD, of(chain)).collect();
+        if let Some(key) = &state.ca_key_pem
+            && let Err(cause) = Authority::from_pem(bundle, key.expose_secret())
+        {
+            found.push(unusable_ca_key(&cause));
+        }
+        let unseen = match serving::handshake(registry, bundle).await {
+            Ok(shown) => {
+                looked_at.push("the same as served".to_owned());
+                let held = Certificate::all_from_pem(chain, "the registry's certificate").ok();
+                let held = held.and_then(|held| held.into_iter().next());
+                if let Some(leaf) = shown.chain.first()
+                    && held.as_ref() != Some(leaf)
+                {
+                    let pem: String = shown.chain.iter().map(Certificate::to_pem).collect();
+                    found.extend(Row::all(SERVED, of(&pem)));
+                    found.push(not_the_one_held(leaf));
                 }
-                _ => Served::Held,
+                None
             }
-        });
+            Err(error) => Some(error),
+        };
         Ok(Linted {
-            held: of(chain),
-            ca_key: ca_key.and_then(|key| Authority::from_pem(bundle, key.expose_secret()).err()),
-            served,
+            report: Report::new(looked_at, found),
+            unseen,
         })
+    }
+}
+
+fn unusable_ca_key(cause: &kreg_pki::Error) -> Row {
+    Row {
+        source: HELD,
+        severity: Severity::Error,
+        code: "ca-key",
+        subject: "the CA's private key".to_owned(),
+        message: cause.to_string(),
+        remedy: "restore the CA's Secret: without the right key nothing can be renewed",
+        refused_by: BTreeSet::new(),
+    }
+}
+
+fn not_the_one_held(leaf: &Certificate) -> Row {
+    Row {
+        source: SERVED,
+        severity: Severity::Warning,
+        code: NOT_THE_ONE_HELD,
+        subject: leaf.subject().to_owned(),
+        message: "the registry serves another certificate than the cluster holds".to_owned(),
+        remedy: "restart it",
+        refused_by: BTreeSet::new(),
     }
 }

@@ -5,6 +5,7 @@ use kreg_pki::rotation::{Goal, Holdings, NodeTrust, Phase, Policy, Step};
 use kreg_pki::{
     Authority, AuthorityRequest, Certificate, Issuer as _, LeafRequest, San, TrustBundle,
 };
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::deed::{Deed, common_name};
@@ -14,12 +15,13 @@ use crate::error::{Error, Tried as _};
 const MOST: usize = 24;
 
 /// A step that is ahead.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Ahead {
     /// Where the rotation stands before it.
     pub phase: Phase,
     /// What would be done.
+    #[serde(rename = "step")]
     pub deed: Deed,
 }
 
@@ -175,6 +177,10 @@ mod tests {
                 .any(|step| step.starts_with("leave both trusted until"))
         );
         assert!(words.last().unwrap().starts_with("delete"), "{words:?}");
+        assert_eq!(
+            serde_json::to_value(&ahead[0]).unwrap(),
+            serde_json::json!({ "phase": "single", "step": words[0] })
+        );
     }
 
     #[test]

@@ -2,36 +2,36 @@
 
 use kreg_k8s::{Profile, RegistryState};
 use kreg_nodes::{NodeAccess, Receipt};
-use kreg_pki::{Certificate, Issuer, Leaf, LeafRequest, San, SelfSigned, TrustBundle};
+use kreg_pki::{Certificate, Issuer, Leaf, LeafRequest, SelfSigned, TrustBundle, View};
+use serde::Serialize;
+use time::OffsetDateTime;
 use tokio::task::block_in_place;
 
+use super::elsewhere::refuse_elsewhere;
 use super::keys::Keys;
 use super::{Certificates, holdings, serving};
 use crate::error::{CertificatesError, Error, Tried as _};
 use crate::event::Observer;
 use crate::registry::standing;
 
-/// What a renewal starts from.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Renewal {
-    /// What is served now.
-    pub before: Certificate,
-    /// What a new certificate would cover.
-    pub sans: Vec<San>,
-    /// The subject of the CA that would sign it; `None` where it is its own anchor.
-    pub signer: Option<String>,
-}
-
-/// A certificate that was replaced.
-#[derive(Debug)]
+/// A certificate that was replaced, would be, or is kept.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Renewed {
-    /// What is served now.
-    pub after: Certificate,
-    /// What clients trust now.
-    pub bundle_pem: String,
+    /// Host and port of the registry.
+    pub registry: String,
+    /// Whether another certificate is served now.
+    pub changed: bool,
+    /// What was served.
+    pub before: View,
+    /// What is served now; the same as before if nothing was changed.
+    pub after: View,
+    /// What would be done, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<String>,
     /// Nodes that still trust more than they need.
+    #[serde(rename = "nodes")]
     pub behind: Vec<Receipt>,
 }
 
@@ -46,24 +46,42 @@ impl Certificates<'_> {
         serving::leaf(self.registry, bundle, self.timeout).await
     }
 
+    /// The one that is served now, as one that is kept. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`Certificates::leaf`].
+    pub async fn kept(&self) -> Result<Renewed, Error> {
+        Ok(self.unchanged(&self.leaf().await?))
+    }
+
     /// What [`Certificates::renew`] would do. Changes nothing.
     ///
     /// # Errors
     /// As [`Certificates::renew`] before it changes anything.
-    pub async fn renewal(&self) -> Result<Renewal, Error> {
+    pub async fn renewal(&self) -> Result<Renewed, Error> {
         let state = self.registry.existing().await?;
         let before = self.leaf().await?;
-        let sans = serving::names(self.registry, &state, &self.sans, &before)?;
-        let signer = if self.is_self_signed() {
-            None
+        let names = serving::names(self.registry, &state, &self.sans, &before)?;
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let names = names.join(", ");
+        let ahead = if self.is_self_signed(&state)? {
+            vec![
+                format!("make a self-signed certificate for {names}"),
+                "tell every node to trust the old one and the new one".to_owned(),
+                "have the registry serve the new one: one restart".to_owned(),
+                "tell every node to trust the new one only".to_owned(),
+            ]
         } else {
             let keys = Keys::read(self.registry, &state, &self.key).await?;
-            Some(keys.signer().certificate().subject().to_owned())
+            let signer = keys.signer().certificate().subject();
+            vec![
+                format!("issue a certificate for {names} under {signer}"),
+                "have the registry serve it: one restart, nodes stay as they are".to_owned(),
+            ]
         };
-        Ok(Renewal {
-            before,
-            sans,
-            signer,
+        Ok(Renewed {
+            ahead,
+            ..self.unchanged(&before)
         })
     }
 
@@ -76,7 +94,7 @@ impl Certificates<'_> {
     pub async fn renew(&self, nodes: &dyn NodeAccess, on: &dyn Observer) -> Result<Renewed, Error> {
         let state = self.registry.existing().await?;
         let before = self.leaf().await?;
-        if self.is_self_signed() {
+        if self.is_self_signed(&state)? {
             return self.renew_self_signed(&state, &before, nodes, on).await;
         }
         let bundle = standing::bundle(self.registry.place(), &state)?;
@@ -84,11 +102,7 @@ impl Certificates<'_> {
         let blank = LeafRequest::new(self.registry.place().service());
         let leaf = self.issue(keys.signer(), blank, &state, &before)?;
         self.serve(&state, &leaf, bundle, on).await?;
-        Ok(Renewed {
-            after: leaf.certificate().clone(),
-            bundle_pem: bundle.to_owned(),
-            behind: Vec::new(),
-        })
+        Ok(self.replaced(&before, &leaf, Vec::new()))
     }
 
     async fn renew_self_signed(
@@ -115,15 +129,39 @@ impl Certificates<'_> {
         }
         self.serve(state, &leaf, &new.to_pem(), on).await?;
         let shown = ("trust in the new one only", on);
-        Ok(Renewed {
-            behind: holdings::publish(registry, state, &new, nodes, shown)?,
-            after: leaf.certificate().clone(),
-            bundle_pem: new.to_pem(),
-        })
+        let behind = holdings::publish(registry, state, &new, nodes, shown)?;
+        Ok(self.replaced(before, &leaf, behind))
     }
 
-    fn is_self_signed(&self) -> bool {
-        self.registry.place().profile() == Profile::Tutorial
+    fn unchanged(&self, before: &Certificate) -> Renewed {
+        let view = View::of(before, OffsetDateTime::now_utc());
+        Renewed {
+            registry: self.registry.place().registry_name(),
+            changed: false,
+            after: view.clone(),
+            before: view,
+            ahead: Vec::new(),
+            behind: Vec::new(),
+        }
+    }
+
+    fn replaced(&self, before: &Certificate, leaf: &Leaf, behind: Vec<Receipt>) -> Renewed {
+        Renewed {
+            changed: true,
+            after: View::of(leaf.certificate(), OffsetDateTime::now_utc()),
+            behind,
+            ..self.unchanged(before)
+        }
+    }
+
+    /// Whether a new one is its own anchor; fails where the one that is held was issued elsewhere.
+    fn is_self_signed(&self, state: &RegistryState) -> Result<bool, Error> {
+        let place = self.registry.place();
+        if place.profile() != Profile::Tutorial {
+            return Ok(false);
+        }
+        refuse_elsewhere(place, state)?;
+        Ok(true)
     }
 
     /// A leaf for all that the registry is called, and all that the old one covers.

@@ -4,10 +4,11 @@ use std::future::Future;
 
 use kreg_nodes::{NodeAccess, Receipt};
 use kreg_pki::rotation::{Goal, Phase, Policy, Step};
-use kreg_pki::{Authority, AuthorityRequest, Certificate, LeafRequest, TrustBundle};
+use kreg_pki::{Authority, AuthorityRequest, LeafRequest, TrustBundle, View};
+use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::deed::{Deed, common_name};
+use super::deed::{Deed, common_name, moment};
 use super::holdings::{self, Look};
 use super::outlook::{self, Ahead};
 use super::{Certificates, serving};
@@ -35,40 +36,48 @@ pub struct Rotation<'a> {
 }
 
 /// Where a rotation stands.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Rotated {
+    /// Host and port of the registry.
+    pub registry: String,
     /// Its phase.
     pub phase: Phase,
     /// What was done, in order.
     pub done: Vec<Deed>,
-    /// Nothing is left to do before this moment.
-    pub wait_until: Option<OffsetDateTime>,
+    /// What would be done, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<Ahead>,
+    /// Nothing is left to do before this moment, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_until: Option<String>,
     /// What the registry serves.
-    pub serving: Certificate,
+    pub serving: View,
     /// What nodes are told to trust.
-    pub trusted: TrustBundle,
+    pub trusted: Vec<View>,
     /// The last proof.
+    #[serde(skip)]
     pub proof: Option<Proof>,
     /// Nodes that could not be told of it.
+    #[serde(skip)]
     pub behind: Vec<Receipt>,
 }
 
 impl Certificates<'_> {
-    /// A rotation towards `goal`. `all` are the names of every node of the cluster: those that `nodes` leaves out must be
-    /// excused by `policy`.
+    /// A rotation towards `goal`. Nodes of the cluster that `nodes` leaves out must be excused by `policy`.
     #[must_use]
     pub fn rotation<'a>(
         &'a self,
         nodes: &'a dyn NodeAccess,
-        all: Vec<String>,
         goal: Goal,
         policy: Policy,
     ) -> Rotation<'a> {
+        let all = self.registry.facts().nodes.iter();
         Rotation {
             certificates: self,
             nodes,
-            all,
+            all: all.map(|node| node.name.clone()).collect(),
             goal,
             policy,
             done: Vec::new(),
@@ -83,11 +92,14 @@ impl Rotation<'_> {
     ///
     /// # Errors
     /// As [`Rotation::run`] before it changes anything.
-    pub async fn ahead(self) -> Result<(Vec<Ahead>, Rotated), Error> {
+    pub async fn ahead(self) -> Result<Rotated, Error> {
         let look = self.look().await?;
         let now = OffsetDateTime::now_utc();
         let ahead = outlook::steps(look.holdings.clone(), self.goal, &self.policy, now)?;
-        Ok((ahead, self.rotated(&look, None)?))
+        Ok(Rotated {
+            ahead,
+            ..self.rotated(&look, None)?
+        })
     }
 
     /// Step after step until the goal is reached, or a moment that has to be waited for. `stop` gives a future that ends when
@@ -270,12 +282,15 @@ impl Rotation<'_> {
 
     fn rotated(self, look: &Look, wait_until: Option<OffsetDateTime>) -> Result<Rotated, Error> {
         let phase = look.holdings.phase();
+        let now = OffsetDateTime::now_utc();
         Ok(Rotated {
+            registry: self.certificates.registry.place().registry_name(),
             phase: phase.tried("what the cluster holds fits no phase of a rotation")?,
             done: self.done,
-            wait_until,
-            serving: look.holdings.serving.clone(),
-            trusted: look.holdings.published.clone(),
+            ahead: Vec::new(),
+            wait_until: wait_until.map(moment),
+            serving: View::of(&look.holdings.serving, now),
+            trusted: View::all(look.holdings.published.certificates(), now),
             proof: self.proof,
             behind: self.behind,
         })

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The chain as served, and what a strict client has against it.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Seen {
+pub(crate) struct Handshake {
     /// Leaf first.
     pub chain: Vec<Certificate>,
     /// What such a client has against it.
@@ -26,7 +26,7 @@ pub struct Seen {
 }
 
 /// Shakes hands with the registry through the API server.
-pub(crate) async fn seen(registry: &Registry, bundle_pem: &str) -> Result<Seen, Error> {
+pub(crate) async fn handshake(registry: &Registry, bundle_pem: &str) -> Result<Handshake, Error> {
     let roots = roots_of_pem(bundle_pem).tried("cannot use the CA that the cluster holds")?;
     let served = served_chain(&registry.dial()?, &registry.host()?, roots)
         .await
@@ -37,7 +37,7 @@ pub(crate) async fn seen(registry: &Registry, bundle_pem: &str) -> Result<Seen, 
         .map(|der| Certificate::from_der(der))
         .collect::<Result<Vec<_>, _>>()
         .tried("cannot read what the registry serves")?;
-    Ok(Seen {
+    Ok(Handshake {
         chain,
         problem: served.verified.err(),
     })
@@ -53,9 +53,9 @@ pub(super) async fn leaf(
     let begun = Instant::now();
     loop {
         // A Pod that starts or terminates: the next try finds the other one.
-        match seen(registry, bundle_pem).await {
-            Ok(seen) => {
-                let leaf = seen.chain.into_iter().next();
+        match handshake(registry, bundle_pem).await {
+            Ok(shown) => {
+                let leaf = shown.chain.into_iter().next();
                 return leaf.ok_or_else(|| CertificatesError::NothingServed.into());
             }
             Err(error) if begun.elapsed() >= timeout => return Err(error),

@@ -15,6 +15,14 @@ pub enum CertificatesError {
     /// The tutorial's certificate is its own anchor.
     #[error("the tutorial profile has no CA: its certificate vouches for itself")]
     NoAuthority,
+    /// The certificate was issued elsewhere, and so is the next one. Nothing was changed.
+    #[error(
+        "the registry's certificate was issued elsewhere, by {issuer}: a new one comes from there; nothing was changed"
+    )]
+    IssuedElsewhere {
+        /// The subject of its issuer.
+        issuer: String,
+    },
     /// The Secret of a rotation is not complete. Nothing was changed.
     #[error("{secret} has no {lacks}")]
     HalfRotation {
@@ -104,6 +112,9 @@ impl CertificatesError {
     #[must_use]
     pub fn is_input(&self) -> bool {
         use CertificatesError as E;
-        matches!(self, E::NoAuthority | E::NoKeyInFile(_) | E::KeyFile { .. })
+        matches!(
+            self,
+            E::NoAuthority | E::IssuedElsewhere { .. } | E::NoKeyInFile(_) | E::KeyFile { .. }
+        )
     }
 }

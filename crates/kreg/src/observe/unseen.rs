@@ -5,6 +5,7 @@ use kreg_nodes::Receipt;
 
 use crate::error::Error;
 use crate::error::NotUp;
+use crate::words::chain;
 
 /// Something that could not be looked at, and why. No conclusion is drawn from it.
 #[derive(Debug, thiserror::Error)]
@@ -87,21 +88,6 @@ pub enum Unseen {
 fn list(rights: &[Right]) -> String {
     let all: Vec<_> = rights.iter().map(ToString::to_string).collect();
     all.join(", ")
-}
-
-/// An error with its causes. Some libraries repeat their source in their own message.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -209,3 +209,6 @@ impl Registry {
         Ok(receipts)
     }
 }
+
+#[cfg(test)]
+mod tests;

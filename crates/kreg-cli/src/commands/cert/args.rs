@@ -1,9 +1,10 @@
 //! The words of `kreg cert`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use kreg_pki::San;
+use time::Duration;
 
 use crate::args::{TargetArgs, duration};
 
@@ -41,7 +42,7 @@ pub(crate) struct LintArgs {
     /// A name or address that clients use; may be repeated [default in a cluster: all of the
     /// Service's names and its address]
     #[arg(long = "endpoint", value_name = "NAME|IP")]
-    pub(crate) endpoints: Vec<String>,
+    pub(crate) endpoints: Vec<San>,
 
     #[command(flatten)]
     pub(crate) target: TargetArgs,
@@ -79,7 +80,7 @@ pub(crate) struct RenewArgs {
     pub(crate) target: TargetArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "With --ca")]
 pub(crate) struct RotationArgs {
     /// How long both CAs stay trusted after the switch, e.g. 0s or 48h [default: 168h]. Until it
@@ -103,6 +104,6 @@ pub(crate) struct RotationArgs {
 fn grace(text: &str) -> Result<Duration, String> {
     match text {
         "0" | "0s" => Ok(Duration::ZERO),
-        other => duration(other),
+        other => Duration::try_from(duration(other)?).map_err(|_| "it is too long".to_owned()),
     }
 }

@@ -5,16 +5,18 @@ mod lint;
 mod renew;
 mod rotate;
 mod show;
-mod view;
 
 use std::path::PathBuf;
 
 use kreg::KeyLocation;
 use kreg::certificates::Certificates;
+use serde::Serialize;
 
 use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::intent;
+use crate::output;
+use crate::proof::Proof;
 use crate::session::Session;
 use args::CertCommand;
 
@@ -45,4 +47,29 @@ fn certificates<'a>(
     certificates.leaf_days = tls.leaf_days;
     certificates.ca_days = tls.ca_days;
     Ok(certificates)
+}
+
+#[derive(Serialize)]
+struct Document<'a, T> {
+    #[serde(flatten)]
+    done: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<serde_json::Value>,
+}
+
+/// Prints what was done, and its proof, if there is one: before the words, for a person.
+fn print<T: Serialize>(
+    app: &App,
+    kind: &str,
+    (done, words): (&T, String),
+    proof: Option<&Proof>,
+) -> Result<(), Error> {
+    let document = Document {
+        done,
+        proof: proof.map(Proof::to_json).transpose()?,
+    };
+    output::print(app.global.output, kind, &document, |_| match proof {
+        Some(proof) => format!("{}\n\n{words}", proof.table()),
+        None => words,
+    })
 }
