@@ -73,7 +73,7 @@ mod trust;
 
 #[cfg(feature = "ssh")]
 pub use access::BySsh;
-pub use access::{AccessError, ByHand, NodeAccess};
+pub use access::{AccessError, ByHand, NodeAccess, Programs, Worded, Words};
 pub use advice::Advice;
 pub use facts::{FactsError, NodeFacts, Reach, RunningRuntime, Vitals};
 pub use fleet::{Fleet, PlanOutcome};

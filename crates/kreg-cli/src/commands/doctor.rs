@@ -68,7 +68,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
     let stop = async { shutdown_signal().await };
     let registry = &session.registry;
     let mut seen = registry
-        .observe(Some(&nodes), &survey, stop, &session.on)
+        .observe(Some(nodes.access()), &survey, stop, &session.on)
         .await?;
     if seen
         .unseen

@@ -1,14 +1,15 @@
 //! `kreg plan`: what `up` would change, objects and node files; touches nothing.
 
 use clap::Args;
+use kreg::nodes::bullet_list;
 use kreg_k8s::{Action, Change, FieldDiff};
-use kreg_nodes::{NodeAccess, NodePlan, Receipt};
+use kreg_nodes::{NodePlan, Receipt};
 use serde::Serialize;
 
 use crate::args::SpecArgs;
 use crate::context::App;
 use crate::error::{Ending, Error};
-use crate::fleet::{self, Nodes};
+use crate::fleet::Nodes;
 use crate::intent;
 use crate::output;
 use crate::session::{Session, count};
@@ -51,7 +52,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
     } else {
         Some(Nodes::of(&session, intent.spec.image(), &[])?)
     };
-    let access = nodes.as_ref().map(|nodes| nodes as &dyn NodeAccess);
+    let access = nodes.as_ref().map(Nodes::access);
     let plan = session.registry.plan(&intent, access, &session.on).await?;
     let refused: Vec<Receipt> = plan.refused().cloned().collect();
     let changes = plan.has_changes();
@@ -83,7 +84,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
             format!(
                 "{} cannot be planned:\n{}",
                 count(refused.len(), "node"),
-                fleet::listed(&refused)
+                bullet_list(&refused)
             ),
         ));
     }

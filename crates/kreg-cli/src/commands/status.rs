@@ -5,8 +5,8 @@ mod guard;
 use kreg::{Comparison, Held, Role};
 use kreg_auth::User;
 use kreg_k8s::{Drift, ObjectRef, WorkloadState};
+use kreg_nodes::Receipt;
 use kreg_nodes::daemonset::StandingAgents;
-use kreg_nodes::{NodeAccess, Receipt};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -66,8 +66,8 @@ struct UserRow {
 
 pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
     let session = Session::open(app, args, true).await?;
-    let access = Nodes::new(&session, &[])?;
-    let access = Some(&access as &dyn NodeAccess);
+    let nodes = Nodes::new(&session, &[])?;
+    let access = Some(nodes.access());
     let status = session.registry.status(access, &session.on).await?;
     let (is_ready, has_drift) = (status.is_ready(), status.has_drift());
     let drift = match status.drift {

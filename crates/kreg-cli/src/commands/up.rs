@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use clap::Args;
 use kreg::{Admission, Scope};
 use kreg_k8s::Change;
-use kreg_nodes::{NodeAccess, Receipt};
+use kreg_nodes::Receipt;
 use serde::Serialize;
 
 use crate::args::SpecArgs;
@@ -62,7 +62,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
         Some(taint) if !args.skip_verify => Some(registry.waiting(taint.clone()).await?),
         _ => None,
     };
-    let access = nodes.as_ref().map(|nodes| nodes as &dyn NodeAccess);
+    let access = nodes.as_ref().map(Nodes::access);
     let up = registry.up(&intent, access, on).await?;
     let proof = if args.skip_verify {
         None

@@ -19,7 +19,10 @@ const PASSPHRASE_VARIABLE: &str = "KREG_SSH_PASSPHRASE";
 
 pub(super) fn libssh2(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, Error> {
     let nodes = nodes(&settings.nodes, facts)?;
-    let config = with_passphrase(ssh_config(&settings.nodes)?, &settings.nodes)?;
+    let mut config = ssh_config(&settings.nodes)?;
+    if let Some(passphrase) = passphrase(&settings.nodes)? {
+        config = config.passphrase(passphrase);
+    }
     Ok(paced(BySsh::libssh2(nodes, config), settings))
 }
 
@@ -37,7 +40,6 @@ pub(super) fn system(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, 
     }
     if let Some(identity) = &settings.nodes.identity
         && is_locked(identity)?
-        && std::env::var_os("SSH_AUTH_SOCK").is_none()
     {
         return Err(Error::usage(format!(
             "the SSH key {} has a passphrase, which the `ssh` program cannot ask for",
@@ -103,18 +105,12 @@ fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
     Ok(config)
 }
 
-fn with_passphrase(config: SshConfig, settings: &NodeSettings) -> Result<SshConfig, Error> {
-    Ok(match passphrase(settings)? {
-        Some(passphrase) => config.passphrase(passphrase),
-        None => config,
-    })
-}
-
-/// Whether the key has a passphrase.
+/// Whether the key has a passphrase and no agent can hold it.
 fn is_locked(identity: &Path) -> Result<bool, Error> {
-    has_passphrase(identity).map_err(|cause| {
+    let has_passphrase = has_passphrase(identity).map_err(|cause| {
         Error::usage(format!("cannot read the SSH key {}", identity.display())).because(&cause)
-    })
+    })?;
+    Ok(has_passphrase && std::env::var_os("SSH_AUTH_SOCK").is_none())
 }
 
 fn passphrase_source(settings: &NodeSettings) -> Option<PasswordSource> {
@@ -126,8 +122,7 @@ fn passphrase_source(settings: &NodeSettings) -> Option<PasswordSource> {
     file.map(PasswordSource::File).or_else(variable)
 }
 
-/// From a file or the environment; asked for only if the key that was named has one, and no agent
-/// can hold it.
+/// From a file or the environment; asked for only if the key that was named is locked.
 fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>, Error> {
     if let Some(source) = passphrase_source(settings) {
         let read = source.read().map_err(|cause| {
@@ -138,9 +133,7 @@ fn passphrase(settings: &NodeSettings) -> Result<Option<kreg_auth::SecretString>
     let Some(identity) = &settings.identity else {
         return Ok(None);
     };
-    let wants_one = is_locked(identity)?;
-    let agent = std::env::var_os("SSH_AUTH_SOCK").is_some();
-    if !wants_one || agent || !std::io::stdin().is_terminal() {
+    if !is_locked(identity)? || !std::io::stdin().is_terminal() {
         return Ok(None);
     }
     let asked = rpassword::prompt_password(format!("Passphrase of {}: ", identity.display()))

@@ -60,7 +60,7 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
         return Ok(Ending::Done);
     }
     let nodes = Nodes::new(&session, &[])?;
-    let renewed = certificates.renew(&nodes, &session.on).await?;
+    let renewed = certificates.renew(nodes.access(), &session.on).await?;
     outcome.changed = true;
     outcome.after = View::of(&renewed.after, now);
     outcome.nodes = renewed.behind;

@@ -54,7 +54,7 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
     let policy = policy(&session, args)?;
     let nodes = Nodes::new(&session, &[])?;
     let all = registry.facts().nodes.iter().map(|node| node.name.clone());
-    let rotation = certificates.rotation(&nodes, all.collect(), goal, policy);
+    let rotation = certificates.rotation(nodes.access(), all.collect(), goal, policy);
     if args.dry_run {
         let (ahead, rotated) = rotation.ahead().await?;
         return finish(app, &session, ahead, rotated);
