@@ -2,60 +2,14 @@
 
 use kreg::Unseen;
 use kreg_k8s::{Place, Profile};
-use kreg_verify::doctor::{Action, Change, Diagnosis, Fix, Severity, Signature, TakeOver};
+use kreg_verify::doctor::{Action, Change, Diagnosis, Fix, TakeOver};
 use kreg_verify::{Lack, Remedy, Report, VerifyError};
-use serde::Serialize;
 
 use crate::error::Error;
 
-/// A diagnosis with its steps as commands.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Finding {
-    id: Signature,
-    severity: Severity,
-    cause: String,
-    evidence: Vec<String>,
-    fix: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    consequences: Vec<Finding>,
-    #[serde(skip)]
-    text: String,
-}
-
-impl Finding {
-    /// `options`: what a command on this registry needs, see [`options`].
-    pub(crate) fn new(found: Diagnosis, options: &str) -> Self {
-        let fix: Vec<_> = found.fix.iter().map(|one| step(one, options)).collect();
-        let mut text = found.to_string();
-        for one in &fix {
-            text.push_str(&format!(
-                "\n    fix:  {}",
-                one.replace('\n', "\n          ")
-            ));
-        }
-        let consequences = found.consequences.into_iter();
-        Self {
-            id: found.id,
-            severity: found.severity,
-            cause: found.cause,
-            evidence: found.evidence,
-            fix,
-            node: found.node,
-            object: found.object,
-            consequences: consequences.map(|one| Self::new(one, options)).collect(),
-            text,
-        }
-    }
-
-    /// Cause, evidence, consequences and steps, one to a line.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
+/// A diagnosis with its steps as commands. `options`: what a command on this registry needs, see [`options`].
+pub(crate) fn commanded(found: Diagnosis, options: &str) -> Diagnosis<String> {
+    found.map_fix(&|fix| step(&fix, options))
 }
 
 /// Options that a command on this registry needs, such as ` --namespace images`: empty, or beginning
@@ -214,6 +168,7 @@ pub(crate) fn lacking(error: &VerifyError) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use kreg_verify::doctor::Signature;
     use kreg_verify::{CheckReport, Outcome, PullFailure};
 
     use super::*;
@@ -365,13 +320,13 @@ mod tests {
             .fix("first\nthen")
             .fix(Action::TrustNodes(Some("w1".to_owned())))
             .on("w1");
-        let finding = Finding::new(found, "");
+        let finding = commanded(found, "");
+        let text = finding.to_string();
         assert!(
-            finding.text().ends_with(
+            text.ends_with(
                 "\n    fix:  first\n          then\n    fix:  kreg nodes trust --node w1"
             ),
-            "{}",
-            finding.text()
+            "{text}"
         );
         let json = serde_json::to_string(&finding).unwrap();
         assert_eq!(
