@@ -5,7 +5,7 @@ mod by_hand;
 mod ssh;
 
 use kreg::agents::ByAgents;
-use kreg::nodes::{Chosen, bullet_list};
+use kreg::nodes::{Chosen, addressed, bullet_list};
 use kreg_k8s::{NodeFact, Place, RegistrySpec};
 use kreg_nodes::{Node, NodeAccess, Receipt, Worded};
 
@@ -33,11 +33,11 @@ impl Nodes {
     /// As a registry is to have them that runs this image.
     pub(crate) fn of(session: &Session, image: &str, only: &[String]) -> Result<Self, Error> {
         let settings = &session.settings;
-        let chosen = Chosen::of(session.registry.facts(), only, &settings.nodes.skip);
-        let chosen = chosen.map_err(kreg::Error::from)?;
+        let chosen = Chosen::of(session.registry.facts(), only, &settings.nodes.skip)?;
+        let addressed = || addressed(&chosen.nodes, &settings.nodes.addresses);
         let access: Box<dyn NodeAccess> = match settings.nodes.backend {
-            Backend::Ssh => Box::new(ssh::libssh2(settings, &chosen.nodes)?),
-            Backend::OpenSsh => Box::new(ssh::system(settings, &chosen.nodes)?),
+            Backend::Ssh => Box::new(ssh::libssh2(settings, addressed()?)?),
+            Backend::OpenSsh => Box::new(ssh::system(settings, addressed()?)?),
             Backend::DaemonSet => Box::new(by_agents(session, image, &chosen.nodes)?),
         };
         Ok(Self {

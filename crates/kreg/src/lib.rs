@@ -69,7 +69,7 @@ pub use collection::{Blobs, Collected, Collection};
 pub use down::{Down, Removed};
 pub use error::{
     BoxError, CertificatesError, CollectionError, CopiesError, DirectoryTaken, Error, FindError,
-    IntentError, IssuedError, NoNode, NoSuchNode, NotUp, UsersError,
+    IntentError, IssuedError, NoAddress, NoNode, NoSuchNode, NotUp, UsersError,
 };
 pub use event::{End, Event, Observer, silent};
 pub use export::Exported;

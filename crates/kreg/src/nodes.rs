@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use kreg_k8s::{Place, Profile};
 use kreg_nodes::{InstanceId, NameMode, RegistryId, Trust};
 
-pub use self::chosen::{Chosen, split};
+pub use self::chosen::{Chosen, addressed, split};
 pub(crate) use self::work::note_warnings;
 use crate::error::{Error, Tried as _};
 pub use crate::words::bullet_list;

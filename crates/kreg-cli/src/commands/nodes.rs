@@ -186,7 +186,7 @@ fn finish(
 
 /// What was done to a node.
 fn done(receipt: &Receipt) -> String {
-    output::word(&receipt.state)
+    receipt.state.to_string()
 }
 
 /// What was seen on a node, where nothing was done.
@@ -194,7 +194,7 @@ pub(super) fn found(receipt: &Receipt) -> String {
     match receipt.state {
         State::Unchanged => "yes".to_owned(),
         State::Changed => "not as it should".to_owned(),
-        _ => output::word(&receipt.state),
+        other => other.to_string(),
     }
 }
 

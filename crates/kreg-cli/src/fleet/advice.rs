@@ -61,7 +61,7 @@ mod tests {
             assert_eq!(worded("x", &advice), words);
         }
         let error = AccessError::new("why").with_remedy("x");
-        let help = |error: AccessError| Error::from(error).help_text().map(str::to_owned);
+        let help = |error: AccessError| Error::from(error).help;
         assert_eq!(help(AccessError::new("why")), None);
         assert_eq!(
             help(error.with_advice(Advice::Rights)).as_deref(),

@@ -4,7 +4,6 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use kreg_auth::PasswordSource;
-use kreg_k8s::NodeFact;
 use kreg_nodes::ssh::openssh::OpensshConfig;
 use kreg_nodes::ssh::{SshConfig, has_passphrase};
 use kreg_nodes::{BySsh, Node};
@@ -17,8 +16,7 @@ const USER: &str = "root";
 
 const PASSPHRASE_VARIABLE: &str = "KREG_SSH_PASSPHRASE";
 
-pub(super) fn libssh2(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, Error> {
-    let nodes = nodes(&settings.nodes, facts)?;
+pub(super) fn libssh2(settings: &Settings, nodes: Vec<Node>) -> Result<BySsh, Error> {
     let mut config = ssh_config(&settings.nodes)?;
     if let Some(passphrase) = passphrase(&settings.nodes)? {
         config = config.passphrase(passphrase);
@@ -26,8 +24,7 @@ pub(super) fn libssh2(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh,
     Ok(paced(BySsh::libssh2(nodes, config), settings))
 }
 
-pub(super) fn system(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, Error> {
-    let nodes = nodes(&settings.nodes, facts)?;
+pub(super) fn system(settings: &Settings, nodes: Vec<Node>) -> Result<BySsh, Error> {
     let config = ssh_config(&settings.nodes)?;
     if let Some(source) = passphrase_source(&settings.nodes) {
         return Err(Error::usage(format!(
@@ -53,23 +50,6 @@ pub(super) fn system(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, 
 fn paced(ssh: BySsh, settings: &Settings) -> BySsh {
     ssh.parallel(settings.nodes.parallel)
         .timeout(settings.timeout)
-}
-
-fn nodes(settings: &NodeSettings, facts: &[&NodeFact]) -> Result<Vec<Node>, Error> {
-    let node = |fact: &&NodeFact| Ok(Node::new(&fact.name, address(settings, fact)?));
-    facts.iter().map(node).collect()
-}
-
-/// Where a node's sshd listens.
-fn address(settings: &NodeSettings, fact: &NodeFact) -> Result<String, Error> {
-    match (settings.addresses.get(&fact.name), fact.addresses.first()) {
-        (Some(address), _) => Ok(address.clone()),
-        (None, Some(address)) => Ok(address.to_string()),
-        (None, None) => Err(
-            Error::usage(format!("node {} has no InternalIP", fact.name))
-                .help("give its address under [nodes.ssh.addresses] in kreg.toml"),
-        ),
-    }
 }
 
 fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {

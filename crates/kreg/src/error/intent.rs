@@ -53,6 +53,14 @@ pub struct NoNode(
     pub Vec<Receipt>,
 );
 
+/// A node is to be reached by its address and has none.
+#[derive(Debug, thiserror::Error)]
+#[error("node {0} has no InternalIP")]
+pub struct NoAddress(
+    /// Its name.
+    pub String,
+);
+
 /// A node was asked for that is not in the cluster.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no node {node} in this cluster")]

@@ -16,7 +16,7 @@ use kreg_verify::{LoginError, VerifyError};
 pub use self::certificates::CertificatesError;
 pub use self::collection::CollectionError;
 pub use self::find::{FindError, NotUp};
-pub use self::intent::{DirectoryTaken, IntentError, NoNode, NoSuchNode};
+pub use self::intent::{DirectoryTaken, IntentError, NoAddress, NoNode, NoSuchNode};
 pub use self::issued::IssuedError;
 pub use self::material::MaterialError;
 pub use self::users::{CopiesError, UsersError};
@@ -49,6 +49,9 @@ pub enum Error {
     /// A node was asked for that is not in the cluster.
     #[error(transparent)]
     NoSuchNode(#[from] NoSuchNode),
+    /// A node is to be reached by its address and has none.
+    #[error(transparent)]
+    NoAddress(#[from] NoAddress),
     /// The directory for images is another registry's.
     #[error(transparent)]
     DirectoryTaken(#[from] DirectoryTaken),
@@ -118,6 +121,7 @@ impl Error {
             Error::Certificates(error) => error.is_input(),
             Error::Intent(_)
             | Error::NoSuchNode(_)
+            | Error::NoAddress(_)
             | Error::Collection(CollectionError::BarePod)
             | Error::Copies(_)
             | Error::Issued(_) => true,

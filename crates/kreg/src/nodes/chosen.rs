@@ -1,8 +1,11 @@
 //! Which nodes are to be worked on.
 
-use kreg_k8s::{ClusterFacts, NodeFact};
+use std::collections::BTreeMap;
 
-use crate::error::NoSuchNode;
+use kreg_k8s::{ClusterFacts, NodeFact};
+use kreg_nodes::Node;
+
+use crate::error::{Error, NoAddress, NoSuchNode};
 
 /// The nodes that are to be worked on.
 #[derive(Debug)]
@@ -17,19 +20,16 @@ impl<'a> Chosen<'a> {
     /// Those of `only`, or all where it is empty, without those of `skip`.
     ///
     /// # Errors
-    /// [`NoSuchNode`] if one of `only` is not in the cluster.
-    pub fn of(
-        facts: &'a ClusterFacts,
-        only: &[String],
-        skip: &[String],
-    ) -> Result<Self, NoSuchNode> {
+    /// [`Error::NoSuchNode`] if one of `only` is not in the cluster.
+    pub fn of(facts: &'a ClusterFacts, only: &[String], skip: &[String]) -> Result<Self, Error> {
         let (_, gone) = split(facts, only);
         if let Some(unknown) = gone.first() {
             let known = facts.nodes.iter().map(|node| node.name.clone());
             return Err(NoSuchNode {
                 node: unknown.clone(),
                 known: known.collect(),
-            });
+            }
+            .into());
         }
         let asked = facts.nodes.iter();
         let asked = asked.filter(|node| only.is_empty() || only.contains(&node.name));
@@ -40,6 +40,24 @@ impl<'a> Chosen<'a> {
             skipped: skipped.collect(),
         })
     }
+}
+
+/// These nodes at the addresses of `given`, each of the others at its first InternalIP.
+///
+/// # Errors
+/// [`Error::NoAddress`] for a node that has neither.
+pub fn addressed(
+    nodes: &[&NodeFact],
+    given: &BTreeMap<String, String>,
+) -> Result<Vec<Node>, Error> {
+    let addressed = |node: &&NodeFact| {
+        let own = || node.addresses.first().map(ToString::to_string);
+        match given.get(&node.name).cloned().or_else(own) {
+            Some(address) => Ok(Node::new(&node.name, address)),
+            None => Err(NoAddress(node.name.clone()).into()),
+        }
+    };
+    nodes.iter().map(addressed).collect()
 }
 
 /// Which of these names are nodes of the cluster, and which are not.
@@ -88,10 +106,26 @@ mod tests {
     }
 
     #[test]
+    fn a_node_is_at_the_address_that_is_given_or_at_its_own() {
+        let mut facts = facts();
+        facts.nodes[0].addresses = vec!["192.0.2.1".parse().unwrap()];
+        facts.nodes[1].addresses = vec!["192.0.2.2".parse().unwrap()];
+        let given = BTreeMap::from([("b".to_owned(), "b.example".to_owned())]);
+        let nodes: Vec<_> = facts.nodes.iter().collect();
+        assert_eq!(
+            addressed(&nodes[..2], &given).unwrap(),
+            [Node::new("a", "192.0.2.1"), Node::new("b", "b.example")]
+        );
+        let error = addressed(&nodes, &given).unwrap_err();
+        assert_eq!(error.to_string(), "node c has no InternalIP");
+    }
+
+    #[test]
     fn an_unknown_name_fails_with_those_that_there_are() {
         let error = Chosen::of(&facts(), &names(&["a", "z"]), &[]).unwrap_err();
         assert_eq!(error.to_string(), "there is no node z in this cluster");
-        assert_eq!(error.known, names(&["a", "b", "c"]));
+        assert!(error.is_input());
+        assert!(matches!(error, Error::NoSuchNode(one) if one.known == names(&["a", "b", "c"])));
         let (there, gone) = split(&facts(), &names(&["z", "a"]));
         assert_eq!((there, gone), (names(&["a"]), names(&["z"])));
     }
