@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kreg_auth::PasswordSource;
 use kreg_nodes::ssh::openssh::OpensshConfig;
-use kreg_nodes::ssh::{SshConfig, has_passphrase};
+use kreg_nodes::ssh::{SshChoices, SshConfig, has_passphrase};
 use kreg_nodes::{BySsh, Node};
 
 use crate::error::{Error, Tried as _};
@@ -63,26 +63,16 @@ fn ssh_config(settings: &NodeSettings) -> Result<SshConfig, Error> {
             .because(&cause)
             .help("fix it, or leave it out by --ssh-config none")
     })?;
-    let mut config = SshConfig::following(openssh, USER).accept_new(settings.accept_new);
-    if let Some(user) = &settings.user {
-        config = config.user(user);
-    }
-    if let Some(port) = settings.port {
-        config = config.port(port);
-    }
-    if let Some(jumps) = &settings.jump {
-        config = config.jumps(jumps);
-    }
-    if let Some(timeout) = settings.connect_timeout {
-        config = config.connect_timeout(timeout);
-    }
-    if let Some(identity) = &settings.identity {
-        config = config.identity(identity, None).identities_only(true);
-    }
-    if let Some(known_hosts) = &settings.known_hosts {
-        config = config.known_hosts(known_hosts);
-    }
-    Ok(config)
+    let choices = SshChoices {
+        user: settings.user.clone(),
+        port: settings.port,
+        identity: settings.identity.clone(),
+        known_hosts: settings.known_hosts.clone(),
+        accept_new: settings.accept_new,
+        jumps: settings.jump.clone(),
+        connect_timeout: settings.connect_timeout,
+    };
+    Ok(SshConfig::following(openssh, USER).with(choices))
 }
 
 /// Whether the key has a passphrase and no agent can hold it.
