@@ -59,51 +59,47 @@ fn step(fix: &Fix, options: &str) -> String {
 }
 
 fn command(action: &Action, options: &str) -> String {
-    let words = match action {
-        Action::Apply(None) => "up".to_owned(),
-        Action::Apply(Some(Change::Image)) => "up --image IMAGE".to_owned(),
-        Action::Apply(Some(Change::StorageClass)) => "up --storage class:NAME".to_owned(),
-        Action::Apply(Some(Change::NetworkPolicy)) => "up --network-policy".to_owned(),
+    let kreg = |words: &str| format!("kreg {words}{options}");
+    match action {
+        Action::Apply(None) => kreg("up"),
+        Action::Apply(Some(Change::Image)) => kreg("up --image IMAGE"),
+        Action::Apply(Some(Change::StorageClass)) => kreg("up --storage class:NAME"),
+        Action::Apply(Some(Change::NetworkPolicy)) => kreg("up --network-policy"),
         // What is there is named by the command itself, and not by what was looked for.
-        Action::TakeOver(TakeOver::Named) => return "kreg up --adopt".to_owned(),
-        Action::TakeOver(TakeOver::Tutorial { claim }) => {
-            let claim = claim
-                .as_ref()
-                .map(|name| format!(" --storage claim:{name}"));
-            return format!(
-                "kreg up --profile tutorial --adopt{}",
-                claim.unwrap_or_default()
-            );
+        Action::TakeOver(TakeOver::Named) => "kreg up --adopt".to_owned(),
+        Action::TakeOver(TakeOver::Tutorial { claim: None }) => {
+            "kreg up --profile tutorial --adopt".to_owned()
         }
-        Action::ChooseName => return "kreg up --name NAME".to_owned(),
-        Action::CompareObjects => "status".to_owned(),
-        Action::CompareNodes => "nodes status".to_owned(),
-        Action::TrustNodes(None) => "nodes trust".to_owned(),
-        Action::TrustNodes(Some(node)) => format!("nodes trust --node {node}"),
-        Action::VerifyCheck(check) => format!("verify --only {check}"),
-        Action::VerifyNode(node) => format!("verify --node {node}"),
-        Action::RenewLeaf => "cert renew".to_owned(),
-        Action::LintCertificates => "cert lint".to_owned(),
-        Action::AddUser(user) => format!("user add {user}"),
-        Action::SetPassword(user) => format!("user passwd {user}"),
+        Action::TakeOver(TakeOver::Tutorial { claim: Some(name) }) => {
+            format!("kreg up --profile tutorial --adopt --storage claim:{name}")
+        }
+        Action::ChooseName => "kreg up --name NAME".to_owned(),
+        Action::CompareObjects => kreg("status"),
+        Action::CompareNodes => kreg("nodes status"),
+        Action::TrustNodes(None) => kreg("nodes trust"),
+        Action::TrustNodes(Some(node)) => kreg(&format!("nodes trust --node {node}")),
+        Action::VerifyCheck(check) => kreg(&format!("verify --only {check}")),
+        Action::VerifyNode(node) => kreg(&format!("verify --node {node}")),
+        Action::RenewLeaf => kreg("cert renew"),
+        Action::LintCertificates => kreg("cert lint"),
+        Action::AddUser(user) => kreg(&format!("user add {user}")),
+        Action::SetPassword(user) => kreg(&format!("user passwd {user}")),
         Action::ApplyPullSecret { namespace, account } => {
-            let apply = format!("kreg secret apply --namespaces {namespace}{options}");
-            return match account {
-                Some(account) => format!("{apply} --service-account {account}"),
-                None => apply,
-            };
+            let apply = kreg(&format!("secret apply --namespaces {namespace}"));
+            let account = account.as_ref();
+            let account = account.map(|account| format!(" --service-account {account}"));
+            apply + &account.unwrap_or_default()
         }
         Action::CollectGarbage { dry_run } => {
-            let gc = format!("kreg gc{options}   # removes what no image needs");
-            return if *dry_run {
-                format!("{gc}; --dry-run says how much that is")
+            let gc = kreg("gc") + "   # removes what no image needs";
+            if *dry_run {
+                gc + "; --dry-run says how much that is"
             } else {
                 gc
-            };
+            }
         }
-        other => return format!("{other:?}"),
-    };
-    format!("kreg {words}{options}")
+        other => format!("{other:?}"),
+    }
 }
 
 /// The report with the command that repairs it behind each failed check's message.

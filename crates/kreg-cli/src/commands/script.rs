@@ -1,7 +1,7 @@
 //! `kreg nodes script`: the programs as nodes run them, to be read, or piped to `sh` there.
 
 use clap::{Args, ValueEnum};
-use kreg_nodes::{NodeProgram, ProbeRequest, Programs};
+use kreg_nodes::{NodeProgram, ProbeRequest};
 use tokio::task::block_in_place;
 
 use super::nodes::{held_trust, open};
@@ -69,32 +69,23 @@ async fn untrust(app: &App, args: &NodesArgs) -> Result<Ending, Error> {
 async fn trust(app: &App, args: &NodesArgs) -> Result<Ending, Error> {
     let (session, nodes) = open(app, args).await?;
     let trust = held_trust(&session).await?;
-    let Programs { programs, refused } = block_in_place(|| nodes.access().programs(&trust));
+    let planned = block_in_place(|| nodes.access().programs(&trust));
     // One after the other they would all run on whichever node they are piped to.
-    if programs.len() > 1 {
-        let groups = programs.iter();
-        let groups: Vec<_> = groups
-            .map(|(_, names)| format!("\n- {}", names.join(", ")))
-            .collect();
+    if planned.programs.len() > 1 {
+        let groups = planned.programs.iter();
+        let groups = groups.map(|(_, names)| format!("\n- {}", names.join(", ")));
         return Err(Error::usage(format!(
             "these nodes need programs of their own:{}",
-            groups.concat()
+            groups.collect::<String>()
         ))
         .help("say which with --node, one of a line's"));
     }
-    for (program, _) in &programs {
+    for (program, _) in &planned.programs {
         output::line(program)?;
     }
-    for receipt in &refused {
-        // No program: as a comment, should all this be piped into a shell.
-        if let Some(snippet) = &receipt.snippet {
-            let lines = snippet.lines().map(|line| format!("\n#   {line}"));
-            output::line(&format!(
-                "# for {}, to be set by its own means:{}",
-                receipt.node,
-                lines.collect::<String>()
-            ))?;
-        }
+    // Should all this be piped into a shell, they do nothing there.
+    for remark in planned.remarks() {
+        output::line(&remark)?;
     }
-    fleet::judge(&refused, "cannot be planned").map(|()| Ending::Done)
+    fleet::judge(&planned.refused, "cannot be planned").map(|()| Ending::Done)
 }

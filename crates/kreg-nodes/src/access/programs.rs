@@ -38,12 +38,23 @@ impl Programs {
         }
         all
     }
+
+    /// For each node that has no program, what to set there by its system's own means, if that is known: as a comment for
+    /// a shell.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        self.refused.iter().filter_map(|receipt| {
+            let lines = receipt.snippet.as_ref()?.lines();
+            let lines: String = lines.map(|line| format!("\n#   {line}")).collect();
+            let node = &receipt.node;
+            Some(format!("# for {node}, to be set by its own means:{lines}"))
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fleet, LocalRoot, Node, Trust};
+    use crate::{Fleet, LocalRoot, Node, State, Trust};
 
     const CA: &str = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
 
@@ -74,5 +85,18 @@ mod tests {
         assert!(programs.programs[0].0.starts_with("#!/bin/sh"));
         assert_eq!(programs.refused.len(), 1);
         assert_eq!(programs.refused[0].node, "n4");
+        assert_eq!(programs.remarks().count(), 0);
+    }
+
+    #[test]
+    fn what_is_to_be_set_by_hand_is_a_comment_for_a_shell() {
+        let mut programs = Programs::default();
+        let mut receipt = Receipt::new(&Node::new("n1", ""), State::Refused);
+        receipt.snippet = Some("a = 1\nb = 2".to_owned());
+        programs.refused.push(receipt);
+        assert_eq!(
+            programs.remarks().collect::<Vec<_>>(),
+            ["# for n1, to be set by its own means:\n#   a = 1\n#   b = 2"]
+        );
     }
 }
