@@ -108,9 +108,9 @@ fn log(verbose: u8) {
 
 /// On stderr for people; as a document on stdout for programs that asked for one.
 fn report(output: Output, error: &Error) {
-    if output != Output::Table && !error.is_told() {
+    if output != Output::Table && !error.told {
         let body = serde_json::json!({
-            "error": { "message": error.message(), "causes": error.causes(), "help": error.help_text(),
+            "error": { "message": error.message(), "causes": error.causes, "help": error.help,
                        "exitCode": error.ending() as u8 }
         });
         let _ = crate::output::print(output, "Error", &body, |_| String::new());
@@ -119,10 +119,10 @@ fn report(output: Output, error: &Error) {
     const HELP: Style = AnsiColor::Cyan.on_default().bold();
     let mut err = anstream::stderr();
     let _ = writeln!(err, "{BAD}error:{BAD:#} {}", error.message());
-    for cause in error.causes() {
+    for cause in &error.causes {
         let _ = writeln!(err, "  because: {}", cause.replace('\n', "\n    "));
     }
-    if let Some(help) = error.help_text() {
+    if let Some(help) = &error.help {
         let _ = writeln!(
             err,
             "  {HELP}help:{HELP:#} {}",

@@ -36,10 +36,10 @@ impl From<Ending> for ExitCode {
 pub(crate) struct Error {
     ending: Ending,
     message: String,
-    causes: Vec<String>,
-    help: Option<String>,
+    pub(crate) causes: Vec<String>,
+    pub(crate) help: Option<String>,
     /// The result with all of it is on stdout already.
-    told: bool,
+    pub(crate) told: bool,
 }
 
 impl Error {
@@ -95,21 +95,15 @@ impl Error {
     }
 
     /// Adds help if there is any.
-    pub(crate) fn help_if(self, help: Option<String>) -> Self {
-        match help {
-            Some(help) => self.help(help),
-            None => self,
-        }
+    pub(crate) fn help_if(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
     }
 
     /// For what follows a printed result: stdout keeps to one document.
     pub(crate) fn told(mut self) -> Self {
         self.told = true;
         self
-    }
-
-    pub(crate) fn is_told(&self) -> bool {
-        self.told
     }
 
     pub(crate) fn ending(&self) -> Ending {
@@ -120,19 +114,10 @@ impl Error {
         &self.message
     }
 
-    pub(crate) fn causes(&self) -> &[String] {
-        &self.causes
-    }
-
     /// Message and causes in one line.
     pub(crate) fn line(&self) -> String {
-        let causes = self.causes.iter().map(String::as_str);
-        let all: Vec<_> = std::iter::once(self.message()).chain(causes).collect();
-        all.join(": ")
-    }
-
-    pub(crate) fn help_text(&self) -> Option<&str> {
-        self.help.as_deref()
+        let causes = self.causes.iter().map(|cause| format!(": {cause}"));
+        format!("{}{}", self.message, causes.collect::<String>())
     }
 }
 
@@ -141,8 +126,6 @@ impl fmt::Display for Error {
         f.write_str(&self.message)
     }
 }
-
-impl std::error::Error for Error {}
 
 impl From<kreg_k8s::Error> for Error {
     fn from(cause: kreg_k8s::Error) -> Self {
@@ -175,7 +158,7 @@ mod tests {
         struct Inner;
 
         let error = Error::failed("reading x").because(&Outer(Inner));
-        assert_eq!(error.causes(), ["outer: inner"]);
+        assert_eq!(error.causes, ["outer: inner"]);
         assert_eq!(error.ending(), Ending::Failed);
     }
 }

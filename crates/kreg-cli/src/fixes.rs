@@ -2,60 +2,14 @@
 
 use kreg::Unseen;
 use kreg_k8s::{Place, Profile};
-use kreg_verify::doctor::{Action, Change, Diagnosis, Fix, Severity, Signature, TakeOver};
+use kreg_verify::doctor::{Action, Change, Diagnosis, Fix, TakeOver};
 use kreg_verify::{Lack, Remedy, Report, VerifyError};
-use serde::Serialize;
 
 use crate::error::Error;
 
-/// A diagnosis with its steps as commands.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Finding {
-    id: Signature,
-    severity: Severity,
-    cause: String,
-    evidence: Vec<String>,
-    fix: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    consequences: Vec<Finding>,
-    #[serde(skip)]
-    text: String,
-}
-
-impl Finding {
-    /// `options`: what a command on this registry needs, see [`options`].
-    pub(crate) fn new(found: Diagnosis, options: &str) -> Self {
-        let fix: Vec<_> = found.fix.iter().map(|one| step(one, options)).collect();
-        let mut text = found.to_string();
-        for one in &fix {
-            text.push_str(&format!(
-                "\n    fix:  {}",
-                one.replace('\n', "\n          ")
-            ));
-        }
-        let consequences = found.consequences.into_iter();
-        Self {
-            id: found.id,
-            severity: found.severity,
-            cause: found.cause,
-            evidence: found.evidence,
-            fix,
-            node: found.node,
-            object: found.object,
-            consequences: consequences.map(|one| Self::new(one, options)).collect(),
-            text,
-        }
-    }
-
-    /// Cause, evidence, consequences and steps, one to a line.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
+/// A diagnosis with its steps as commands. `options`: what a command on this registry needs, see [`options`].
+pub(crate) fn commanded(found: Diagnosis, options: &str) -> Diagnosis<String> {
+    found.map_fix(&|fix| step(&fix, options))
 }
 
 /// Options that a command on this registry needs, such as ` --namespace images`: empty, or beginning
@@ -105,51 +59,47 @@ fn step(fix: &Fix, options: &str) -> String {
 }
 
 fn command(action: &Action, options: &str) -> String {
-    let words = match action {
-        Action::Apply(None) => "up".to_owned(),
-        Action::Apply(Some(Change::Image)) => "up --image IMAGE".to_owned(),
-        Action::Apply(Some(Change::StorageClass)) => "up --storage class:NAME".to_owned(),
-        Action::Apply(Some(Change::NetworkPolicy)) => "up --network-policy".to_owned(),
+    let kreg = |words: &str| format!("kreg {words}{options}");
+    match action {
+        Action::Apply(None) => kreg("up"),
+        Action::Apply(Some(Change::Image)) => kreg("up --image IMAGE"),
+        Action::Apply(Some(Change::StorageClass)) => kreg("up --storage class:NAME"),
+        Action::Apply(Some(Change::NetworkPolicy)) => kreg("up --network-policy"),
         // What is there is named by the command itself, and not by what was looked for.
-        Action::TakeOver(TakeOver::Named) => return "kreg up --adopt".to_owned(),
-        Action::TakeOver(TakeOver::Tutorial { claim }) => {
-            let claim = claim
-                .as_ref()
-                .map(|name| format!(" --storage claim:{name}"));
-            return format!(
-                "kreg up --profile tutorial --adopt{}",
-                claim.unwrap_or_default()
-            );
+        Action::TakeOver(TakeOver::Named) => "kreg up --adopt".to_owned(),
+        Action::TakeOver(TakeOver::Tutorial { claim: None }) => {
+            "kreg up --profile tutorial --adopt".to_owned()
         }
-        Action::ChooseName => return "kreg up --name NAME".to_owned(),
-        Action::CompareObjects => "status".to_owned(),
-        Action::CompareNodes => "nodes status".to_owned(),
-        Action::TrustNodes(None) => "nodes trust".to_owned(),
-        Action::TrustNodes(Some(node)) => format!("nodes trust --node {node}"),
-        Action::VerifyCheck(check) => format!("verify --only {check}"),
-        Action::VerifyNode(node) => format!("verify --node {node}"),
-        Action::RenewLeaf => "cert renew".to_owned(),
-        Action::LintCertificates => "cert lint".to_owned(),
-        Action::AddUser(user) => format!("user add {user}"),
-        Action::SetPassword(user) => format!("user passwd {user}"),
+        Action::TakeOver(TakeOver::Tutorial { claim: Some(name) }) => {
+            format!("kreg up --profile tutorial --adopt --storage claim:{name}")
+        }
+        Action::ChooseName => "kreg up --name NAME".to_owned(),
+        Action::CompareObjects => kreg("status"),
+        Action::CompareNodes => kreg("nodes status"),
+        Action::TrustNodes(None) => kreg("nodes trust"),
+        Action::TrustNodes(Some(node)) => kreg(&format!("nodes trust --node {node}")),
+        Action::VerifyCheck(check) => kreg(&format!("verify --only {check}")),
+        Action::VerifyNode(node) => kreg(&format!("verify --node {node}")),
+        Action::RenewLeaf => kreg("cert renew"),
+        Action::LintCertificates => kreg("cert lint"),
+        Action::AddUser(user) => kreg(&format!("user add {user}")),
+        Action::SetPassword(user) => kreg(&format!("user passwd {user}")),
         Action::ApplyPullSecret { namespace, account } => {
-            let apply = format!("kreg secret apply --namespaces {namespace}{options}");
-            return match account {
-                Some(account) => format!("{apply} --service-account {account}"),
-                None => apply,
-            };
+            let apply = kreg(&format!("secret apply --namespaces {namespace}"));
+            let account = account.as_ref();
+            let account = account.map(|account| format!(" --service-account {account}"));
+            apply + &account.unwrap_or_default()
         }
         Action::CollectGarbage { dry_run } => {
-            let gc = format!("kreg gc{options}   # removes what no image needs");
-            return if *dry_run {
-                format!("{gc}; --dry-run says how much that is")
+            let gc = kreg("gc") + "   # removes what no image needs";
+            if *dry_run {
+                gc + "; --dry-run says how much that is"
             } else {
                 gc
-            };
+            }
         }
-        other => return format!("{other:?}"),
-    };
-    format!("kreg {words}{options}")
+        other => format!("{other:?}"),
+    }
 }
 
 /// The report with the command that repairs it behind each failed check's message.
@@ -214,6 +164,7 @@ pub(crate) fn lacking(error: &VerifyError) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use kreg_verify::doctor::Signature;
     use kreg_verify::{CheckReport, Outcome, PullFailure};
 
     use super::*;
@@ -365,13 +316,13 @@ mod tests {
             .fix("first\nthen")
             .fix(Action::TrustNodes(Some("w1".to_owned())))
             .on("w1");
-        let finding = Finding::new(found, "");
+        let finding = commanded(found, "");
+        let text = finding.to_string();
         assert!(
-            finding.text().ends_with(
+            text.ends_with(
                 "\n    fix:  first\n          then\n    fix:  kreg nodes trust --node w1"
             ),
-            "{}",
-            finding.text()
+            "{text}"
         );
         let json = serde_json::to_string(&finding).unwrap();
         assert_eq!(

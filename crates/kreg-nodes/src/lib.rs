@@ -10,11 +10,12 @@
 //! | do it on many nodes: look, plan, trust, untrust | [`Fleet`], which gives a [`Receipt`] for each |
 //! | reach nodes | [`ssh::Ssh`] by libssh2 or [`ssh::SystemSsh`] by the system's `ssh` (feature `ssh`), `daemonset::AgentPods` (feature `daemonset`), [`LocalRoot`], or your own [`NodeTransport`] |
 //! | work on a cluster's nodes whatever the way to them | [`NodeAccess`]: `BySsh` (feature `ssh`), or your own |
+//! | have remedies say what your program calls a setting | [`Worded`] |
 //! | keep nodes that way, those that join later too | `daemonset::NodeAgent` |
 //! | know that your own keeps all promises | [`conformance::check`], [`conformance::check_access`] |
 //! | read facts, decide, print a diff | [`ProbeRequest`], [`NodeFacts::decode`], [`NodePlan::decide`] |
 //! | have this very machine's clients trust it, for a while | [`this_machine`] |
-//! | see what runs as root | [`NodeProgram::script`] |
+//! | see what runs as root | [`NodeProgram::script`], [`Programs`] |
 //! | only write or judge single files | [`containerd::hosts_toml`], [`hosts_file::Block`], [`containerd::ContainerdConfig`], `ssh::known_hosts` |
 //!
 //! ```
@@ -73,7 +74,7 @@ mod trust;
 
 #[cfg(feature = "ssh")]
 pub use access::BySsh;
-pub use access::{AccessError, ByHand, NodeAccess};
+pub use access::{AccessError, ByHand, NodeAccess, Programs, Worded, Words};
 pub use advice::Advice;
 pub use facts::{FactsError, NodeFacts, Reach, RunningRuntime, Vitals};
 pub use fleet::{Fleet, PlanOutcome};

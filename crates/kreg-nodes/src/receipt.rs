@@ -129,6 +129,17 @@ impl Receipt {
         matches!(self.state, State::Unchanged | State::Changed)
     }
 
+    /// What there is to say of it: why the node is not well, or the files that are not as they were.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        self.reason.clone().unwrap_or_else(|| {
+            let changed = |file: &&FileReport| file.status != FileStatus::Unchanged;
+            let files = self.files.iter().filter(changed);
+            let paths: Vec<_> = files.map(|file| file.path.as_str()).collect();
+            paths.join(", ")
+        })
+    }
+
     pub(crate) fn because(
         mut self,
         step: impl Into<String>,

@@ -26,6 +26,7 @@
 //! |---|---|
 //! | find a registry, or claim a place for one | [`Registry::find`], [`Registry::claim`] |
 //! | see what would change, put it up, remove it | [`Registry::plan`], [`Registry::up`], [`Registry::down`] |
+//! | put trust on the nodes, or take it off, and nothing else | [`Registry::put_trust_on`], [`Registry::take_trust_off`] |
 //! | see what is there | [`Registry::status`], [`Registry::standing`] |
 //! | prove it | [`Registry::prove`], [`Registry::admit`] |
 //! | add and remove users, share the pull Secret | [`Registry::users`], [`Registry::share`] |
@@ -70,7 +71,7 @@ pub use collection::{Blobs, Collected, Collection};
 pub use down::{Down, Removed};
 pub use error::{
     BoxError, CertificatesError, CollectionError, CopiesError, DirectoryTaken, Error, FindError,
-    IntentError, IssuedError, NoNode, NotUp, UsersError,
+    IntentError, IssuedError, NoAddress, NoNode, NoSuchNode, NotUp, UsersError,
 };
 pub use event::{End, Event, Observer, Stage, silent};
 pub use export::Exported;

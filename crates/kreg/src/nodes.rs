@@ -1,11 +1,17 @@
-//! What nodes must hold of a registry, and words for what became of them.
+//! What nodes must hold of a registry, which of them are meant, and words for what became of them.
+
+mod chosen;
+mod work;
 
 use std::net::IpAddr;
 
 use kreg_k8s::{Place, Profile};
 use kreg_nodes::{InstanceId, NameMode, RegistryId, Trust};
 
+pub use self::chosen::{Chosen, addressed, split};
+pub(crate) use self::work::note_warnings;
 use crate::error::{Error, Tried as _};
+pub use crate::words::bullet_list;
 
 /// What every node must come to hold of the registry at `address`.
 ///

@@ -8,7 +8,8 @@ pub(crate) fn count(number: usize, what: &str) -> String {
 }
 
 /// One line a receipt: node, step, why and what to do.
-pub(crate) fn bullet_list<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> String {
+#[must_use]
+pub fn bullet_list<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> String {
     let lines = receipts.into_iter().map(|receipt| format!("- {receipt}"));
     lines.collect::<Vec<_>>().join("\n")
 }

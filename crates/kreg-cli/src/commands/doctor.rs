@@ -4,14 +4,14 @@ mod client;
 
 use clap::{Args, Subcommand};
 use kreg::{Survey, Unseen};
-use kreg_verify::doctor::examine;
+use kreg_verify::doctor::{Diagnosis, examine};
 use serde::Serialize;
 
 use crate::args::TargetArgs;
 use crate::choices::Backend;
 use crate::context::App;
 use crate::error::{Ending, Error};
-use crate::fixes::{self, Finding};
+use crate::fixes;
 use crate::fleet::Nodes;
 use crate::output;
 use crate::session::{Session, count};
@@ -48,7 +48,7 @@ struct Outcome {
     registry: String,
     namespace: String,
     /// Root causes first, each with its consequences.
-    findings: Vec<Finding>,
+    findings: Vec<Diagnosis<String>>,
     /// What could not be looked at, and why.
     not_looked_at: Vec<String>,
 }
@@ -68,7 +68,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
     let stop = async { shutdown_signal().await };
     let registry = &session.registry;
     let mut seen = registry
-        .observe(Some(&nodes), &survey, stop, &session.on)
+        .observe(Some(nodes.access()), &survey, stop, &session.on)
         .await?;
     if seen
         .unseen
@@ -89,7 +89,9 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
     let outcome = Outcome {
         registry: registry.place().registry_name(),
         namespace: registry.place().namespace().to_owned(),
-        findings: findings.map(|one| Finding::new(one, &options)).collect(),
+        findings: findings
+            .map(|one| fixes::commanded(one, &options))
+            .collect(),
         not_looked_at: seen.unseen.into_iter().map(fixes::unseen).collect(),
     };
     output::print(app.global.output, "Doctor", &outcome, text)?;
@@ -106,7 +108,7 @@ pub(crate) async fn run(app: &App, args: &DoctorArgs) -> Result<Ending, Error> {
 
 fn text(outcome: &Outcome) -> String {
     let findings = outcome.findings.iter();
-    let mut parts: Vec<String> = findings.map(|one| one.text().to_owned()).collect();
+    let mut parts: Vec<String> = findings.map(ToString::to_string).collect();
     if outcome.findings.is_empty() {
         parts.push(format!(
             "nothing found: {} in namespace {} is well, as far as was looked",

@@ -3,7 +3,7 @@
 use clap::Args;
 use kreg::Down;
 use kreg_k8s::{Place, Removal};
-use kreg_nodes::{NodeAccess, Receipt};
+use kreg_nodes::Receipt;
 use serde::Serialize;
 
 use crate::args::TargetArgs;
@@ -52,7 +52,7 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
     } else {
         Some(Nodes::new(&session, &[])?)
     };
-    let access = nodes.as_ref().map(|nodes| nodes as &dyn NodeAccess);
+    let access = nodes.as_ref().map(Nodes::access);
     let removed = registry.down(down, &planned, access, &session.on).await?;
     let all = registry.facts().nodes.iter().map(|node| node.name.clone());
     let outcome = Outcome {

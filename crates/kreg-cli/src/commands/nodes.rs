@@ -1,15 +1,13 @@
 //! `kreg nodes trust|untrust|status|admit|script`.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use kreg_nodes::{AccessError, FileStatus, NodeAccess as _, Receipt, State, Trust};
+use kreg::nodes::split;
+use kreg_nodes::{Receipt, State, Trust};
 use serde::{Deserialize, Serialize};
-use tokio::task::block_in_place;
 
 use super::script;
-
 use crate::args::NodesArgs;
 use crate::choices::Backend;
 use crate::context::App;
@@ -40,14 +38,9 @@ pub(crate) struct TrustArgs {
     work: WorkArgs,
 }
 
-#[derive(Debug, Serialize)]
+/// What became of each node; of an earlier result, as much as tells which nodes were not done.
+#[derive(Debug, Serialize, Deserialize)]
 struct Outcome {
-    nodes: Vec<Receipt>,
-}
-
-/// As much of a result as tells which nodes were not done.
-#[derive(Debug, Deserialize)]
-struct Earlier {
     nodes: Vec<Receipt>,
 }
 
@@ -56,19 +49,16 @@ impl WorkArgs {
     async fn open(&self, app: &App, to_remove: bool) -> Result<(Session, Nodes), Error> {
         let failed = self.only_failed.as_deref().map(failed).transpose()?;
         let target = &self.target.target;
-        let session = match to_remove {
-            true => Session::open_to_remove(app, target).await?,
-            false => Session::open(app, target, true).await?,
-        };
-        let Some(failed) = failed else {
-            let nodes = Nodes::new(&session, &self.target.nodes)?;
-            return Ok((session, nodes));
-        };
-        let only = if session.settings.nodes.backend == Backend::DaemonSet {
-            // One program is every agent's, and does nothing where all is well.
-            Vec::new()
+        let session = if to_remove {
+            Session::open_to_remove(app, target).await?
         } else {
-            still_there(app, &session, failed)?
+            Session::open(app, target, true).await?
+        };
+        let only = match failed {
+            None => self.target.nodes.clone(),
+            // One program is every agent's, and does nothing where all is well.
+            Some(_) if session.settings.nodes.backend == Backend::DaemonSet => Vec::new(),
+            Some(failed) => still_there(app, &session, &failed)?,
         };
         let nodes = Nodes::new(&session, &only)?;
         Ok((session, nodes))
@@ -76,51 +66,45 @@ impl WorkArgs {
 }
 
 /// Nodes may have left the cluster since they failed.
-fn still_there(app: &App, session: &Session, names: Vec<String>) -> Result<Vec<String>, Error> {
-    let nodes = &session.registry.facts().nodes;
-    let (there, gone): (Vec<_>, Vec<_>) = names
-        .into_iter()
-        .partition(|name| nodes.iter().any(|node| node.name == *name));
+fn still_there(app: &App, session: &Session, names: &[String]) -> Result<Vec<String>, Error> {
+    let (there, gone) = split(session.registry.facts(), names);
     for name in &gone {
         app.progress
             .note(format!("{name} is not a node of this cluster any more"));
     }
-    match there.is_empty() {
-        true => Err(Error::usage(format!(
+    if there.is_empty() {
+        return Err(nothing_to_do(format!(
             "of the nodes that failed none is in this cluster any more: {}",
             gone.join(", ")
-        ))
-        .help("there is nothing to do again")),
-        false => Ok(there),
+        )));
     }
+    Ok(there)
+}
+
+fn nothing_to_do(why: String) -> Error {
+    Error::usage(why).help("there is nothing to do again")
 }
 
 /// What an earlier run had to leave undone, by its own words: they say it wherever this runs.
 fn failed(file: &Path) -> Result<Vec<String>, Error> {
     let name = file.display();
-    let text = match file.as_os_str() == "-" {
-        true => {
-            let mut text = String::new();
-            let read = std::io::stdin().lock().read_to_string(&mut text);
-            read.map(|_| text)
-        }
-        false => std::fs::read_to_string(file),
+    let text = if file.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
     };
     let text = text.tried(format!("cannot read the earlier result {name}"))?;
-    let earlier: Earlier = serde_json::from_str(&text).map_err(|cause| {
+    let earlier: Outcome = serde_json::from_str(&text).map_err(|cause| {
         Error::usage(format!("{name} is not a result of kreg"))
             .because(&cause)
             .help("give what `kreg nodes trust -o json`, `untrust -o json` or `up -o json` printed")
     })?;
     let bad = earlier.nodes.into_iter().filter(|node| !node.is_ok());
     let names: Vec<String> = bad.map(|node| node.node).collect();
-    match names.is_empty() {
-        true => {
-            Err(Error::usage(format!("no node failed in {name}"))
-                .help("there is nothing to do again"))
-        }
-        false => Ok(names),
+    if names.is_empty() {
+        return Err(nothing_to_do(format!("no node failed in {name}")));
     }
+    Ok(names)
 }
 
 #[derive(Debug, Subcommand)]
@@ -143,45 +127,30 @@ pub(crate) async fn run(app: &App, command: &NodesCommand) -> Result<Ending, Err
             let (session, nodes) = args.work.open(app, false).await?;
             nodes.must_be_all()?;
             let trust = held_trust(&session).await?.with_adopt(args.adopt);
-            let step = app.progress.step("trust on the nodes");
-            let receipts = block_in_place(|| {
-                nodes.prepare()?;
-                Ok::<_, AccessError>(nodes.trust(&trust))
-            })?;
-            step.done("");
+            let registry = &session.registry;
+            let receipts = registry.put_trust_on(nodes.access(), &trust, &session.on)?;
             finish(app, receipts, "not done", done)
         }
         NodesCommand::Untrust(args) => {
             let (session, nodes) = args.open(app, true).await?;
             nodes.must_be_all()?;
-            let place = session.registry.place();
-            let instance = kreg::nodes::instance(place)?;
-            let step = app.progress.step("trust on the nodes");
-            let receipts = block_in_place(|| {
-                let receipts = nodes.untrust(&instance);
-                if receipts.iter().all(Receipt::is_ok) {
-                    nodes.retire()?;
-                }
-                Ok::<_, AccessError>(receipts)
-            })?;
-            step.done("");
+            let registry = &session.registry;
+            let receipts = registry.take_trust_off(nodes.access(), &session.on)?;
             for name in nodes.skipped() {
                 app.progress.note(format!(
                     "{name} was not looked at: nodes.skip leaves it out"
                 ));
             }
-            let by_hand = nodes.hand_work(&receipts, place);
+            let by_hand = nodes.hand_work(&receipts, registry.place());
             finish(app, receipts, "not put back as it was", done).map_err(|e| e.help_if(by_hand))
         }
         NodesCommand::Status(args) => {
             let (session, nodes) = open(app, args).await?;
             let trust = held_trust(&session).await?;
-            let step = app.progress.step(format!("nodes by {}", nodes.name()));
-            let receipts = block_in_place(|| nodes.status(&trust));
-            step.done("");
-            let drift = receipts
-                .iter()
-                .any(|receipt| receipt.state == State::Changed);
+            let registry = &session.registry;
+            let receipts = registry.look_at_trust(nodes.access(), &trust, &session.on);
+            let mut states = receipts.iter().map(|receipt| receipt.state);
+            let drift = states.any(|state| state == State::Changed);
             let ending = finish(app, receipts, "could not be looked at", found)?;
             Ok(if drift { Ending::Pending } else { ending })
         }
@@ -197,9 +166,7 @@ pub(super) async fn open(app: &App, args: &NodesArgs) -> Result<(Session, Nodes)
 }
 
 pub(super) async fn held_trust(session: &Session) -> Result<Trust, Error> {
-    let standing = session.registry.standing().await?;
-    let place = session.registry.place();
-    let trust = kreg::nodes::trust(place, standing.address, &standing.bundle_pem)?;
+    let trust = session.registry.trust().await?;
     Ok(trust.with_restart(session.settings.nodes.allow_runtime_restart))
 }
 
@@ -209,11 +176,6 @@ fn finish(
     what: &str,
     words: fn(&Receipt) -> String,
 ) -> Result<Ending, Error> {
-    for receipt in &nodes {
-        for warning in &receipt.warnings {
-            app.progress.note(format!("{}: {warning}", receipt.node));
-        }
-    }
     let outcome = Outcome { nodes };
     output::print(app.global.output, "Nodes", &outcome, |outcome| {
         table(&outcome.nodes, words)
@@ -224,7 +186,7 @@ fn finish(
 
 /// What was done to a node.
 fn done(receipt: &Receipt) -> String {
-    output::word(&receipt.state)
+    receipt.state.to_string()
 }
 
 /// What was seen on a node, where nothing was done.
@@ -232,7 +194,7 @@ pub(super) fn found(receipt: &Receipt) -> String {
     match receipt.state {
         State::Unchanged => "yes".to_owned(),
         State::Changed => "not as it should".to_owned(),
-        _ => output::word(&receipt.state),
+        other => other.to_string(),
     }
 }
 
@@ -243,24 +205,11 @@ pub(super) fn table(receipts: &[Receipt], words: fn(&Receipt) -> String) -> Stri
             receipt.node.clone(),
             receipt.address.clone(),
             words(receipt),
-            detail(receipt),
+            receipt.detail(),
         ]
     };
     output::table(
         ["NODE", "ADDRESS", "TRUST", "DETAIL"],
         receipts.iter().map(row),
     )
-}
-
-/// Why it is not well, or which files are concerned.
-fn detail(receipt: &Receipt) -> String {
-    let files = || {
-        let changed = receipt
-            .files
-            .iter()
-            .filter(|file| file.status != FileStatus::Unchanged);
-        let paths: Vec<_> = changed.map(|file| file.path.as_str()).collect();
-        paths.join(", ")
-    };
-    receipt.reason.clone().unwrap_or_else(files)
 }

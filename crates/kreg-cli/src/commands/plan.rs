@@ -2,12 +2,13 @@
 
 use clap::Args;
 use kreg::Planned;
-use kreg_nodes::{NodeAccess, Receipt};
+use kreg::nodes::bullet_list;
+use kreg_nodes::Receipt;
 
 use crate::args::SpecArgs;
 use crate::context::App;
 use crate::error::{Ending, Error};
-use crate::fleet::{self, Nodes};
+use crate::fleet::Nodes;
 use crate::intent;
 use crate::output;
 use crate::session::{Session, count};
@@ -35,7 +36,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
     } else {
         Some(Nodes::of(&session, intent.spec.image(), &[])?)
     };
-    let access = nodes.as_ref().map(|nodes| nodes as &dyn NodeAccess);
+    let access = nodes.as_ref().map(Nodes::access);
     let plan = session.registry.plan(&intent, access, &session.on).await?;
     for planned in &plan.nodes {
         if let Planned::Plan { node, plan } = planned {
@@ -52,7 +53,7 @@ pub(crate) async fn run(app: &App, args: &PlanArgs) -> Result<Ending, Error> {
             format!(
                 "{} cannot be planned:\n{}",
                 count(refused.len(), "node"),
-                fleet::listed(&refused)
+                bullet_list(&refused)
             ),
         ));
     }

@@ -1,13 +1,13 @@
 //! `kreg nodes script`: the programs as nodes run them, to be read, or piped to `sh` there.
 
 use clap::{Args, ValueEnum};
-use kreg_nodes::{InstanceId, NodeAccess, NodeProgram, ProbeRequest, Receipt, Trust};
+use kreg_nodes::{NodeProgram, ProbeRequest};
 use tokio::task::block_in_place;
 
 use super::nodes::{held_trust, open};
-use crate::args::{NodesArgs, TargetArgs};
+use crate::args::NodesArgs;
 use crate::context::App;
-use crate::error::{Ending, Error, Tried as _};
+use crate::error::{Ending, Error};
 use crate::fleet;
 use crate::output;
 use crate::session::Session;
@@ -54,79 +54,38 @@ pub(crate) async fn run(app: &App, args: &ScriptArgs) -> Result<Ending, Error> {
 
 /// By the registry's name alone if it is given: the cluster may be gone.
 async fn untrust(app: &App, args: &NodesArgs) -> Result<Ending, Error> {
-    let instance = match is_named(app, &args.target) {
-        true => {
-            let place = spec::place(app, &args.target)?;
-            InstanceId::new(place.instance())
-                .tried("the registry's name cannot name a journal on the nodes")?
-        }
-        false => {
-            let session = Session::open_to_remove(app, &args.target).await?;
-            kreg::nodes::instance(session.registry.place())?
-        }
+    let target = &args.target;
+    let instance = if target.name.is_some() || app.config.registry.name.is_some() {
+        kreg::nodes::instance(&spec::place(app, target)?)?
+    } else {
+        let session = Session::open_to_remove(app, target).await?;
+        kreg::nodes::instance(session.registry.place())?
     };
     output::line(NodeProgram::undo(&instance).script())?;
     Ok(Ending::Done)
 }
 
-fn is_named(app: &App, target: &TargetArgs) -> bool {
-    target.name.is_some() || app.config.registry.name.is_some()
-}
-
 /// The program of each node; they differ where the nodes do.
 async fn trust(app: &App, args: &NodesArgs) -> Result<Ending, Error> {
     let (session, nodes) = open(app, args).await?;
-    let trust: Trust = held_trust(&session).await?;
-    if let Some(program) = nodes.resident(&trust) {
-        output::line(program.script())?;
-        return Ok(Ending::Done);
-    }
-    let mut refused: Vec<Receipt> = Vec::new();
-    let mut shown: Vec<(String, Vec<String>)> = Vec::new();
-    let access: &dyn NodeAccess = &nodes;
-    for outcome in block_in_place(|| access.plan(&trust)) {
-        let name = outcome.node.name.clone();
-        match outcome.result {
-            Ok(plan) => {
-                let apply = NodeProgram::apply(&plan).script().to_owned();
-                // Each ends the shell that runs it.
-                let program = match NodeProgram::restart(&plan) {
-                    Some(restart) => format!("(\n{}\n) && (\n{apply}\n)", restart.script()),
-                    None => apply,
-                };
-                match shown.iter_mut().find(|(text, _)| *text == program) {
-                    Some((_, names)) => names.push(name),
-                    None => shown.push((program, vec![name])),
-                }
-            }
-            Err(receipt) => refused.push(*receipt),
-        }
-    }
+    let trust = held_trust(&session).await?;
+    let planned = block_in_place(|| nodes.access().programs(&trust));
     // One after the other they would all run on whichever node they are piped to.
-    if let [_, _, ..] = shown.as_slice() {
-        let groups: Vec<_> = shown
-            .iter()
-            .map(|(_, names)| format!("- {}", names.join(", ")))
-            .collect();
+    if planned.programs.len() > 1 {
+        let groups = planned.programs.iter();
+        let groups = groups.map(|(_, names)| format!("\n- {}", names.join(", ")));
         return Err(Error::usage(format!(
-            "these nodes need programs of their own:\n{}",
-            groups.join("\n")
+            "these nodes need programs of their own:{}",
+            groups.collect::<String>()
         ))
         .help("say which with --node, one of a line's"));
     }
-    for (program, _) in &shown {
+    for (program, _) in &planned.programs {
         output::line(program)?;
     }
-    for receipt in &refused {
-        // No program: as a comment, should all this be piped into a shell.
-        if let Some(snippet) = &receipt.snippet {
-            let lines = snippet.lines().map(|line| format!("\n#   {line}"));
-            output::line(&format!(
-                "# for {}, to be set by its own means:{}",
-                receipt.node,
-                lines.collect::<String>()
-            ))?;
-        }
+    // Should all this be piped into a shell, they do nothing there.
+    for remark in planned.remarks() {
+        output::line(&remark)?;
     }
-    fleet::judge(&refused, "cannot be planned").map(|()| Ending::Done)
+    fleet::judge(&planned.refused, "cannot be planned").map(|()| Ending::Done)
 }

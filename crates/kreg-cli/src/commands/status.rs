@@ -3,7 +3,6 @@
 mod guard;
 
 use kreg::{Comparison, Role, Status};
-use kreg_nodes::NodeAccess;
 use kreg_nodes::daemonset::StandingAgents;
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
@@ -27,8 +26,8 @@ struct Shown {
 
 pub(crate) async fn run(app: &App, args: &TargetArgs) -> Result<Ending, Error> {
     let session = Session::open(app, args, true).await?;
-    let access = Nodes::new(&session, &[])?;
-    let access = Some(&access as &dyn NodeAccess);
+    let nodes = Nodes::new(&session, &[])?;
+    let access = Some(nodes.access());
     let status = session.registry.status(access, &session.on).await?;
     match &status.drift {
         Comparison::NotDeclared => app

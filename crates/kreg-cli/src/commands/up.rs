@@ -2,7 +2,6 @@
 
 use clap::Args;
 use kreg::{Admission, Scope, Up};
-use kreg_nodes::NodeAccess;
 use serde::Serialize;
 
 use crate::args::SpecArgs;
@@ -54,7 +53,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
         Some(taint) if !args.skip_verify => Some(registry.waiting(taint.clone()).await?),
         _ => None,
     };
-    let access = nodes.as_ref().map(|nodes| nodes as &dyn NodeAccess);
+    let access = nodes.as_ref().map(Nodes::access);
     let up = registry.up(&intent, access, on).await?;
     let proof = if args.skip_verify {
         None

@@ -4,8 +4,10 @@
 //! place is that of OpenSSH for files that it trusts (`safe_path` in its `misc.c`), with the user's
 //! own group as Debian allows it; git has its `safe.directory` for the same reason. Under sudo the
 //! caller is root: `SUDO_UID` is a variable that anybody can set, so it decides nothing.
+//!
+//! The crate fs-mistrust (0.14) has another rule: it lets a directory above be writable for all if it is sticky, as /tmp is,
+//! trusts a group by its name whoever is in it, and looks at no ACL.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -84,16 +86,14 @@ pub(super) fn read() -> Result<Option<String>, Error> {
 pub(super) fn only_harmless(text: &str) -> Result<(), Error> {
     // The parser, which runs first, reports what is not valid TOML.
     let table: toml::Table = toml::from_str(text).unwrap_or_default();
-    let set: Vec<&str> = NAMED_ONLY
-        .into_iter()
-        .filter(|key| {
-            let mut steps = key.split('.');
-            let first = steps.next().and_then(|step| table.get(step));
-            steps
-                .fold(first, |value, step| value.and_then(|value| value.get(step)))
-                .is_some()
-        })
-        .collect();
+    let table = toml::Value::Table(table);
+    let is_set = |key: &&str| {
+        let mut steps = key.split('.');
+        steps
+            .try_fold(&table, |value, step| value.get(step))
+            .is_some()
+    };
+    let set: Vec<&str> = NAMED_ONLY.into_iter().filter(is_set).collect();
     if set.is_empty() {
         return Ok(());
     }
@@ -140,19 +140,17 @@ fn seen(path: &Path, found: &std::fs::Metadata, caller: u32) -> Seen {
 /// Why somebody other than the caller and root can change what the first of `chain` says.
 fn objection(chain: &[Seen], caller: u32) -> Option<String> {
     chain.iter().find_map(|one| {
-        let mut why = one.path.display().to_string();
-        let mode = one.mode;
-        let _ = match (one.owner, mode & 0o002 != 0, mode & 0o020 != 0) {
-            (owner, ..) if owner != 0 && owner != caller => {
-                write!(why, " belongs to user {owner}, and kreg runs as {caller}")
-            }
-            (_, true, _) => write!(why, " has mode {mode:04o}, so everybody can write to it"),
-            (_, _, true) if !one.private_group => {
-                write!(why, " has mode {mode:04o}, so its group can write to it")
-            }
-            _ => return None,
+        let (owner, mode) = (one.owner, one.mode);
+        let why = if owner != 0 && owner != caller {
+            format!("belongs to user {owner}, and kreg runs as {caller}")
+        } else if mode & 0o002 != 0 {
+            format!("has mode {mode:04o}, so everybody can write to it")
+        } else if mode & 0o020 != 0 && !one.private_group {
+            format!("has mode {mode:04o}, so its group can write to it")
+        } else {
+            return None;
         };
-        Some(why)
+        Some(format!("{} {why}", one.path.display()))
     })
 }
 

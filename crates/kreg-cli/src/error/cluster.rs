@@ -22,77 +22,77 @@ pub(crate) fn said(error: &Error) -> String {
 
 /// What to do about it, where this program knows.
 pub(crate) fn help(error: &Error) -> Option<String> {
-    Some(match error {
-        Error::Kubeconfig { .. } => "point --kubeconfig or $KUBECONFIG at one, or choose another \
-                                     of its contexts with --context"
-            .to_owned(),
-        Error::Foreign { .. } => "choose another name or namespace, remove what is there, or take \
-                                  it over with --adopt"
-            .to_owned(),
-        Error::Replaced { .. } => "if only administrators can get at it, say so with --namespace, \
-                                   and the next `kreg up` records it"
-            .to_owned(),
+    let text = match error {
+        Error::Kubeconfig { .. } => {
+            "point --kubeconfig or $KUBECONFIG at one, or choose another of its contexts with --context"
+        }
+        Error::Foreign { .. } => {
+            "choose another name or namespace, remove what is there, or take it over with --adopt"
+        }
+        Error::Replaced { .. } => {
+            "if only administrators can get at it, say so with --namespace, and the next `kreg up` records it"
+        }
         Error::Immutable { .. } => {
-            "keep its present setting, or remove it with `kreg down --delete-data` first".to_owned()
+            "keep its present setting, or remove it with `kreg down --delete-data` first"
         }
-        Error::Stuck(cause) => remedy(&cause.remedy),
-        Error::Timeout { .. } => {
-            "look at it with `kubectl describe`, or allow more with --timeout".to_owned()
+        Error::Stuck(cause) => return Some(of_cause(&cause.remedy)),
+        Error::Timeout { .. } => "look at it with `kubectl describe`, or allow more with --timeout",
+        Error::Rights { .. } => {
+            "have an administrator apply what `kreg export rbac` prints (--for says whether for setup, for operation or \
+             for single commands), and bind it to you"
         }
-        Error::Rights { .. } => "have an administrator apply what `kreg export rbac` prints (--for \
-                                 says whether for setup, for operation or for single commands), and \
-                                 bind it to you"
-            .to_owned(),
-        Error::Unreadable { .. } => {
-            "restore it, or delete this Secret: `kreg up` makes it anew".to_owned()
-        }
-        Error::BadRecord { .. } => "run `kreg up`, which writes it anew".to_owned(),
-        Error::Unfit(unfit) => of_unfit(unfit)?,
+        Error::Unreadable { .. } => "restore it, or delete this Secret: `kreg up` makes it again",
+        Error::BadRecord { .. } => "run `kreg up`, which writes it again",
+        Error::Unfit(unfit) => return of_unfit(unfit),
         _ => return None,
-    })
+    };
+    Some(text.to_owned())
 }
 
 fn of_unfit(unfit: &Unfit) -> Option<String> {
-    let text = match unfit {
-        Unfit::NoReadyNode(_) => "wait for one (`kubectl get nodes`), or look at why it is not",
+    Some(match unfit {
         Unfit::AddressOutOfRange { ranges, .. } => {
-            return Some(format!("choose --cluster-ip from {}", ranges.join(", ")));
+            format!("choose --cluster-ip from {}", ranges.join(", "))
         }
+        Unfit::NoNode { known, .. } => format!("choose another: {}", list(known)),
+        Unfit::NoDefaultClass { known } => format!(
+            "choose with --storage: a StorageClass by name ({}), a directory on one node, an existing claim, or an \
+             emptyDir that is lost with the Pod",
+            list(known)
+        ),
+        Unfit::NoClass { known, .. } => format!("choose another with --storage: {}", list(known)),
+        Unfit::NoClaim(_) => of_cause(&Remedy::MakeClaim),
+        Unfit::ClaimStuck(cause) | Unfit::VolumeStuck(cause) => of_cause(&cause.remedy),
+        Unfit::OtherClaim { claim, .. } => format!(
+            "use it as it is, with the images on it: choose --storage claim:{} and leave the other options as they are",
+            claim.name()
+        ),
+        Unfit::Unproved {
+            node,
+            node_ready: false,
+            ..
+        } => format!(
+            "bring node {node} back and wait a minute, or make sure that it is switched off, then run this again"
+        ),
+        other => return of_plain_unfit(other).map(str::to_owned),
+    })
+}
+
+/// Those whose help is the same whatever they name.
+fn of_plain_unfit(unfit: &Unfit) -> Option<&'static str> {
+    Some(match unfit {
+        Unfit::NoReadyNode(_) => "wait for one (`kubectl get nodes`), or look at why it is not",
         Unfit::AddressTaken { .. } | Unfit::AddressRefused { .. } => {
             "remove that Service, or choose another address with --cluster-ip: image names stay as they are"
         }
         Unfit::NoAddress(_) => {
             "nodes reach the registry by it; remove that Service and run this again"
         }
-        Unfit::NoNode { known, .. } => {
-            return Some(format!("choose another: {}", list(known)));
-        }
-        Unfit::NoDefaultClass { known } => {
-            return Some(format!(
-                "choose with --storage: a StorageClass by name ({}), a directory on one node, an existing claim, or an \
-                 emptyDir that is lost with the Pod",
-                list(known)
-            ));
-        }
-        Unfit::NoClass { known, .. } => {
-            return Some(format!("choose another with --storage: {}", list(known)));
-        }
-        Unfit::NoClaim(_) => "make it, or choose other storage with --storage",
         Unfit::ClaimGoes(_) => {
             "wait until it is gone (`kubectl get` it to see what holds it), or choose other storage with --storage"
         }
-        Unfit::ClaimStuck(cause) | Unfit::VolumeStuck(cause) => {
-            return Some(remedy(&cause.remedy));
-        }
         Unfit::ClaimOfOnePod { .. } => {
             "have one Pod (--replicas 1), a claim that is ReadWriteMany, or an S3 bucket"
-        }
-        Unfit::OtherClaim { claim, .. } => {
-            return Some(format!(
-                "use it as it is, with the images on it: choose --storage claim:{} and leave the other options as they \
-                 are",
-                claim.name()
-            ));
         }
         Unfit::Adopted { .. } => {
             "kreg deletes nothing of others: delete it yourself, if nobody needs it, and run this again, or choose \
@@ -111,33 +111,17 @@ fn of_unfit(unfit: &Unfit) -> Option<String> {
         }
         Unfit::NoSecret(_) | Unfit::NoEntry { .. } => "run `kreg up`, which makes it",
         Unfit::NoWorkload(_) => "put the registry up first",
-        Unfit::Unproved {
-            node,
-            node_ready: false,
-            ..
-        } => {
-            return Some(format!(
-                "bring node {node} back and wait a minute, or make sure that it is switched off, then run this again"
-            ));
-        }
         Unfit::Unproved { .. } => "wait a minute, then run this again",
         Unfit::File { .. } => "name a folder that you may write to",
         Unfit::OtherFile(_) => "name another folder, or move that file away",
         Unfit::FileGone(_) => "see who else works in that folder",
         Unfit::NoRandomness(_) => "see that /dev/urandom can be read",
         _ => return None,
-    };
-    Some(text.to_owned())
+    })
 }
 
-fn remedy(remedy: &Remedy) -> String {
+fn of_cause(remedy: &Remedy) -> String {
     let text = match remedy {
-        Remedy::MakeClaim => "make it, or choose other storage with --storage",
-        Remedy::ExistingClass => {
-            "name one that exists (`kubectl get storageclass`) or choose other storage with --storage"
-        }
-        Remedy::NameClass => "name a StorageClass or choose other storage with --storage",
-        Remedy::Provisioner => "fix the provisioner, or choose other storage with --storage",
         Remedy::FreeVolume(volume) => {
             return format!(
                 "free it (the files on it stay): kubectl patch pv {} --type json \
@@ -145,25 +129,10 @@ fn remedy(remedy: &Remedy) -> String {
                 volume.name()
             );
         }
-        Remedy::StartOver => {
-            "the images are gone with it: `kreg down --delete-data`, then `kreg up`"
-        }
-        Remedy::Storage => {
-            "the claim has no volume that the Pod's node can use; choose other storage with --storage"
-        }
-        Remedy::Room => {
-            "make room on a node, remove a taint, or lower the registry's resource requests"
-        }
         Remedy::Image(image) => {
             return format!(
                 "check that the nodes can reach and may pull {image}, load it onto them, or choose another with --image"
             );
-        }
-        Remedy::Parts => {
-            "a Secret, ConfigMap or directory it needs is missing; run `kreg up` again"
-        }
-        Remedy::Admission => {
-            "the API server takes no such Pod in this namespace; fix the quota, policy or webhook it names"
         }
         Remedy::Log(pod) => {
             return format!(
@@ -178,6 +147,27 @@ fn remedy(remedy: &Remedy) -> String {
                 namespace(pod),
                 pod.name()
             );
+        }
+        Remedy::MakeClaim => "make it, or choose other storage with --storage",
+        Remedy::ExistingClass => {
+            "name one that exists (`kubectl get storageclass`) or choose other storage with --storage"
+        }
+        Remedy::NameClass => "name a StorageClass or choose other storage with --storage",
+        Remedy::Provisioner => "fix the provisioner, or choose other storage with --storage",
+        Remedy::StartOver => {
+            "the images are gone with it: `kreg down --delete-data`, then `kreg up`"
+        }
+        Remedy::Storage => {
+            "the claim has no volume that the Pod's node can use; choose other storage with --storage"
+        }
+        Remedy::Room => {
+            "make room on a node, remove a taint, or lower the registry's resource requests"
+        }
+        Remedy::Parts => {
+            "a Secret, ConfigMap or directory it needs is missing; run `kreg up` again"
+        }
+        Remedy::Admission => {
+            "the API server takes no such Pod in this namespace; fix the quota, policy or webhook it names"
         }
         _ => "look at it with `kubectl describe`",
     };

@@ -2,39 +2,17 @@
 
 use std::error::Error as _;
 
-use kreg_nodes::{AccessError, Advice, Receipt, Refusal, Refused};
+use kreg_nodes::{AccessError, Advice};
 
 use crate::error::Error;
 
-pub(super) fn advised_all(receipts: Vec<Receipt>) -> Vec<Receipt> {
-    receipts.into_iter().map(advised).collect()
-}
-
-/// With the flag that does what the remedy says.
-pub(super) fn advised(mut receipt: Receipt) -> Receipt {
-    if receipt.refusals.is_empty() {
-        let advice = receipt.advice.as_ref();
-        receipt.remedy = receipt.remedy.map(|remedy| worded(&remedy, advice));
-        return receipt;
-    }
-    let refusals = receipt.refusals.iter().map(|refusal| {
-        let mut refusal = refusal.clone();
-        refusal.remedy = refusal_remedy(&refusal);
-        refusal
-    });
-    receipt.remedy = Some(Refused(refusals.collect()).remedy());
-    receipt
-}
-
-/// What to do about one refusal, with the flag for it.
-fn refusal_remedy(refusal: &Refusal) -> String {
-    worded(&refusal.remedy, refusal.advice.as_ref())
-}
-
 impl From<AccessError> for Error {
     fn from(error: AccessError) -> Self {
-        let advice = error.advice.as_ref();
-        let help = error.remedy.as_ref().map(|remedy| worded(remedy, advice));
+        let remedy = error.remedy.clone();
+        let help = remedy.map(|remedy| match &error.advice {
+            Some(advice) => worded(&remedy, advice),
+            None => remedy,
+        });
         let failed = Self::failed(&error.what).help_if(help);
         match error.source() {
             Some(cause) => failed.because(cause),
@@ -43,26 +21,27 @@ impl From<AccessError> for Error {
     }
 }
 
-fn worded(remedy: &str, advice: Option<&Advice>) -> String {
+/// The remedy with the flag or the command that does what it says.
+pub(super) fn worded(remedy: &str, advice: &Advice) -> String {
     let flag = match advice {
-        Some(Advice::Adopt) => {
+        Advice::Adopt => {
             return format!("{remedy} (--adopt of `kreg up` or `kreg nodes trust`)");
         }
-        Some(Advice::AdoptNamespace) => {
+        Advice::AdoptNamespace => {
             return format!(
                 "{remedy}; `kreg export rbac` prints such a namespace, and --adopt takes it over"
             );
         }
         // What it begins with is what the flag does; what it ends with may be lines to set.
-        Some(Advice::Restart) => return format!("with --allow-runtime-restart, {remedy}"),
-        Some(Advice::Agents) => "run `kreg up` again, or `kreg nodes trust`",
-        Some(Advice::Configuration) => "--ssh-config none, or --ssh-config FILE",
-        Some(Advice::Identity) => "--ssh-identity FILE",
-        Some(Advice::KnownHosts) => "--ssh-known-hosts FILE",
-        Some(Advice::NoRestart) => "leave out --allow-runtime-restart",
-        Some(Advice::Openssh) => "--nodes-by openssh",
-        Some(Advice::Rights) => "`kreg export rbac` lists it",
-        Some(Advice::User(name)) => return format!("{remedy}: --ssh-user {name}"),
+        Advice::Restart => return format!("with --allow-runtime-restart, {remedy}"),
+        Advice::Agents => "run `kreg up` again, or `kreg nodes trust`",
+        Advice::Configuration => "--ssh-config none, or --ssh-config FILE",
+        Advice::Identity => "--ssh-identity FILE",
+        Advice::KnownHosts => "--ssh-known-hosts FILE",
+        Advice::NoRestart => "leave out --allow-runtime-restart",
+        Advice::Openssh => "--nodes-by openssh",
+        Advice::Rights => "`kreg export rbac` lists it",
+        Advice::User(name) => return format!("{remedy}: --ssh-user {name}"),
         _ => return remedy.to_owned(),
     };
     format!("{remedy}: {flag}")
@@ -70,26 +49,23 @@ fn worded(remedy: &str, advice: Option<&Advice>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kreg_nodes::{Node, TransportError, TransportErrorKind};
-
     use super::*;
 
     #[test]
-    fn a_remedy_ends_with_its_flag() {
-        let node = Node::new("node1", "192.0.2.1");
-        let kind = TransportErrorKind::Answered {
-            user: "root".to_owned(),
-            said: "Please login as the user \"ubuntu\" rather than the user \"root\".".to_owned(),
-            wants: Some("ubuntu".to_owned()),
-        };
-        let receipt = Receipt::from_transport(&node, &TransportError::new(&node, kind));
-        let told = advised(receipt).to_string();
-        assert!(
-            told.ends_with("without a password: --ssh-user ubuntu"),
-            "{told}"
+    fn a_remedy_has_its_flag() {
+        for (advice, words) in [
+            (Advice::User("ubuntu".to_owned()), "x: --ssh-user ubuntu"),
+            (Advice::Restart, "with --allow-runtime-restart, x"),
+            (Advice::Openssh, "x: --nodes-by openssh"),
+        ] {
+            assert_eq!(worded("x", &advice), words);
+        }
+        let error = AccessError::new("why").with_remedy("x");
+        let help = |error: AccessError| Error::from(error).help;
+        assert_eq!(help(AccessError::new("why")), None);
+        assert_eq!(
+            help(error.with_advice(Advice::Rights)).as_deref(),
+            Some("x: `kreg export rbac` lists it")
         );
-        let refused = TransportErrorKind::Refused { port: 22 };
-        let receipt = Receipt::from_transport(&node, &TransportError::new(&node, refused));
-        assert_eq!(advised(receipt.clone()), receipt);
     }
 }

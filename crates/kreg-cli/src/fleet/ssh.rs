@@ -4,28 +4,30 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use kreg_auth::PasswordSource;
-use kreg_k8s::NodeFact;
 use kreg_nodes::ssh::openssh::OpensshConfig;
-use kreg_nodes::ssh::{SshConfig, has_passphrase};
+use kreg_nodes::ssh::{SshChoices, SshConfig, has_passphrase};
 use kreg_nodes::{BySsh, Node};
 
 use crate::config::sections::Ssh;
 use crate::error::{Error, Tried as _};
-use crate::settings::{NodeSettings, Settings};
+use crate::settings::Settings;
 
 /// Who logs in where nobody says otherwise.
 const USER: &str = "root";
 
 const PASSPHRASE_VARIABLE: &str = "KREG_SSH_PASSPHRASE";
 
-pub(super) fn libssh2(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, Error> {
-    let (nodes, ssh) = (nodes(&settings.nodes, facts)?, &settings.nodes.ssh);
-    let config = with_passphrase(ssh_config(ssh)?, ssh)?;
+pub(super) fn libssh2(settings: &Settings, nodes: Vec<Node>) -> Result<BySsh, Error> {
+    let ssh = &settings.nodes.ssh;
+    let mut config = ssh_config(ssh)?;
+    if let Some(passphrase) = passphrase(ssh)? {
+        config = config.passphrase(passphrase);
+    }
     Ok(paced(BySsh::libssh2(nodes, config), settings))
 }
 
-pub(super) fn system(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, Error> {
-    let (nodes, ssh) = (nodes(&settings.nodes, facts)?, &settings.nodes.ssh);
+pub(super) fn system(settings: &Settings, nodes: Vec<Node>) -> Result<BySsh, Error> {
+    let ssh = &settings.nodes.ssh;
     let config = ssh_config(ssh)?;
     if let Some(source) = passphrase_source(ssh) {
         return Err(Error::usage(format!(
@@ -38,7 +40,6 @@ pub(super) fn system(settings: &Settings, facts: &[&NodeFact]) -> Result<BySsh, 
     }
     if let Some(identity) = &ssh.identity
         && is_locked(identity)?
-        && std::env::var_os("SSH_AUTH_SOCK").is_none()
     {
         return Err(Error::usage(format!(
             "the SSH key {} has a passphrase, which the `ssh` program cannot ask for",
@@ -54,26 +55,6 @@ fn paced(ssh: BySsh, settings: &Settings) -> BySsh {
         .timeout(settings.timeout)
 }
 
-fn nodes(settings: &NodeSettings, facts: &[&NodeFact]) -> Result<Vec<Node>, Error> {
-    let node = |fact: &&NodeFact| Ok(Node::new(&fact.name, address(settings, fact)?));
-    facts.iter().map(node).collect()
-}
-
-/// Where a node's sshd listens.
-fn address(settings: &NodeSettings, fact: &NodeFact) -> Result<String, Error> {
-    match (
-        settings.ssh.addresses.get(&fact.name),
-        fact.addresses.first(),
-    ) {
-        (Some(address), _) => Ok(address.clone()),
-        (None, Some(address)) => Ok(address.to_string()),
-        (None, None) => Err(
-            Error::usage(format!("node {} has no InternalIP", fact.name))
-                .help("give its address under [nodes.ssh.addresses] in kreg.toml"),
-        ),
-    }
-}
-
 fn ssh_config(settings: &Ssh) -> Result<SshConfig, Error> {
     let openssh = match &settings.config {
         None => OpensshConfig::usual(),
@@ -85,41 +66,26 @@ fn ssh_config(settings: &Ssh) -> Result<SshConfig, Error> {
             .because(&cause)
             .help("fix it, or leave it out by --ssh-config none")
     })?;
-    let mut config = SshConfig::following(openssh, USER).accept_new(settings.accept_new);
-    if let Some(user) = &settings.user {
-        config = config.user(user);
-    }
-    if let Some(port) = settings.port {
-        config = config.port(port);
-    }
-    if let Some(jumps) = &settings.jump {
-        let none = matches!(jumps.as_slice(), [none] if none == "none");
-        config = config.jumps(if none { &[] } else { jumps.as_slice() });
-    }
-    if let Some(timeout) = settings.connect_timeout {
-        config = config.connect_timeout(timeout);
-    }
-    if let Some(identity) = &settings.identity {
-        config = config.identity(identity, None).identities_only(true);
-    }
-    if let Some(known_hosts) = &settings.known_hosts {
-        config = config.known_hosts(known_hosts);
-    }
-    Ok(config)
+    let none = |hosts: &[String]| matches!(hosts, [none] if none == "none");
+    let jumps = settings.jump.clone();
+    let choices = SshChoices {
+        user: settings.user.clone(),
+        port: settings.port,
+        identity: settings.identity.clone(),
+        known_hosts: settings.known_hosts.clone(),
+        accept_new: settings.accept_new,
+        jumps: jumps.map(|hosts| if none(&hosts) { Vec::new() } else { hosts }),
+        connect_timeout: settings.connect_timeout,
+    };
+    Ok(SshConfig::following(openssh, USER).with(choices))
 }
 
-fn with_passphrase(config: SshConfig, settings: &Ssh) -> Result<SshConfig, Error> {
-    Ok(match passphrase(settings)? {
-        Some(passphrase) => config.passphrase(passphrase),
-        None => config,
-    })
-}
-
-/// Whether the key has a passphrase.
+/// Whether the key has a passphrase and no agent can hold it.
 fn is_locked(identity: &Path) -> Result<bool, Error> {
-    has_passphrase(identity).map_err(|cause| {
+    let has_passphrase = has_passphrase(identity).map_err(|cause| {
         Error::usage(format!("cannot read the SSH key {}", identity.display())).because(&cause)
-    })
+    })?;
+    Ok(has_passphrase && std::env::var_os("SSH_AUTH_SOCK").is_none())
 }
 
 fn passphrase_source(settings: &Ssh) -> Option<PasswordSource> {
@@ -131,8 +97,7 @@ fn passphrase_source(settings: &Ssh) -> Option<PasswordSource> {
     file.map(PasswordSource::File).or_else(variable)
 }
 
-/// From a file or the environment; asked for only if the key that was named has one, and no agent
-/// can hold it.
+/// From a file or the environment; asked for only if the key that was named is locked.
 fn passphrase(settings: &Ssh) -> Result<Option<kreg_auth::SecretString>, Error> {
     if let Some(source) = passphrase_source(settings) {
         let read = source.read().map_err(|cause| {
@@ -143,9 +108,7 @@ fn passphrase(settings: &Ssh) -> Result<Option<kreg_auth::SecretString>, Error> 
     let Some(identity) = &settings.identity else {
         return Ok(None);
     };
-    let wants_one = is_locked(identity)?;
-    let agent = std::env::var_os("SSH_AUTH_SOCK").is_some();
-    if !wants_one || agent || !std::io::stdin().is_terminal() {
+    if !is_locked(identity)? || !std::io::stdin().is_terminal() {
         return Ok(None);
     }
     let asked = rpassword::prompt_password(format!("Passphrase of {}: ", identity.display()))

@@ -38,6 +38,16 @@ impl ByHand {
         }
     }
 
+    /// The line that a person types, where `program` is the command that prints the program; `None` if nothing is known.
+    #[must_use]
+    pub fn line(&self, program: &str) -> Option<String> {
+        match self {
+            ByHand::Pipe { command, .. } => Some(format!("{program} | {command}")),
+            ByHand::Terminal { put, run, .. } => Some(format!("{program} | {put} && {run}")),
+            ByHand::Unknown { .. } => None,
+        }
+    }
+
     /// The node's name.
     #[must_use]
     pub fn node(&self) -> &str {
@@ -46,5 +56,30 @@ impl ByHand {
             | ByHand::Terminal { node, .. }
             | ByHand::Unknown { node } => node,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_pipes_the_program_where_it_runs() {
+        let node = || "n1".to_owned();
+        let pipe = ByHand::Pipe {
+            node: node(),
+            command: "ssh n1 sh".to_owned(),
+        };
+        let terminal = ByHand::Terminal {
+            node: node(),
+            put: "ssh n1 'cat >p'".to_owned(),
+            run: "ssh -t n1 sudo sh p".to_owned(),
+        };
+        assert_eq!(pipe.line("undo").unwrap(), "undo | ssh n1 sh");
+        assert_eq!(
+            terminal.line("undo").unwrap(),
+            "undo | ssh n1 'cat >p' && ssh -t n1 sudo sh p"
+        );
+        assert_eq!(ByHand::unknown("n1").line("undo"), None);
     }
 }

@@ -2,13 +2,17 @@
 
 mod by_hand;
 mod error;
+mod programs;
 #[cfg(feature = "ssh")]
 mod ssh;
+mod worded;
 
 pub use by_hand::ByHand;
 pub use error::AccessError;
+pub use programs::Programs;
 #[cfg(feature = "ssh")]
 pub use ssh::BySsh;
+pub use worded::{Worded, Words};
 
 use crate::{
     Fleet, InstanceId, Marking, Node, NodeFacts, NodeProgram, NodeTransport, PlanOutcome, Receipt,
@@ -134,8 +138,8 @@ pub trait NodeAccess: Send + Sync {
         None
     }
 
-    /// The receipt of a node that was not done, in the words of the program that shows it: by default as it is. All that
-    /// does not come from a method of the way itself goes through it.
+    /// The receipt of a node that was not done, in the words of the program that shows it: by default as it is; [`Worded`]
+    /// has such words. All that does not come from a method of the way itself goes through it.
     fn worded(&self, receipt: Receipt) -> Receipt {
         receipt
     }
@@ -171,6 +175,18 @@ impl<'w> dyn NodeAccess + 'w {
             **refusal = self.worded((**refusal).clone());
         }
         plans
+    }
+
+    /// What each node must run to come to `trust`, for a person who runs it. Writes nothing.
+    pub fn programs(&self, trust: &Trust) -> Programs {
+        let Some(program) = self.resident(trust) else {
+            return Programs::of(self.plan(trust));
+        };
+        let names = self.nodes().iter().map(|node| node.name.clone());
+        Programs {
+            programs: vec![(program.script().to_owned(), names.collect())],
+            refused: Vec::new(),
+        }
     }
 
     fn each_worded<T>(

@@ -2,6 +2,7 @@
 
 mod auth;
 mod by_hand;
+mod choices;
 mod config;
 mod connect;
 mod exec;
@@ -21,6 +22,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+pub use choices::SshChoices;
 pub use config::{Identity, SshConfig};
 pub use key::has_passphrase;
 pub use program::SystemSsh;

@@ -53,6 +53,24 @@ pub struct NoNode(
     pub Vec<Receipt>,
 );
 
+/// A node is to be reached by its address and has none.
+#[derive(Debug, thiserror::Error)]
+#[error("node {0} has no InternalIP")]
+pub struct NoAddress(
+    /// Its name.
+    pub String,
+);
+
+/// A node was asked for that is not in the cluster.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no node {node} in this cluster")]
+pub struct NoSuchNode {
+    /// The name that was asked for.
+    pub node: String,
+    /// The names of the cluster's nodes.
+    pub known: Vec<String>,
+}
+
 /// The directory is another registry's.
 #[derive(Debug, thiserror::Error)]
 #[error("the directory {directory} is another registry's:\n{}", bullet_list(.nodes))]

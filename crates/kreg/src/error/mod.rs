@@ -16,7 +16,7 @@ use kreg_verify::{LoginError, VerifyError};
 pub use self::certificates::CertificatesError;
 pub use self::collection::CollectionError;
 pub use self::find::{FindError, NotUp};
-pub use self::intent::{DirectoryTaken, IntentError, NoNode};
+pub use self::intent::{DirectoryTaken, IntentError, NoAddress, NoNode, NoSuchNode};
 pub use self::issued::IssuedError;
 pub use self::material::MaterialError;
 pub use self::users::{CopiesError, UsersError};
@@ -46,6 +46,12 @@ pub enum Error {
     /// No node can be made to trust the registry.
     #[error(transparent)]
     NoNode(#[from] NoNode),
+    /// A node was asked for that is not in the cluster.
+    #[error(transparent)]
+    NoSuchNode(#[from] NoSuchNode),
+    /// A node is to be reached by its address and has none.
+    #[error(transparent)]
+    NoAddress(#[from] NoAddress),
     /// The directory for images is another registry's.
     #[error(transparent)]
     DirectoryTaken(#[from] DirectoryTaken),
@@ -110,13 +116,15 @@ impl Error {
     pub fn is_input(&self) -> bool {
         match self {
             Error::Find(error) => error.is_input(),
-            Error::Intent(_) => true,
             Error::Material(error) => error.is_input(),
             Error::Users(error) => error.is_input(),
             Error::Certificates(error) => error.is_input(),
-            Error::Collection(CollectionError::BarePod) | Error::Copies(_) | Error::Issued(_) => {
-                true
-            }
+            Error::Intent(_)
+            | Error::NoSuchNode(_)
+            | Error::NoAddress(_)
+            | Error::Collection(CollectionError::BarePod)
+            | Error::Copies(_)
+            | Error::Issued(_) => true,
             Error::Proof(error) => matches!(
                 error,
                 VerifyError::UnknownCheck { .. }

@@ -17,6 +17,7 @@ use crate::error::{CertificatesError, Error, IssuedError, NoNode, Tried as _};
 use crate::event::Observer;
 use crate::intent::Intent;
 use crate::made::Made;
+use crate::nodes::note_warnings;
 use crate::registry::{Registry, Standing};
 use crate::words::{count, in_state};
 
@@ -201,11 +202,7 @@ impl Registry {
         } else {
             stage.partly(result);
         }
-        for receipt in &receipts {
-            for warning in &receipt.warnings {
-                on.note(format!("{}: {warning}", receipt.node));
-            }
-        }
+        note_warnings(&receipts, on);
         Ok(receipts)
     }
 }

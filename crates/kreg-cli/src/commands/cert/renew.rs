@@ -2,7 +2,6 @@
 
 use kreg::Scope;
 use kreg::certificates::Renewed;
-use kreg_nodes::NodeAccess as _;
 use kreg_pki::View;
 
 use super::args::{RenewArgs, RotationArgs};
@@ -28,14 +27,14 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
         return finish(app, &certificates.renewal().await?, None);
     }
     let nodes = Nodes::new(&session, &[])?;
-    let renewed = certificates.renew(&nodes, &session.on).await?;
+    let renewed = certificates.renew(nodes.access(), &session.on).await?;
     if args.skip_verify {
         return finish(app, &renewed, None);
     }
     let standing = session.registry.standing().await?;
     // On every node that trusts what is served now.
     let is_behind = |name: &str| renewed.behind.iter().any(|receipt| receipt.node == name);
-    let names = nodes.nodes().iter().map(|node| node.name.clone());
+    let names = nodes.access().nodes().iter().map(|node| node.name.clone());
     let scope = Scope {
         nodes: names.filter(|name| !is_behind(name)).collect(),
         ..Scope::default()

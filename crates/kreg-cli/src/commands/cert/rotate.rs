@@ -22,7 +22,7 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
     };
     let policy = policy(&session, args)?;
     let nodes = Nodes::new(&session, &[])?;
-    let rotation = certificates.rotation(&nodes, goal, policy);
+    let rotation = certificates.rotation(nodes.access(), goal, policy);
     if args.dry_run {
         return finish(app, rotation.ahead().await?);
     }

@@ -1,7 +1,7 @@
 //! `--node-files`: what lies on every node for its runtime to trust, read by ssh.
 
 use kreg::Standing;
-use kreg_nodes::{NodeAccess, Receipt};
+use kreg_nodes::Receipt;
 use kreg_verify::NodeTrust;
 use tokio::task::block_in_place;
 
@@ -20,7 +20,7 @@ pub(super) fn read(
     let place = session.registry.place();
     let trust = kreg::nodes::trust(place, standing.address, &standing.bundle_pem)?;
     let nodes = Nodes::new(session, only)?;
-    let nodes: &dyn NodeAccess = &nodes;
+    let nodes = nodes.access();
     let step = app.progress.step(format!("nodes by {}", nodes.name()));
     let read: Vec<NodeTrust> = block_in_place(|| nodes.facts(&trust))
         .into_iter()
