@@ -52,13 +52,21 @@ pub enum Entry {
     Known,
 }
 
-/// What became of a user.
-#[derive(Debug)]
+/// What became of a user, or is the case.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Changed {
-    /// From the written Secret until every Pod of the registry said so.
-    pub took: Duration,
+    /// The registry, as in image references.
+    pub registry: String,
+    /// The user's name.
+    pub user: String,
+    /// What every Pod of the registry said, in the end, to this user with this password.
+    pub can_log_in: bool,
+    /// In seconds: from the written Secret, or the question, until every Pod said so.
+    pub seconds: f64,
     /// Copies of the pull Secret that could not be written, each with the reason.
+    #[serde(skip)]
     pub not_renewed: Vec<(ObjectRef, kreg_k8s::Error)>,
 }
 
@@ -69,23 +77,27 @@ impl Registry {
     /// As [`Registry::existing`], and [`Error::NotUp`] without a certificate.
     pub async fn users(&self, timeout: Duration) -> Result<Users<'_>, Error> {
         let state = self.existing().await?;
-        let bundle_pem = standing::bundle(self.place(), &state)?;
-        let transport =
-            Transport::trusting(bundle_pem).tried("cannot use the CA that the cluster holds")?;
-        let place = self.place();
-        let probe = LoginProbe::new(
-            self.host()?,
-            transport,
-            self.streams()?.clone(),
-            place.namespace(),
-            place.service(),
-        );
+        let probe = self.login_probe(standing::bundle(self.place(), &state)?)?;
         Ok(Users {
             registry: self,
             state,
             probe,
             timeout,
         })
+    }
+
+    /// Asks every Pod of the registry, as a client that trusts this bundle.
+    pub(crate) fn login_probe(&self, bundle_pem: &str) -> Result<LoginProbe, Error> {
+        let transport =
+            Transport::trusting(bundle_pem).tried("cannot use the CA that the cluster holds")?;
+        let place = self.place();
+        Ok(LoginProbe::new(
+            self.host()?,
+            transport,
+            self.streams()?.clone(),
+            place.namespace(),
+            place.service(),
+        ))
     }
 }
 
@@ -97,12 +109,34 @@ impl Users<'_> {
         Htpasswd::parse(text.map_or("", |text| text.expose_secret()))
     }
 
-    /// What every Pod of the registry says to this user.
+    /// Whether every Pod of the registry lets this user in.
     ///
     /// # Errors
-    /// [`Error::Failed`] if one of them does not say.
-    pub async fn check(&self, user: &Credentials) -> Result<LoginAnswer, Error> {
-        Ok(self.probe.ask(user).await?)
+    /// [`UsersError::Refused`] and [`UsersError::Divided`], and [`Error::Failed`] if one of them does not say.
+    pub async fn check(&self, user: &Credentials) -> Result<Changed, Error> {
+        let name = user.username().to_owned();
+        let asked = Instant::now();
+        match self.probe.ask(user).await? {
+            LoginAnswer::Admitted => Ok(self.changed(&name, true, asked, Vec::new())),
+            LoginAnswer::Refused => Err(UsersError::Refused(name).into()),
+            _ => Err(UsersError::Divided(name).into()),
+        }
+    }
+
+    fn changed(
+        &self,
+        user: &str,
+        can_log_in: bool,
+        since: Instant,
+        not_renewed: Vec<(ObjectRef, kreg_k8s::Error)>,
+    ) -> Changed {
+        Changed {
+            registry: self.registry.place().registry_name(),
+            user: user.to_owned(),
+            can_log_in,
+            seconds: since.elapsed().as_secs_f64(),
+            not_renewed,
+        }
     }
 
     /// Adds a user, or gives one another password, and waits until every Pod lets the user in. For the user of the pull
@@ -138,10 +172,10 @@ impl Users<'_> {
         stage.at("waiting until the registry knows it");
         let written = Instant::now();
         self.until(user, LoginAnswer::Admitted).await?;
-        let took = written.elapsed();
+        let changed = self.changed(user.username(), true, written, not_renewed);
         let mut proved = format!(
             "logs in, {:.1} s after the Secret was written",
-            took.as_secs_f64()
+            changed.seconds
         );
         let differs =
             |old: &Credentials| old.password().expose_secret() != user.password().expose_secret();
@@ -153,7 +187,7 @@ impl Users<'_> {
             proved.push_str("; the old password has no entry any more");
         }
         stage.done(proved);
-        Ok(Changed { took, not_renewed })
+        Ok(changed)
     }
 
     /// Removes a user, and waits until the registry has read the file without that user.
@@ -181,17 +215,14 @@ impl Users<'_> {
         stage.at("waiting until the registry knows it");
         let written = Instant::now();
         let known = self.until(&witness, LoginAnswer::Admitted).await;
-        let took = written.elapsed();
+        let changed = self.changed(name, false, written, Vec::new());
         self.change(|file| witness::remove(file, &witness)).await?;
         known?;
         stage.done(format!(
             "the registry has read the file without this user, {:.1} s after it was written",
-            took.as_secs_f64()
+            changed.seconds
         ));
-        Ok(Changed {
-            took,
-            not_renewed: Vec::new(),
-        })
+        Ok(changed)
     }
 
     async fn change(

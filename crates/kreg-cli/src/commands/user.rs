@@ -3,12 +3,10 @@
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use kreg::Entry;
+use kreg::{Changed, Entry};
 use kreg_auth::{Credentials, ExposeSecret as _, Htpasswd, PasswordSource};
-use kreg_verify::LoginAnswer;
 use serde::Serialize;
 
 use crate::args::TargetArgs;
@@ -35,14 +33,9 @@ struct Row {
 
 /// What became of one user, as `-o json` prints it.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Done {
-    registry: String,
-    user: String,
-    /// What the registry itself said, in the end, to this user with this password.
-    can_log_in: bool,
-    /// From the written Secret, or the question, until the registry said so.
-    seconds: f64,
+    #[serde(flatten)]
+    changed: Changed,
     /// Only with --generate, which asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
@@ -143,20 +136,17 @@ async fn set(app: &App, args: &UserPasswordArgs, entry: Entry) -> Result<Ending,
     let users = session.registry.users(session.settings.timeout).await?;
     let changed = users.set(&user, entry, cost, &session.on).await?;
     let done = Done {
-        can_log_in: true,
-        seconds: changed.took.as_secs_f64(),
         password: args
             .generate
             .then(|| user.password().expose_secret().to_owned()),
-        ..Done::of(&session, &args.user)
+        changed,
     };
     output::print(app.global.output, "User", &done, |done| {
-        match &done.password {
-            Some(password) => password.clone(),
-            None => format!("user {} can log in to {}", done.user, done.registry),
-        }
+        let Changed { user, registry, .. } = &done.changed;
+        let said = format!("user {user} can log in to {registry}");
+        done.password.clone().unwrap_or(said)
     })?;
-    super::secret::judge(&changed.not_renewed)?;
+    super::secret::judge(&done.changed.not_renewed)?;
     Ok(Ending::Done)
 }
 
@@ -164,15 +154,9 @@ async fn remove(app: &App, args: &UserArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
     let users = session.registry.users(session.settings.timeout).await?;
     let changed = users.remove(&args.user, &session.on).await?;
-    let done = Done {
-        seconds: changed.took.as_secs_f64(),
-        ..Done::of(&session, &args.user)
-    };
-    output::print(app.global.output, "User", &done, |done| {
-        format!(
-            "user {} cannot log in to {} any more",
-            done.user, done.registry
-        )
+    output::print(app.global.output, "User", &changed, |changed| {
+        let Changed { user, registry, .. } = changed;
+        format!("user {user} cannot log in to {registry} any more")
     })?;
     Ok(Ending::Done)
 }
@@ -181,45 +165,11 @@ async fn check(app: &App, args: &UserPasswordArgs) -> Result<Ending, Error> {
     let user = credentials(app, args)?;
     let session = Session::open(app, &args.target, true).await?;
     let users = session.registry.users(session.settings.timeout).await?;
-    let asked = Instant::now();
-    let name = user.username();
-    match users.check(&user).await? {
-        LoginAnswer::Admitted => {
-            let done = Done {
-                can_log_in: true,
-                seconds: asked.elapsed().as_secs_f64(),
-                ..Done::of(&session, name)
-            };
-            output::print(app.global.output, "User", &done, |done| {
-                format!("user {} can log in", done.user)
-            })?;
-            Ok(Ending::Done)
-        }
-        LoginAnswer::Refused => Err(Error::new(
-            Ending::ProofFailed,
-            format!("the registry refuses user {name} with this password"),
-        )
-        .help("`kreg user list` shows who can log in; `kreg user passwd` sets a new password")),
-        _ => Err(Error::new(
-            Ending::ProofFailed,
-            format!(
-                "some of the registry's Pods let user {name} in with this password, others refuse it"
-            ),
-        )
-        .help("one of them has not read the users yet: ask again in a minute")),
-    }
-}
-
-impl Done {
-    fn of(session: &Session, user: &str) -> Self {
-        Self {
-            registry: session.registry.place().registry_name(),
-            user: user.to_owned(),
-            can_log_in: false,
-            seconds: 0.0,
-            password: None,
-        }
-    }
+    let checked = users.check(&user).await?;
+    output::print(app.global.output, "User", &checked, |checked| {
+        format!("user {} can log in", checked.user)
+    })?;
+    Ok(Ending::Done)
 }
 
 fn credentials(app: &App, args: &UserPasswordArgs) -> Result<Credentials, Error> {

@@ -36,6 +36,7 @@ fn ending(error: &Error) -> Ending {
         Error::Certificates(
             CertificatesError::NotTrusted(_) | CertificatesError::Behind { .. },
         ) => Ending::Partial,
+        Error::Users(UsersError::Refused(_) | UsersError::Divided(_)) => Ending::ProofFailed,
         other if other.is_input() => Ending::Usage,
         _ => Ending::Failed,
     }
@@ -97,6 +98,12 @@ fn plain(error: &Error) -> Option<&'static str> {
         }
         Error::Users(UsersError::Late { .. }) | Error::Login(LoginError::Late { .. }) => {
             "the kubelet refreshes a mounted Secret within about 90 s; look again with `kreg user check`"
+        }
+        Error::Users(UsersError::Refused(_)) => {
+            "`kreg user list` shows who can log in; `kreg user passwd` sets a new password"
+        }
+        Error::Users(UsersError::Divided(_)) => {
+            "one of them has not read the users yet: ask again in a minute"
         }
         Error::Certificates(error) => return of_certificates(error),
         Error::Collection(error) => return of_collection(error),

@@ -20,6 +20,18 @@ pub enum UsersError {
     /// The users file does not allow it.
     #[error("the user list was not changed")]
     Entry(#[from] HtpasswdError),
+    /// The registry does not let the user in.
+    #[error("the registry refuses user {0} with this password")]
+    Refused(
+        /// The user.
+        String,
+    ),
+    /// Not every Pod says the same.
+    #[error("some of the registry's Pods let user {0} in with this password, others refuse it")]
+    Divided(
+        /// The user.
+        String,
+    ),
     /// The registry did not say, or did not say the same in time. What is written stays.
     #[error("the change is stored, but the registry did not take it up within {} s: {last}", limit.as_secs())]
     Late {
@@ -34,7 +46,7 @@ impl UsersError {
     /// Whether what was asked for is at fault.
     #[must_use]
     pub fn is_input(&self) -> bool {
-        !matches!(self, UsersError::Late { .. })
+        matches!(self, UsersError::PullUser { .. } | UsersError::Entry(_))
     }
 }
 

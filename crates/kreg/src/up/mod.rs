@@ -4,6 +4,7 @@ mod directory;
 mod objects;
 
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use kreg_k8s::{Change, ObjectRef, RegistrySpec, RegistryState, rights};
 use kreg_nodes::{NodeAccess, Receipt, State};
@@ -14,7 +15,7 @@ use tokio::task::block_in_place;
 use self::directory::Directory;
 pub(crate) use self::objects::show;
 use crate::error::{CertificatesError, Error, IssuedError, NoNode, Tried as _};
-use crate::event::Observer;
+use crate::event::{Observer, Stage};
 use crate::intent::Intent;
 use crate::made::Made;
 use crate::nodes::note_warnings;
@@ -175,6 +176,26 @@ impl Registry {
         Err(CertificatesError::NotTrusted(behind).into())
     }
 
+    /// Waits until the registry itself answers: a runtime that was restarted may have ended its container, and the API
+    /// server hears of that later than clients do.
+    async fn answers(
+        &self,
+        standing: &Standing,
+        timeout: Duration,
+        stage: &Stage<'_>,
+    ) -> Result<(), Error> {
+        let probe = self.login_probe(&standing.bundle_pem)?;
+        let end = Instant::now() + timeout;
+        while let Err(error) = probe.ask(&standing.credentials).await {
+            if Instant::now() > end {
+                return Err(error.into());
+            }
+            stage.at("waiting until the registry answers again");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        Ok(())
+    }
+
     async fn put_trust(
         &self,
         intent: &Intent,
@@ -189,6 +210,9 @@ impl Registry {
         // On a node whose runtime was restarted its Pod is not ready for a moment.
         self.ready(&up.spec, intent.timeout, &stage).await?;
         let changed = in_state(&receipts, State::Changed);
+        if intent.restart_runtimes && changed > 0 {
+            self.answers(standing, intent.timeout, &stage).await?;
+        }
         let unchanged = in_state(&receipts, State::Unchanged);
         let all = receipts.len();
         let result = if unchanged == all {
