@@ -1,7 +1,7 @@
 //! `kreg up`: the registry's objects, then trust on every node, then the proof.
 
 use clap::Args;
-use kreg::{Admission, Scope, Up};
+use kreg::{Admission, Proof, Scope, Up};
 use serde::Serialize;
 
 use crate::args::SpecArgs;
@@ -10,7 +10,7 @@ use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
 use crate::intent;
 use crate::output;
-use crate::proof::{self, Proof};
+use crate::proof;
 use crate::session::Session;
 
 /// What `up` did, as `-o json` prints it.
@@ -67,7 +67,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
         Some(proof::prove(&session, &up.standing, scope).await?)
     };
     let startup_taint = match (&waiting, &proof) {
-        (Some(waiting), Some(proof)) => Some(registry.admit(waiting, proof.report(), on).await?),
+        (Some(waiting), Some(proof)) => Some(registry.admit(waiting, &proof.report, on).await?),
         _ => None,
     };
     let shown = Shown {
@@ -78,7 +78,7 @@ pub(crate) async fn run(app: &App, args: &UpArgs) -> Result<Ending, Error> {
     output::print(app.global.output, "Up", &shown, text)?;
     fleet::judge(&shown.up.nodes, "not done")?;
     super::secret::judge(&shown.up.not_renewed)?;
-    shown.proof.as_ref().map_or(Ok(Ending::Done), Proof::judge)
+    shown.proof.as_ref().map_or(Ok(Ending::Done), proof::judge)
 }
 
 fn text(shown: &Shown) -> String {
@@ -90,7 +90,7 @@ fn text(shown: &Shown) -> String {
     };
     let registry = &shown.up.registry;
     let last = format!("{registry} {what}. Images are named {registry}/NAME:TAG.");
-    let table = proof.map(Proof::table);
+    let table = proof.map(proof::table);
     table
         .into_iter()
         .chain([last])

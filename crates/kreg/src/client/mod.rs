@@ -14,11 +14,13 @@
 mod advice;
 mod docker;
 mod facts;
+mod report;
 mod system;
 
 pub use self::advice::{Check, Finding, Step, Verdict, findings, is_usable};
 pub use self::docker::{Daemon, Docker};
 pub use self::facts::{Facts, Group};
+pub use self::report::{Clients, Found};
 pub use self::system::{Family, Init, System};
 
 #[cfg(test)]

@@ -8,15 +8,15 @@ mod show;
 
 use std::path::PathBuf;
 
-use kreg::KeyLocation;
 use kreg::certificates::Certificates;
+use kreg::{KeyLocation, Proof};
 use serde::Serialize;
 
 use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::intent;
 use crate::output;
-use crate::proof::Proof;
+use crate::proof;
 use crate::session::Session;
 use args::CertCommand;
 
@@ -54,7 +54,7 @@ struct Document<'a, T> {
     #[serde(flatten)]
     done: &'a T,
     #[serde(skip_serializing_if = "Option::is_none")]
-    proof: Option<serde_json::Value>,
+    proof: Option<&'a Proof>,
 }
 
 /// Prints what was done, and its proof, if there is one: before the words, for a person.
@@ -64,12 +64,9 @@ fn print<T: Serialize>(
     (done, words): (&T, String),
     proof: Option<&Proof>,
 ) -> Result<(), Error> {
-    let document = Document {
-        done,
-        proof: proof.map(Proof::to_json).transpose()?,
-    };
+    let document = Document { done, proof };
     output::print(app.global.output, kind, &document, |_| match proof {
-        Some(proof) => format!("{}\n\n{words}", proof.table()),
+        Some(proof) => format!("{}\n\n{words}", proof::table(proof)),
         None => words,
     })
 }

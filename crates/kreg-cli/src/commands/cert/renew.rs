@@ -1,14 +1,14 @@
 //! `kreg cert renew`: a new certificate for the registry, under the CA it has.
 
-use kreg::Scope;
 use kreg::certificates::Renewed;
+use kreg::{Proof, Scope};
 use kreg_pki::View;
 
 use super::args::{RenewArgs, RotationArgs};
 use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
-use crate::proof::{self, Proof};
+use crate::proof;
 use crate::session::Session;
 
 pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
@@ -46,7 +46,7 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
 fn finish(app: &App, renewed: &Renewed, proof: Option<&Proof>) -> Result<Ending, Error> {
     super::print(app, "CertRenewal", (renewed, text(renewed)), proof)?;
     fleet::judge(&renewed.behind, "not done")?;
-    proof.map_or(Ok(Ending::Done), Proof::judge)
+    proof.map_or(Ok(Ending::Done), proof::judge)
 }
 
 fn text(renewed: &Renewed) -> String {

@@ -8,7 +8,7 @@ use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::fleet::{self, Nodes};
 use crate::output;
-use crate::proof::Proof;
+use crate::proof;
 use crate::session::Session;
 use crate::signals::{end_by_signals, shutdown_signal};
 
@@ -31,9 +31,9 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
     end_by_signals(true);
     match rotated {
         Err(kreg::Error::Certificates(CertificatesError::Unproven(proof))) => {
-            let proof = Proof::from(*proof);
-            output::whole(app.global.output, proof.report(), |_| proof.table())?;
-            proof.judge()
+            let proof = proof::worded(*proof);
+            output::whole(app.global.output, &proof.report, |_| proof::table(&proof))?;
+            proof::judge(&proof)
         }
         other => finish(app, other?),
     }
@@ -57,7 +57,7 @@ fn policy(session: &Session, args: &RenewArgs) -> Result<Policy, Error> {
 }
 
 fn finish(app: &App, mut rotated: Rotated) -> Result<Ending, Error> {
-    let proof = rotated.proof.take().map(Proof::from);
+    let proof = rotated.proof.take().map(proof::worded);
     let words = text(&rotated);
     super::print(app, "CaRotation", (&rotated, words), proof.as_ref())?;
     fleet::judge(&rotated.behind, "not told of the CA that is trusted now")?;

@@ -121,16 +121,16 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
     };
     let proof = proof::prove_last(&session, &standing, scope).await?;
     // First the result: what goes wrong after it does not cost it.
-    output::whole(app.global.output, proof.report(), |_| proof.table())?;
+    output::whole(app.global.output, &proof.report, |_| proof::table(&proof))?;
     let lifted = match &waiting {
         Some(waiting) => {
-            let admitted = session.registry.admit(waiting, proof.report(), &session.on);
+            let admitted = session.registry.admit(waiting, &proof.report, &session.on);
             admitted.await.map(drop).map_err(Error::from)
         }
         None => Ok(()),
     };
-    let written = write(app, &args.reports, proof.report());
-    let ending = proof.judge();
+    let written = write(app, &args.reports, &proof.report);
+    let ending = proof::judge(&proof);
     if let (Err(_), Err(error)) = (&ending, &lifted) {
         app.progress.note(error.to_string());
     }
