@@ -6,6 +6,7 @@
 
 mod address;
 mod error;
+mod others;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub use error::ThisMachineError;
+pub use others::others_can_change;
 
 use crate::{
     Answer, FileStatus, InstanceId, LocalRoot, Node, NodeFacts, NodePlan, NodeProgram,
