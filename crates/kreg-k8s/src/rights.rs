@@ -4,6 +4,7 @@
 //! cluster. [`needed`] is enough for all later runs with the same settings. [`Right::node_root`] says which rights
 //! amount to root on a node.
 
+mod purpose;
 mod rbac;
 mod root;
 mod setup;
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub use crate::right::Right;
+pub use purpose::Purpose;
 pub use rbac::{manifests, yaml};
 pub use root::NodeRoot;
 pub use setup::needed_to_set_up;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use kreg::Exported;
-use kreg_k8s::rights::{self, Extras, Right};
-use kreg_k8s::{Place, Profile, taint};
+use kreg_k8s::rights::{self, Extras, Purpose, Right};
+use kreg_k8s::{Profile, taint};
 
 use crate::args::TargetArgs;
 use crate::choices::Backend;
@@ -40,7 +41,7 @@ pub(crate) struct RbacArgs {
     /// For which commands: setup for an administrator, operation for daily use
     #[arg(
         long = "for",
-        value_enum,
+        value_parser = purposes(),
         value_name = "COMMAND",
         value_delimiter = ',',
         default_value = "operation"
@@ -66,38 +67,32 @@ pub(crate) struct RbacArgs {
     pub(crate) target: TargetArgs,
 }
 
-/// Commands that need rights of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Purpose {
-    /// The first up, one with other settings, and down; with all that `up` has
-    Setup,
-    /// All that is done after setup: up, gc and doctor
-    Operation,
-    /// A later up with the same settings, status, verify, cert, user and secret
-    Up,
-    /// gc, which also runs a program in the registry's Pod
-    Gc,
-    /// doctor, which also looks at Pods, events and DaemonSets of every namespace
-    Doctor,
-}
-
-impl Purpose {
-    fn rights(self, place: &Place, extras: Extras) -> Vec<Right> {
-        match self {
-            Purpose::Setup => [
-                rights::needed(place, extras),
-                rights::needed_to_set_up(place, extras),
-            ]
-            .concat(),
-            Purpose::Operation => [Purpose::Up, Purpose::Gc, Purpose::Doctor]
-                .iter()
-                .flat_map(|one| one.rights(place, extras))
-                .collect(),
-            Purpose::Up => rights::needed(place, extras),
-            Purpose::Gc => rights::needed_to_collect(place),
-            Purpose::Doctor => rights::needed_to_diagnose(place, extras),
-        }
-    }
+/// What `--for` takes.
+fn purposes() -> impl TypedValueParser<Value = Purpose> {
+    let known = [
+        (
+            Purpose::Setup,
+            "The first up, one with other settings, and down; with all that `up` has",
+        ),
+        (
+            Purpose::Operation,
+            "All that is done after setup: up, gc and doctor",
+        ),
+        (
+            Purpose::Up,
+            "A later up with the same settings, status, verify, cert, user and secret",
+        ),
+        (
+            Purpose::Gc,
+            "gc, which also runs a program in the registry's Pod",
+        ),
+        (
+            Purpose::Doctor,
+            "doctor, which also looks at Pods, events and DaemonSets of every namespace",
+        ),
+    ];
+    let values = known.map(|(one, help)| PossibleValue::new(one.name()).help(help));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Purpose>())
 }
 
 pub(crate) async fn run(app: &App, command: &ExportCommand) -> Result<Ending, Error> {

@@ -1,6 +1,7 @@
 //! `kreg cert renew --ca`: a new CA, step by step, each decided again from what is really there.
 
 use kreg::certificates::{CertificatesError, Rotated};
+use kreg::nodes::split;
 use kreg_pki::rotation::{Goal, Policy};
 
 use super::args::RenewArgs;
@@ -41,10 +42,9 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
 
 /// Nodes that the configuration leaves out are excused by name, as those of the command line are.
 fn policy(session: &Session, args: &RenewArgs) -> Result<Policy, Error> {
-    let nodes = &session.registry.facts().nodes;
     let excused = &args.rotation.excused;
-    let is_strange = |name: &&String| nodes.iter().all(|node| &node.name != *name);
-    if let Some(stranger) = excused.iter().find(is_strange) {
+    let (_, strangers) = split(session.registry.facts(), excused);
+    if let Some(stranger) = strangers.first() {
         return Err(Error::usage(format!(
             "--excuse {stranger}: there is no such node in this cluster"
         )));
