@@ -92,6 +92,13 @@ pub enum SourceError {
 }
 
 impl PasswordSource {
+    /// Standard input if it was chosen, else the file if there is one.
+    #[must_use]
+    pub fn chosen(stdin: bool, file: Option<PathBuf>) -> Option<PasswordSource> {
+        let stdin = stdin.then_some(PasswordSource::Stdin);
+        stdin.or(file.map(PasswordSource::File))
+    }
+
     /// Reads the password.
     ///
     /// # Errors

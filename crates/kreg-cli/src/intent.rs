@@ -83,13 +83,9 @@ pub(crate) fn bcrypt_cost(wanted: Option<u32>) -> Result<Cost, Error> {
 
 /// Where the first user's password comes from; `None` for the one that the cluster holds, or else a new one.
 fn password(auth: &Auth) -> Option<PasswordSource> {
-    if auth.password_stdin {
-        return Some(PasswordSource::Stdin);
-    }
     let variable = || {
         std::env::var_os(PASSWORD_VARIABLE)
             .map(|_| PasswordSource::Env(PASSWORD_VARIABLE.to_owned()))
     };
-    let file = auth.password_file.clone();
-    file.map(PasswordSource::File).or_else(variable)
+    PasswordSource::chosen(auth.password_stdin, auth.password_file.clone()).or_else(variable)
 }

@@ -94,6 +94,20 @@ pub struct Removal {
     uids: Vec<String>,
 }
 
+/// What stays, a line each.
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.keep.iter();
+        let kept = kept.map(|kept| format!("stays: {} ({})", kept.object, kept.reason));
+        let left = self.files_left.iter();
+        let left = left.map(|left| format!("stays: the files in {left}"));
+        let bucket = self.bucket_left.iter();
+        let bucket = bucket.map(|bucket| format!("stays: the images in {bucket}"));
+        let lines: Vec<String> = kept.chain(left).chain(bucket).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
 /// Decides what to delete. Writes nothing.
 ///
 /// Goes by the record and, in the registry's own namespace, by labels: Pods of a proof that was killed are listed

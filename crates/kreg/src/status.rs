@@ -16,7 +16,7 @@ use crate::error::{Error, Tried as _};
 use crate::event::Observer;
 use crate::nodes;
 use crate::registry::Registry;
-use crate::users::Login;
+use crate::user_list::Login;
 
 /// What is there of a registry.
 #[derive(Debug, Serialize)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kreg_auth::{
-    Cost, Credentials, ExposeSecret as _, Htpasswd, HtpasswdError, PullSecret, SecretString, User,
+    Cost, Credentials, ExposeSecret as _, Htpasswd, HtpasswdError, PullSecret, SecretString,
 };
 use kreg_k8s::{Kind, Names, ObjectRef, Patcher, Query, RegistryState, names, pull, secret};
 use kreg_registry::Transport;
@@ -22,25 +22,6 @@ pub struct Users<'a> {
     state: RegistryState,
     probe: LoginProbe,
     timeout: Duration,
-}
-
-/// A user, and whether the registry lets an entry of this kind log in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Login {
-    /// The user's name.
-    pub name: String,
-    /// Whether the registry accepts the hash.
-    pub usable: bool,
-}
-
-impl From<User> for Login {
-    fn from(user: User) -> Self {
-        Self {
-            usable: user.hash.is_accepted_by_registry(),
-            name: user.name,
-        }
-    }
 }
 
 /// Whether a user is new.
@@ -102,13 +83,6 @@ impl Registry {
 }
 
 impl Users<'_> {
-    /// The users file.
-    #[must_use]
-    pub fn file(&self) -> Htpasswd {
-        let text = self.state.htpasswd.as_ref();
-        Htpasswd::parse(text.map_or("", |text| text.expose_secret()))
-    }
-
     /// Whether every Pod of the registry lets this user in.
     ///
     /// # Errors

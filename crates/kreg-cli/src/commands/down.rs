@@ -1,9 +1,8 @@
 //! `kreg down`: nodes first, while the registry still says what they hold, then the objects.
 
 use clap::Args;
-use kreg::Down;
+use kreg::{Down, Removed};
 use kreg_k8s::{Place, Removal};
-use kreg_nodes::Receipt;
 use serde::Serialize;
 
 use crate::args::TargetArgs;
@@ -15,13 +14,12 @@ use crate::output;
 use crate::session::{Session, count};
 
 #[derive(Debug, Serialize)]
-struct Outcome {
-    nodes: Vec<Receipt>,
+struct Shown {
+    #[serde(flatten)]
+    removed: Removed,
     /// Nodes that were left out: what kreg may have put there is there still.
     #[serde(rename = "notLookedAt", skip_serializing_if = "Vec::is_empty")]
     not_looked_at: Vec<String>,
-    #[serde(flatten)]
-    objects: Removal,
 }
 
 #[derive(Debug, Args)]
@@ -55,18 +53,18 @@ pub(crate) async fn run(app: &App, args: &DownArgs) -> Result<Ending, Error> {
     let access = nodes.as_ref().map(Nodes::access);
     let removed = registry.down(down, &planned, access, &session.on).await?;
     let all = registry.facts().nodes.iter().map(|node| node.name.clone());
-    let outcome = Outcome {
-        nodes: removed.nodes,
+    let shown = Shown {
         not_looked_at: match &nodes {
             Some(nodes) => nodes.skipped().to_vec(),
             None => all.collect(),
         },
-        objects: removed.objects,
+        removed,
     };
-    output::print(app.global.output, "Down", &outcome, text)?;
+    output::print(app.global.output, "Down", &shown, text)?;
+    let receipts = &shown.removed.nodes;
     // What a person must finish by hand is named with the commands.
-    let by_hand = nodes.and_then(|nodes| nodes.hand_work(&outcome.nodes, registry.place()));
-    fleet::judge(&outcome.nodes, "not put back as it was")
+    let by_hand = nodes.and_then(|nodes| nodes.hand_work(receipts, registry.place()));
+    fleet::judge(receipts, "not put back as it was")
         .map(|()| Ending::Done)
         .map_err(|error| match error.ending() {
             Ending::Failed => error,
@@ -96,26 +94,17 @@ fn confirm(app: &App, place: &Place, planned: &Removal, args: &DownArgs) -> Resu
     confirm::ask(&what, "say --yes")
 }
 
-fn text(outcome: &Outcome) -> String {
-    let mut lines = Vec::new();
-    for kept in &outcome.objects.keep {
-        lines.push(format!("stays: {} ({})", kept.object, kept.reason));
-    }
-    for left in &outcome.objects.files_left {
-        lines.push(format!("stays: the files in {left}"));
-    }
-    if let Some(bucket) = &outcome.objects.bucket_left {
-        lines.push(format!("stays: the images in {bucket}"));
-    }
-    if !outcome.not_looked_at.is_empty() {
-        lines.push(format!(
-            "not looked at, as was asked for: {}; `kreg nodes untrust`, which needs no registry and goes by nodes.skip \
+fn text(shown: &Shown) -> String {
+    let mut lines = shown.removed.objects.to_string();
+    if !shown.not_looked_at.is_empty() {
+        lines.push_str(&format!(
+            "\nnot looked at, as was asked for: {}; `kreg nodes untrust`, which needs no registry and goes by nodes.skip \
              too, takes away what is there",
-            outcome.not_looked_at.join(", ")
+            shown.not_looked_at.join(", ")
         ));
     }
     if lines.is_empty() {
-        lines.push("nothing is left".to_owned());
+        return "nothing is left".to_owned();
     }
-    lines.join("\n")
+    lines.trim_start().to_owned()
 }

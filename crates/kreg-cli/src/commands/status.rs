@@ -3,7 +3,6 @@
 mod guard;
 
 use kreg::{Comparison, Role, Status};
-use kreg_nodes::daemonset::StandingAgents;
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
@@ -114,7 +113,8 @@ fn text(shown: &Shown) -> String {
             named.collect::<Vec<_>>().join("\n")
         ));
     }
-    parts.extend(status.agents.as_ref().map(agents));
+    let agents = status.agents.as_ref();
+    parts.extend(agents.map(|agents| format!("AGENTS run {agents}")));
     if !status.nodes.is_empty() {
         parts.push(nodes::table(&status.nodes, nodes::found));
     }
@@ -122,28 +122,6 @@ fn text(shown: &Shown) -> String {
         parts.push(format!("AGENTS NOT PROTECTED: {why}"));
     }
     parts.join("\n\n")
-}
-
-/// What the agents run, and what of their nodes they may write.
-fn agents(standing: &StandingAgents) -> String {
-    let writes = match standing.writes.as_slice() {
-        [] => "nothing".to_owned(),
-        dirs => dirs.join(", "),
-    };
-    let why = match (
-        &standing.why_etc,
-        standing.writes.iter().any(|dir| dir == "/etc"),
-    ) {
-        (Some(why), true) => {
-            format!("; /etc as a whole, which is as good as root of the node, for {why}")
-        }
-        (None, true) => "; /etc as a whole, which is as good as root of the node".to_owned(),
-        (_, false) => String::new(),
-    };
-    format!(
-        "AGENTS run {} and may write, on their node, {writes}{why}",
-        standing.image
-    )
 }
 
 #[cfg(test)]

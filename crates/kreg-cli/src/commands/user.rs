@@ -5,8 +5,8 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use kreg::{Changed, Entry};
-use kreg_auth::{Credentials, ExposeSecret as _, Htpasswd, PasswordSource};
+use kreg::{Changed, Entry, Listed};
+use kreg_auth::{Credentials, ExposeSecret as _, PasswordSource};
 use serde::Serialize;
 
 use crate::args::TargetArgs;
@@ -15,21 +15,6 @@ use crate::error::{Ending, Error};
 use crate::intent;
 use crate::output;
 use crate::session::Session;
-
-#[derive(Debug, Serialize)]
-struct Users {
-    users: Vec<Row>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    name: String,
-    line: usize,
-    hash: String,
-    /// Whether the registry lets an entry of this kind log in.
-    usable: bool,
-}
 
 /// What became of one user, as `-o json` prints it.
 #[derive(Debug, Serialize)]
@@ -97,33 +82,20 @@ pub(crate) async fn run(app: &App, command: &UserCommand) -> Result<Ending, Erro
 
 async fn list(app: &App, target: &TargetArgs) -> Result<Ending, Error> {
     let session = Session::open(app, target, true).await?;
-    let state = session.existing().await?;
-    let text = state.htpasswd.as_ref();
-    let file = Htpasswd::parse(text.map_or("", |text| text.expose_secret()));
-    let rows = file.users().into_iter().map(|user| Row {
-        usable: user.hash.is_accepted_by_registry(),
-        hash: user.hash.to_string(),
-        line: user.line,
-        name: user.name,
-    });
-    let users = Users {
-        users: rows.collect(),
-    };
-    output::print(app.global.output, "Users", &users, |users| {
-        output::table(
-            ["USER", "HASH", "CAN LOG IN"],
-            users.users.iter().map(|row| {
-                let usable = if row.usable {
-                    "yes"
-                } else {
-                    "no: this registry will not accept it"
-                };
-                [row.name.clone(), row.hash.clone(), usable.to_owned()]
-            }),
-        )
+    let list = session.registry.user_list().await?;
+    output::print(app.global.output, "Users", &list, |list| {
+        let row = |one: &Listed| {
+            let usable = if one.login.usable {
+                "yes"
+            } else {
+                "no: this registry will not accept it"
+            };
+            [one.login.name.clone(), one.hash.clone(), usable.to_owned()]
+        };
+        output::table(["USER", "HASH", "CAN LOG IN"], list.users.iter().map(row))
     })?;
-    for finding in file.findings() {
-        app.progress.note(finding.to_string());
+    for finding in &list.findings {
+        app.progress.note(finding);
     }
     Ok(Ending::Done)
 }
@@ -180,17 +152,13 @@ fn credentials(app: &App, args: &UserPasswordArgs) -> Result<Credentials, Error>
         return Credentials::generate(&args.user).map_err(invalid);
     }
     kreg_auth::check_username(&args.user).map_err(invalid)?;
-    let source = match &args.password_file {
-        Some(file) => PasswordSource::File(file.clone()),
-        None if args.password_stdin => PasswordSource::Stdin,
-        None if std::io::stdin().is_terminal() && !app.global.yes => PasswordSource::PromptTwice,
-        None => {
-            return Err(
-                Error::usage(format!("no password was given for user {}", args.user))
-                    .help("use --password-stdin, --password-file FILE or --generate"),
-            );
-        }
-    };
+    let chosen = PasswordSource::chosen(args.password_stdin, args.password_file.clone());
+    let can_ask = std::io::stdin().is_terminal() && !app.global.yes;
+    let asked = can_ask.then_some(PasswordSource::PromptTwice);
+    let source = chosen.or(asked).ok_or_else(|| {
+        Error::usage(format!("no password was given for user {}", args.user))
+            .help("use --password-stdin, --password-file FILE or --generate")
+    })?;
     let password = source
         .read()
         .map_err(|cause| Error::usage("cannot read the password").because(&cause))?;

@@ -1,11 +1,13 @@
 //! What the agents that stand in a cluster may do, read back from their DaemonSet.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::agent::ANNOTATION_ETC;
 
-/// What a live DaemonSet of agents says of itself.
+/// What a live DaemonSet of agents says of itself. `Display` is what they run and may write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -17,6 +19,24 @@ pub struct StandingAgents {
     /// Why `/etc` as a whole is among them, in the words of the program that applied them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_etc: Option<String>,
+}
+
+impl fmt::Display for StandingAgents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let writes = match self.writes.as_slice() {
+            [] => "nothing".to_owned(),
+            dirs => dirs.join(", "),
+        };
+        let image = &self.image;
+        write!(f, "{image} and may write, on their node, {writes}")?;
+        if self.writes.iter().any(|dir| dir == "/etc") {
+            f.write_str("; /etc as a whole, which is as good as root of the node")?;
+            if let Some(why) = &self.why_etc {
+                write!(f, ", for {why}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl StandingAgents {

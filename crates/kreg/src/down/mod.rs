@@ -9,6 +9,7 @@ use std::time::Duration;
 use kreg_k8s::Removal;
 use kreg_k8s::down::{self, DownOptions};
 use kreg_nodes::{NodeAccess, Receipt, State};
+use serde::Serialize;
 use tokio::task::block_in_place;
 
 use crate::error::{Error, Tried as _};
@@ -47,12 +48,13 @@ impl Down {
 }
 
 /// What became of a registry that was removed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Removed {
     /// What became of each node.
     pub nodes: Vec<Receipt>,
     /// What became of its objects.
+    #[serde(flatten)]
     pub objects: Removal,
 }
 
