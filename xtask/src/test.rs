@@ -266,18 +266,6 @@ pub(crate) fn built_kreg() -> Result<PathBuf> {
     e2e::world::executable(&told, "kreg")
 }
 
-/// An example of a library, built with the same features.
-pub(crate) fn built_example(name: &str) -> Result<PathBuf> {
-    let told = Run::new(cargo_program())
-        .arg("build")
-        .args(EVERYTHING)
-        .args(["--example", name, "--message-format=json", "--quiet"])
-        .env("OPENSSL_NO_VENDOR", "1")
-        .cwd(workspace())
-        .read()?;
-    e2e::world::executable(&told, name)
-}
-
 /// What cargo says of the programs of tests, all of them built.
 fn built_tests() -> Result<String> {
     Run::new(cargo_program())

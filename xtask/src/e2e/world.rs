@@ -229,6 +229,19 @@ pub(crate) fn build_kreg_with(arguments: &[&str]) -> Result<PathBuf> {
     executable(&told, "kreg")
 }
 
+/// Builds an example of a library, with the features that the tests build everything with.
+pub(crate) fn build_example(name: &str) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let told = Run::new(cargo)
+        .args(["build", "--workspace", "--all-features", "--locked"])
+        .args(["--example", name, "--message-format=json", "--quiet"])
+        .env("OPENSSL_NO_VENDOR", "1")
+        .cwd(root)
+        .read()?;
+    executable(&told, name)
+}
+
 /// The program of this name among the messages of `cargo build --message-format=json`.
 pub(crate) fn executable(messages: &str, name: &str) -> Result<PathBuf> {
     messages

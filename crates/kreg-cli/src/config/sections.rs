@@ -9,7 +9,7 @@ use clap::Args;
 use kreg_k8s::Profile;
 use serde::{Deserialize, Deserializer};
 
-use crate::args::duration;
+use crate::choices::duration;
 use crate::s3::S3Settings;
 
 #[derive(Debug, Clone, Default, Args, Deserialize)]

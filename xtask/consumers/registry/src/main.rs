@@ -6,9 +6,8 @@ use kreg_registry::{RegistryClient, RegistryHost, Transport, dial::TcpDial};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let trust = Transport::trusting(&std::fs::read_to_string("ca.crt")?)?;
     let dial = |host: &RegistryHost| std::sync::Arc::new(TcpDial::new(host.to_string()));
-    let client = |host| RegistryClient::new(host, dial(&host), trust.clone());
+    let client = |host: RegistryHost| RegistryClient::new(host.clone(), dial(&host), trust.clone());
     let (image, tag) = ("team/app".parse()?, "v1".parse()?);
     client("old:5000".parse()?).pull_layout(&image, &tag, "image").await?;
-    client("new:5000".parse()?).push_archive("image", &image, &tag).await?;
-    Ok(())
+    Ok(drop(client("new:5000".parse()?).push_archive("image", &image, &tag).await?))
 }

@@ -6,13 +6,12 @@ use std::time::Duration;
 use super::down;
 use crate::e2e::call::Call;
 use crate::e2e::story::Scene;
-use crate::e2e::world::World;
+use crate::e2e::world::{World, build_example};
 use crate::failure::{Result, Tried as _};
-use crate::test::built_example;
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     let example = scene.check("the example `registry` is built", |_| {
-        built_example("registry")
+        build_example("registry")
     })?;
     scene.afterwards("kreg down", down);
     scene.check("it ends with 0 and says that all is proved", |world| {

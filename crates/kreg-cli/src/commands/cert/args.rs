@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 use kreg_pki::San;
 use time::Duration;
 
-use crate::args::{TargetArgs, duration};
+use crate::args::TargetArgs;
+use crate::choices::duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CertCommand {

@@ -13,7 +13,8 @@ use clap::builder::PossibleValuesParser;
 use kreg::Scope;
 use kreg_verify::{CHECKS, Report};
 
-use crate::args::{TargetArgs, duration};
+use crate::args::TargetArgs;
+use crate::choices::duration;
 use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::output;

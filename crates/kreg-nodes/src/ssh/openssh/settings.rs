@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where OpenSSH looks for keys if none is named (ssh_config(5), IdentityFile), of those that libssh2 can read.
-pub(in crate::ssh) const DEFAULT_IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+pub(crate) const DEFAULT_IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// What the configuration says about one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
