@@ -27,7 +27,8 @@
 //! | find a registry, or claim a place for one | [`Registry::find`], [`Registry::claim`] |
 //! | see what would change, put it up, remove it | [`Registry::plan`], [`Registry::up`], [`Registry::down`] |
 //! | see what is there | [`Registry::status`], [`Registry::standing`] |
-//! | prove it | [`Registry::prove`], [`Registry::admit`] |
+//! | prove it, once or again and again | [`Registry::prove`], [`Registry::admit`], [`Registry::watch`] |
+//! | lead an address of this machine to it | [`Registry::tunnels`] |
 //! | add and remove users, share the pull Secret | [`Registry::users`], [`Registry::share`] |
 //! | renew certificates, rotate the CA | [`Registry::certificates`] |
 //! | remove what no image needs | [`Registry::collection`] |
@@ -59,8 +60,10 @@ mod proof;
 mod prove;
 mod registry;
 mod status;
+pub mod tunnel;
 mod up;
 mod users;
+pub mod watch;
 mod witness;
 mod words;
 
@@ -69,7 +72,7 @@ pub use collection::{Blobs, Collected, Collection};
 pub use down::{Down, Removed};
 pub use error::{
     BoxError, CertificatesError, CollectionError, CopiesError, DirectoryTaken, Error, FindError,
-    IntentError, IssuedError, NoNode, NotUp, UsersError,
+    IntentError, IssuedError, NoNode, NotUp, TunnelError, UsersError,
 };
 pub use event::{End, Event, Observer, silent};
 pub use export::Exported;

@@ -68,6 +68,8 @@ fn help(error: &Error) -> Option<String> {
         }
         Error::Certificates(error) => return of_certificates(error),
         Error::Collection(error) => return of_collection(error),
+        Error::Tunnel(error) => return super::tunnel::help(error),
+        Error::UnknownNode { known, .. } => format!("its nodes are {}", known.join(", ")),
         Error::Copies(CopiesError::NoNamespace) => {
             "`kubectl get namespaces --show-labels`".to_owned()
         }
