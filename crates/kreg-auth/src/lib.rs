@@ -42,6 +42,7 @@ mod image;
 mod keyring;
 mod pull_secret;
 mod source;
+mod user_list;
 
 pub use cost::{Cost, CostError};
 pub use credentials::{
@@ -55,6 +56,7 @@ pub use htpasswd::{Finding, Htpasswd, HtpasswdError, Problem, User, Verdict};
 pub use keyring::key_matches_image;
 pub use pull_secret::{Auth, PullSecret, PullSecretError};
 pub use source::{PasswordSource, SourceError};
+pub use user_list::UserListError;
 
 /// The type in which every password of this crate travels: wiped when dropped, never
 /// printed by `Debug`. Re-exported so that callers need not match versions.

@@ -1,5 +1,6 @@
 //! Values that flags and the configuration file have in common.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -15,6 +16,14 @@ pub(crate) enum Backend {
     OpenSsh,
     /// By an agent on each node, which also keeps its trust, and that of nodes that join later
     DaemonSet,
+}
+
+/// All of a file, or of standard input for `-`.
+pub(crate) fn text_of(file: &Path) -> std::io::Result<String> {
+    if file.as_os_str() == "-" {
+        return std::io::read_to_string(std::io::stdin());
+    }
+    std::fs::read_to_string(file)
 }
 
 /// Go's and systemd's short form: a number and `s`, `m` or `h`.

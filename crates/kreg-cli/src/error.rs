@@ -2,6 +2,7 @@
 
 mod cluster;
 mod library;
+mod tunnel;
 
 use std::fmt;
 use std::process::ExitCode;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kreg::{Registry, Which};
-use kreg_k8s::{ClusterFacts, LiveCluster, RegistryState};
+use kreg_k8s::{ClusterFacts, LiveCluster};
 
 use crate::args::TargetArgs;
 use crate::choices::Backend;
@@ -84,11 +84,6 @@ impl Session {
             on: app.progress.clone(),
             adopt: false,
         })
-    }
-
-    /// What is there, for commands that need a registry that is up.
-    pub(crate) async fn existing(&self) -> Result<RegistryState, Error> {
-        Ok(self.registry.existing().await?)
     }
 }
 

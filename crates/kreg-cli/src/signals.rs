@@ -1,9 +1,11 @@
-//! Ctrl-C, SIGTERM and SIGHUP.
+//! Ctrl-C and the other signals that ask a program to end.
 
+use std::future::poll_fn;
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 
-use futures::future::OptionFuture;
-use tokio::signal::unix::{SignalKind, signal};
+use rustix::process::Signal;
+use tokio::signal::unix::{self, SignalKind};
 use tokio::task::AbortHandle;
 
 /// As a shell has it for a program that a signal ended.
@@ -27,29 +29,44 @@ pub(crate) fn end_by_signals(end: bool) {
     }
 }
 
-/// Ends with the first signal that asks a program to end, from this call on. Without a signal handler it goes on until it
-/// is killed; its Pods then end by themselves.
+/// Ends with the first signal that asks a program to end, from this call on.
 pub(crate) fn shutdown_signal() -> impl Future<Output = ()> {
-    let interrupted = signalled(SignalKind::interrupt());
-    let terminated = signalled(SignalKind::terminate());
-    let hung_up =
-        OptionFuture::from((!is_hangup_ignored()).then(|| signalled(SignalKind::hangup())));
-    async {
-        tokio::select! {
-            () = interrupted => {}
-            () = terminated => {}
-            Some(()) = hung_up => {}
-        }
+    let hangup = (!is_hangup_ignored()).then_some(Signal::HUP);
+    let mut signals = Signals::of([Signal::INT, Signal::TERM].into_iter().chain(hangup));
+    async move {
+        signals.next().await;
     }
 }
 
-fn signalled(kind: SignalKind) -> impl Future<Output = ()> {
-    let listening = signal(kind);
-    async {
-        match listening {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
+/// Signals that do not end the program by themselves any more.
+pub(crate) struct Signals(Vec<(Signal, unix::Signal)>);
+
+impl Signals {
+    /// All that ask a program to end.
+    pub(crate) fn all() -> Self {
+        Self::of([Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT])
+    }
+
+    /// One that cannot be listened to ends the program as before.
+    fn of(signals: impl IntoIterator<Item = Signal>) -> Self {
+        let listening = signals.into_iter().filter_map(|signal| {
+            let kind = SignalKind::from_raw(signal.as_raw());
+            Some((signal, unix::signal(kind).ok()?))
+        });
+        Self(listening.collect())
+    }
+
+    /// The next one.
+    pub(crate) async fn next(&mut self) -> Signal {
+        let next = poll_fn(|context| {
+            let mut all = self.0.iter_mut();
+            let came = all.find_map(|(signal, listening)| {
+                let is_here = listening.poll_recv(context).is_ready();
+                is_here.then_some(*signal)
+            });
+            came.map_or(Poll::Pending, Poll::Ready)
+        });
+        next.await
     }
 }
 
@@ -65,7 +82,7 @@ pub(crate) fn is_hangup_ignored() -> bool {
 mod tests {
     use std::time::Duration;
 
-    use rustix::process::{Signal, getpid, kill_process};
+    use rustix::process::{getpid, kill_process};
 
     use super::*;
 

@@ -12,7 +12,8 @@
 //!
 //! With feature `cluster`: [`pods`], the proof on nodes; [`watch`], pulls on every node again and again,
 //! counted; [`PodDial`], the way to a Pod behind a Service, through the API server; [`LoginProbe`],
-//! whether every Pod lets a user in. With feature `reports`: a [`Report`] as an HTML page or JUnit XML.
+//! whether every Pod lets a user in. With feature `reports`: a [`Report`] as an HTML page or JUnit XML,
+//! and in a file ([`ReportFile`]).
 //!
 //! No TLS provider is installed process-wide; this crate names its own (aws-lc-rs).
 //!
@@ -44,6 +45,8 @@ pub mod check;
 pub mod checks;
 mod cleanup;
 pub mod doctor;
+#[cfg(any(feature = "cluster", feature = "reports"))]
+mod file;
 pub mod image;
 mod litter;
 #[cfg(feature = "cluster")]
@@ -77,6 +80,8 @@ pub use pod_dial::{PodDial, PodDialError};
 pub use pods::NodePulls;
 pub use pull_failure::PullFailure;
 pub use remedy::Remedy;
+#[cfg(feature = "reports")]
+pub use report::file::{ReportFile, ReportFileError};
 #[cfg(feature = "reports")]
 pub use report::junit::JunitError;
 pub use report::{CheckReport, Report, SCHEMA, Verdict};

@@ -1,6 +1,8 @@
 //! The result of a verification, for people and for programs.
 
 #[cfg(feature = "reports")]
+pub(crate) mod file;
+#[cfg(feature = "reports")]
 mod html;
 #[cfg(feature = "reports")]
 pub(crate) mod junit;

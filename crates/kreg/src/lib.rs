@@ -28,7 +28,8 @@
 //! | see what would change, put it up, remove it | [`Registry::plan`], [`Registry::up`], [`Registry::down`] |
 //! | put trust on the nodes, or take it off, and nothing else | [`Registry::put_trust_on`], [`Registry::take_trust_off`] |
 //! | see what is there | [`Registry::status`], [`Registry::standing`] |
-//! | prove it | [`Registry::prove`], [`Registry::admit`] |
+//! | prove it, once or again and again | [`Registry::prove`], [`Registry::admit`], [`Registry::watch`] |
+//! | lead an address of this machine to it | [`Registry::tunnels`] |
 //! | add and remove users, share the pull Secret | [`Registry::users`], [`Registry::share`] |
 //! | renew certificates, rotate the CA | [`Registry::certificates`] |
 //! | remove what no image needs | [`Registry::collection`] |
@@ -61,9 +62,11 @@ mod prove;
 mod registry;
 pub mod s3;
 mod status;
+pub mod tunnel;
 mod up;
 mod user_list;
 mod users;
+pub mod watch;
 mod witness;
 mod words;
 
@@ -72,7 +75,7 @@ pub use collection::{Blobs, Collected, Collection};
 pub use down::{Down, Removed};
 pub use error::{
     BoxError, CertificatesError, CollectionError, CopiesError, DirectoryTaken, Error, FindError,
-    IntentError, IssuedError, NoAddress, NoNode, NoSuchNode, NotUp, UsersError,
+    IntentError, IssuedError, NoAddress, NoNode, NoSuchNode, NotUp, TunnelError, UsersError,
 };
 pub use event::{End, Event, Observer, Stage, silent};
 pub use export::Exported;

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use kreg_auth::{Credentials, RegistryHost};
 use kreg_k8s::{Names, Profile};
+use kreg_nodes::{NodeAccess, NodeFacts, Receipt};
 use kreg_verify::{NodePulls, NodeTrust, Target, Verdict, Verification};
+use tokio::task::block_in_place;
 
 use crate::error::{Error, Tried as _};
 use crate::event::Observer;
+use crate::nodes::{self, Chosen};
 use crate::proof::Proof;
 use crate::registry::{Registry, Standing};
 
@@ -72,6 +75,40 @@ impl Registry {
             pulls.timeout = timeout;
         }
         Ok(pulls)
+    }
+
+    /// Fails where the cluster has no node of one of these names: it would prove nothing, and look as if it did.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchNode`].
+    pub fn knows_nodes(&self, names: &[String]) -> Result<(), Error> {
+        Chosen::of(self.facts(), names, &[]).map(drop)
+    }
+
+    /// Reads what each node holds for its runtime to trust. A node that cannot be read says why in its check.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if the registry's name or its bundle cannot stand in a node's files.
+    pub fn node_trust(
+        &self,
+        standing: &Standing,
+        nodes: &dyn NodeAccess,
+        on: &dyn Observer,
+    ) -> Result<Vec<NodeTrust>, Error> {
+        let trust = nodes::trust(self.place(), standing.address, &standing.bundle_pem)?;
+        let stage = on.stage(format!("nodes by {}", nodes.name()));
+        let read = block_in_place(|| nodes.facts(&trust)).into_iter();
+        let files = |facts: Result<NodeFacts, Box<Receipt>>| {
+            let facts = facts.map_err(|receipt| receipt.to_string())?;
+            facts.trusted(&trust).map_err(|refused| refused.reason())
+        };
+        let read = read.map(|(node, facts)| NodeTrust {
+            node: node.name,
+            files: files(facts),
+        });
+        let read = read.collect();
+        stage.done("");
+        Ok(read)
     }
 
     /// Pushes a fresh image and pulls it on every node in `scope`. What it makes is removed again, also when `stop` ends

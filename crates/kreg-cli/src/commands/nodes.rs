@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::script;
 use crate::args::NodesArgs;
-use crate::choices::Backend;
+use crate::choices::{Backend, text_of};
 use crate::context::App;
 use crate::error::{Ending, Error, Tried as _};
 use crate::fleet::{self, Nodes};
@@ -88,12 +88,7 @@ fn nothing_to_do(why: String) -> Error {
 /// What an earlier run had to leave undone, by its own words: they say it wherever this runs.
 fn failed(file: &Path) -> Result<Vec<String>, Error> {
     let name = file.display();
-    let text = if file.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(file)
-    };
-    let text = text.tried(format!("cannot read the earlier result {name}"))?;
+    let text = text_of(file).tried(format!("cannot read the earlier result {name}"))?;
     let earlier: Outcome = serde_json::from_str(&text).map_err(|cause| {
         Error::usage(format!("{name} is not a result of kreg"))
             .because(&cause)

@@ -45,6 +45,7 @@ fn ending(error: &Error) -> Ending {
 /// Help that repeats what the error names.
 fn with_facts(error: &Error) -> Option<String> {
     Some(match error {
+        Error::Tunnel(error) => return super::tunnel::help(error),
         Error::NoSuchNode(error) => format!("its nodes are {}", error.known.join(", ")),
         Error::Find(FindError::Claimed {
             namespace, profile, ..

@@ -12,7 +12,9 @@
 
 mod images;
 mod metrics;
+mod metrics_file;
 mod report;
+mod words;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +29,9 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+pub use metrics_file::MetricsFile;
 pub use report::{NodeTally, Pull, PushTally, WatchReport};
+pub use words::counted;
 
 use crate::check::{Target, reference};
 use crate::image::Nonce;

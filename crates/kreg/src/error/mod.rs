@@ -6,6 +6,7 @@ mod find;
 mod intent;
 mod issued;
 mod material;
+mod tunnel;
 mod users;
 
 use std::fmt::Display;
@@ -19,6 +20,7 @@ pub use self::find::{FindError, NotUp};
 pub use self::intent::{DirectoryTaken, IntentError, NoAddress, NoNode, NoSuchNode};
 pub use self::issued::IssuedError;
 pub use self::material::MaterialError;
+pub use self::tunnel::TunnelError;
 pub use self::users::{CopiesError, UsersError};
 
 /// The error of another crate below a step.
@@ -76,6 +78,9 @@ pub enum Error {
     /// The pull Secret was not shared.
     #[error(transparent)]
     Copies(#[from] CopiesError),
+    /// No tunnel leads to the registry, or this machine's clients cannot use it.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
     /// Nothing could be checked.
     #[error("cannot check anything at all")]
     Proof(#[from] VerifyError),
@@ -119,6 +124,7 @@ impl Error {
             Error::Material(error) => error.is_input(),
             Error::Users(error) => error.is_input(),
             Error::Certificates(error) => error.is_input(),
+            Error::Tunnel(error) => error.is_input(),
             Error::Intent(_)
             | Error::NoSuchNode(_)
             | Error::NoAddress(_)

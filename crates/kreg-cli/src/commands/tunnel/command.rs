@@ -1,49 +1,47 @@
 //! A command that runs while the tunnel is open.
 
-use std::ffi::{OsStr, OsString};
-use std::io::{IsTerminal as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
-use kreg_auth::{ExposeSecret as _, RegistryHost};
+use kreg::tunnel::Tunnels;
 use kreg_k8s::RegistryState;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::Signals;
 use crate::error::{Error, Tried as _};
+use crate::signals::Signals;
 
-/// Runs it to its end, and passes on what it is asked to end by.
+/// Runs it to its end, logged in if that is wanted, and passes on what it is asked to end by.
 pub(super) async fn run(
-    program: &OsStr,
-    arguments: &[OsString],
-    host: &RegistryHost,
-    login: Option<&RegistryState>,
+    (program, arguments): (&OsString, &[OsString]),
+    tunnels: &Tunnels<'_>,
+    login: bool,
     signals: &mut Signals,
 ) -> Result<ExitCode, Error> {
-    let login = login.map(log_in).transpose()?;
+    let name = program.to_string_lossy();
     let mut command = Command::new(program);
     command
         .args(arguments)
-        .env("KREG_REGISTRY", host.to_string());
+        .env("KREG_REGISTRY", tunnels.host().to_string());
+    let login = login.then(|| log_in(tunnels.state())).transpose()?;
     if let Some(login) = &login {
         // The first is read by docker, crane and BuildKit's buildctl, the second by podman, skopeo and buildah.
         command
             .env("DOCKER_CONFIG", login.path())
             .env("REGISTRY_AUTH_FILE", login.path().join(CONFIG));
     }
-    let mut child = command.spawn().map_err(|cause| {
-        Error::failed(format!("cannot run `{}`", program.to_string_lossy())).because(&cause)
-    })?;
+    let mut child = command.spawn().tried(format!("cannot run `{name}`"))?;
     // Ctrl-C on a terminal reaches every program in the foreground by itself.
     let on_terminal = std::io::stdin().is_terminal();
     let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     loop {
         tokio::select! {
             ended = child.wait() => {
-                let status = ended.tried(format!("cannot tell how `{}` ended", program.to_string_lossy()))?;
+                let status = ended.tried(format!("cannot tell how `{name}` ended"))?;
                 return Ok(ExitCode::from(code(status)));
             }
             got = signals.next() => {
@@ -66,22 +64,15 @@ fn log_in(state: &RegistryState) -> Result<TempDir, Error> {
                 .help("run `kreg up`: it makes them again; or log in by yourself, without --login"),
         );
     };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("kreg-login-");
     // In memory where the system has such a place; it is this user's alone.
-    let folder = match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(place) if std::path::Path::new(&place).is_dir() => builder.tempdir_in(place),
-        _ => builder.tempdir(),
-    }
-    .tried("cannot make a directory for the login")?;
-    let file = folder.path().join(CONFIG);
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&file)
-        .and_then(|mut file| file.write_all(document.expose_secret().as_bytes()))
-        .tried(format!("cannot write {}", file.display()))?;
+    let place = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let place = place.filter(|place| place.is_dir());
+    let folder = tempfile::Builder::new()
+        .prefix("kreg-login-")
+        .tempdir_in(place.unwrap_or_else(std::env::temp_dir))
+        .tried("cannot make a directory for the login")?;
+    kreg_pki::write_secret_file(&folder.path().join(CONFIG), document)
+        .tried("cannot write the login")?;
     Ok(folder)
 }
 

@@ -1,27 +1,26 @@
 //! `kreg verify`: the proof on its own, with reports, and as a watch.
 
-mod node_trust;
-mod report;
-mod users;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use kreg::Scope;
-use kreg_verify::{CHECKS, Report};
+use kreg_auth::{Credentials, UserListError};
+use kreg_verify::{CHECKS, Report, ReportFile};
 
 use crate::args::TargetArgs;
-use crate::choices::duration;
+use crate::choices::{duration, text_of};
 use crate::context::App;
-use crate::error::{Ending, Error};
+use crate::error::{Ending, Error, Tried as _};
+use crate::fleet::Nodes;
 use crate::output;
 use crate::proof;
 use crate::session::Session;
 use crate::startup_taint::TaintArgs;
-use report::ReportFile;
+
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// Only these nodes
@@ -89,21 +88,28 @@ fn names() -> PossibleValuesParser {
 pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
     // Files first: a bad one costs no proof.
     let users = match &args.users {
-        Some(file) => users::read(file)?,
+        Some(file) => users(file)?,
         None => Vec::new(),
     };
     for report in &args.reports {
-        report.can_be_written()?;
+        report.check_place().map_err(|cause| {
+            Error::usage(format!("cannot write the report {report}"))
+                .because(&cause)
+                .help("make its folder first, or name another file")
+        })?;
     }
     let session = Session::open(app, &args.target, true).await?;
-    known(&session, &args.nodes)?;
+    session.registry.knows_nodes(&args.nodes)?;
     let standing = session.registry.standing().await?;
     let taint = args.taint.taint(&app.config)?;
     if args.watch.watch {
         return watch::run(app, &session, &standing, &args.nodes, &args.watch).await;
     }
     let node_trust = if args.node_files {
-        node_trust::read(app, &session, &standing, &args.nodes)?
+        let nodes = Nodes::new(&session, &args.nodes)?;
+        session
+            .registry
+            .node_trust(&standing, nodes.access(), &session.on)?
     } else {
         Vec::new()
     };
@@ -140,20 +146,22 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
     Ok(ending)
 }
 
-/// A name that no node has would prove nothing, and look as if it did.
-fn known(session: &Session, only: &[String]) -> Result<(), Error> {
-    let nodes = &session.registry.facts().nodes;
-    let is_there = |name: &&String| nodes.iter().any(|node| node.name == **name);
-    match only.iter().find(|name| !is_there(name)) {
-        None => Ok(()),
-        Some(stranger) => {
-            let known: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
-            Err(
-                Error::usage(format!("there is no node {stranger} in this cluster"))
-                    .help(format!("its nodes are {}", known.join(", "))),
-            )
-        }
-    }
+/// The users in a file, or on standard input.
+fn users(file: &Path) -> Result<Vec<Credentials>, Error> {
+    let text = text_of(file).map_err(|cause| {
+        Error::usage(format!("cannot read the users in {}", file.display())).because(&cause)
+    })?;
+    Credentials::list(&text).map_err(|cause| {
+        let ending = match cause {
+            UserListError::NoColon { .. } => Ending::Usage,
+            _ => Ending::Failed,
+        };
+        Error::new(
+            ending,
+            format!("cannot use the users in {}", file.display()),
+        )
+        .because(&cause)
+    })
 }
 
 /// Every one of them, whatever became of another; the first error is returned, all are told.
@@ -161,7 +169,8 @@ fn write(app: &App, reports: &[ReportFile], found: &Report) -> Result<(), Error>
     let mut first = Ok(());
     for report in reports {
         let step = app.progress.step("report");
-        match report.write(found) {
+        let written = report.write(found);
+        match written.tried(format!("cannot write the report {report}")) {
             Ok(()) => step.done(report.to_string()),
             Err(error) => {
                 step.failed(error.to_string());
