@@ -3,8 +3,9 @@
 use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+
+pub(crate) use kreg_verify::table;
 
 use crate::args::Output;
 use crate::error::{Error, Tried as _};
@@ -87,29 +88,6 @@ pub(crate) fn coloured(text: &str) -> String {
         found.unwrap_or_else(|| line.to_owned())
     };
     text.lines().map(colour).collect::<Vec<_>>().join("\n")
-}
-
-/// Columns as kubectl prints them: no frame, upper-case heads.
-pub(crate) fn table<const N: usize>(
-    heads: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(heads);
-    for row in rows {
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 /// The word that a value has in JSON (`not-ready`), for tables.

@@ -61,6 +61,8 @@ mod remedy;
 mod report;
 mod schedule;
 mod selection;
+#[cfg(feature = "reports")]
+mod table;
 mod verification;
 mod verify_error;
 #[cfg(feature = "cluster")]
@@ -86,6 +88,8 @@ pub use report::file::{ReportFile, ReportFileError};
 pub use report::junit::JunitError;
 pub use report::{CheckReport, Report, SCHEMA, Verdict};
 pub use selection::CHECKS;
+#[cfg(feature = "reports")]
+pub use table::table;
 pub use verification::Verification;
 pub use verify_error::{Lack, VerifyError};
 

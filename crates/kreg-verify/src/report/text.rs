@@ -1,25 +1,15 @@
 //! A report for a terminal.
 
-use comfy_table::{ContentArrangement, Table, presets};
-
 use super::{CheckReport, Report};
 use crate::check::Status;
+use crate::table::table;
 
 impl Report {
     /// A table with a line for each check; below it, each failure in whole with what was observed.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut table = Table::new();
-        table
-            .load_style(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Disabled)
-            .set_header(["", "CHECK", "NODE", "TIME", "FOUND"])
-            .add_rows(self.checks.iter().map(row));
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        let lines = table.lines().map(|line| line.trim_end().to_owned());
-        let mut text = lines.collect::<Vec<_>>().join("\n");
+        let heads = ["", "CHECK", "NODE", "TIME", "FOUND"];
+        let mut text = table(heads, self.checks.iter().map(row));
         for failure in self.failures() {
             text.push_str(&format!("\n\n{}", detail(failure)));
         }

@@ -14,6 +14,8 @@ mod images;
 mod metrics;
 mod metrics_file;
 mod report;
+#[cfg(feature = "reports")]
+mod text;
 mod words;
 
 use std::future::Future;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use kreg::Standing;
 use kreg::watch::{Trouble, Watching};
-use kreg_verify::watch::{NodeTally, WatchReport, counted};
+use kreg_verify::watch::WatchReport;
 use time::OffsetDateTime;
 
 use super::WatchArgs;
@@ -44,50 +44,11 @@ pub(super) async fn run(
         bar.finish_and_clear();
     }
     let report = watched?;
-    output::whole(app.global.output, &report, table)?;
+    output::whole(app.global.output, &report, WatchReport::to_text)?;
     match report.shortfall() {
         None => Ok(Ending::Done),
         Some(shortfall) => Err(Error::new(Ending::ProofFailed, shortfall).told()),
     }
-}
-
-fn table(report: &WatchReport) -> String {
-    let row = |node: &NodeTally| {
-        let mean = node.mean_seconds();
-        [
-            node.node.clone(),
-            node.passed.to_string(),
-            node.failed.to_string(),
-            node.undecided.to_string(),
-            node.late.to_string(),
-            mean.map_or(String::new(), |mean| format!("{mean:.1} s")),
-            format!("{:.1} s", node.slowest_seconds),
-            counted(&node.causes),
-        ]
-    };
-    let heads = [
-        "NODE",
-        "PASSED",
-        "FAILED",
-        "UNDECIDED",
-        "LATE",
-        "MEAN",
-        "SLOWEST",
-        "CAUSES",
-    ];
-    let mut text = output::table(heads, report.nodes.iter().map(row));
-    let pushes = &report.pushes;
-    text.push_str(&format!(
-        "\n\n{} images pushed, {} could not be ({:.0} s, one every {:.1} s)",
-        pushes.pushed, pushes.failed, report.seconds, report.every
-    ));
-    if pushes.failed > 0 {
-        text.push_str(&format!(": {}", counted(&pushes.causes)));
-    }
-    if !report.left.is_empty() {
-        text.push_str(&format!("\nnot removed: {}", report.left.join(", ")));
-    }
-    text
 }
 
 /// Says what happens: one line that changes on a terminal, else a line now and then.
