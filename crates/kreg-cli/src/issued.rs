@@ -1,8 +1,6 @@
 //! A certificate that was issued elsewhere, as `[tls]` and its flags name it.
 
-use std::path::Path;
-
-use kreg::Issued;
+use kreg::{Error as LibraryError, Issued};
 
 use crate::config::sections::Tls;
 use crate::error::Error;
@@ -15,43 +13,16 @@ pub(crate) fn issued(tls: &Tls) -> Result<Option<Issued>, Error> {
         )
         .help("keep one of them in kreg.toml"));
     }
-    match (&tls.cert, &tls.key, &tls.secret) {
-        (None, None, None) => Ok(None),
-        (Some(cert), Some(key), None) => files(cert, key, tls.ca.as_deref()).map(Some),
-        (None, None, Some(secret)) => of_secret(secret).map(Some),
-        _ => Err(Error::usage(
-            "[tls] must have both cert and key for a certificate that was issued elsewhere, or only secret",
-        )
-        .help("see `kreg init`")),
-    }
-}
-
-fn files(cert: &Path, key: &Path, ca: Option<&Path>) -> Result<Issued, Error> {
-    let read = |file: &Path| {
-        std::fs::read(file).map_err(|cause| {
-            Error::usage(format!("cannot read {}", file.display())).because(&cause)
-        })
-    };
-    let text = String::from_utf8(read(key)?)
-        .map_err(|cause| Error::usage(format!("{} is not PEM", key.display())).because(&cause))?;
-    Ok(Issued::Pem {
-        chain: read(cert)?,
-        key: text.into(),
-        ca: ca.map(read).transpose()?,
-    })
-}
-
-fn of_secret(secret: &str) -> Result<Issued, Error> {
-    match secret.split_once('/') {
-        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
-            Ok(Issued::Secret {
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-            })
+    let issued = match (&tls.cert, &tls.key, &tls.secret) {
+        (None, None, None) => return Ok(None),
+        (Some(cert), Some(key), None) => Issued::read(cert, key, tls.ca.as_deref()),
+        (None, None, Some(secret)) => secret.parse(),
+        _ => {
+            return Err(Error::usage(
+                "[tls] must have both cert and key for a certificate that was issued elsewhere, or only secret",
+            )
+            .help("see `kreg init`"));
         }
-        _ => Err(Error::usage(format!(
-            "`{secret}` does not name a Secret with its namespace"
-        ))
-        .help("write it as NAMESPACE/NAME")),
-    }
+    };
+    Ok(Some(issued.map_err(LibraryError::from)?))
 }

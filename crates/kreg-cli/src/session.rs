@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use kreg::{Registry, Which};
-use kreg_k8s::{ClusterFacts, LiveCluster};
 
 use crate::args::TargetArgs;
 use crate::choices::Backend;
 use crate::context::App;
-use crate::error::{Ending, Error};
+use crate::error::Error;
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::spec;
@@ -51,8 +50,7 @@ impl Session {
         // Before anything is sent, so that bad words cost nothing.
         let mut place = spec::place(app, target)?;
         let step = app.progress.step("cluster");
-        let cluster = connect(&settings).await?;
-        let facts = ClusterFacts::read(&cluster).await.map_err(reading)?;
+        let (cluster, facts) = kreg::connect(&settings.connection).await?;
         if app.config.registry.cluster_domain.is_none()
             && let Some(domain) = &facts.cluster_domain
         {
@@ -85,16 +83,6 @@ impl Session {
             adopt: false,
         })
     }
-}
-
-async fn connect(settings: &Settings) -> Result<LiveCluster, Error> {
-    LiveCluster::connect(&settings.connection)
-        .await
-        .map_err(|cause| Error::new(Ending::Usage, "cannot connect to a cluster").because(&cause))
-}
-
-fn reading(cause: kreg_k8s::Error) -> Error {
-    kreg::Error::from(kreg::FindError::Cluster(cause.into())).into()
 }
 
 /// Whether the user said where the registry is.

@@ -1,5 +1,8 @@
 //! A certificate that was issued elsewhere: by a company's CA, or by cert-manager.
 
+use std::path::Path;
+use std::str::FromStr;
+
 use kreg_auth::{ExposeSecret as _, SecretString};
 use kreg_k8s::{Kind, Object, ObjectRef, secret};
 use kreg_pki::lint::{Finding, Lint, Severity};
@@ -29,6 +32,47 @@ pub enum Issued {
         /// Its name.
         name: String,
     },
+}
+
+impl Issued {
+    /// Reads it from files: the chain, its key, and the CA certificates, all PEM.
+    ///
+    /// # Errors
+    /// [`IssuedError::Unreadable`] and [`IssuedError::NotText`].
+    pub fn read(chain: &Path, key: &Path, ca: Option<&Path>) -> Result<Self, IssuedError> {
+        let read = |file: &Path| {
+            std::fs::read(file).map_err(|source| IssuedError::Unreadable {
+                path: file.to_owned(),
+                source,
+            })
+        };
+        let text = String::from_utf8(read(key)?).map_err(|source| IssuedError::NotText {
+            path: key.to_owned(),
+            source,
+        })?;
+        Ok(Self::Pem {
+            chain: read(chain)?,
+            key: text.into(),
+            ca: ca.map(read).transpose()?,
+        })
+    }
+}
+
+/// `NAMESPACE/NAME` of a Secret.
+impl FromStr for Issued {
+    type Err = IssuedError;
+
+    fn from_str(text: &str) -> Result<Self, IssuedError> {
+        match text.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+                Ok(Self::Secret {
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                })
+            }
+            _ => Err(IssuedError::NoName(text.to_owned())),
+        }
+    }
 }
 
 impl Registry {

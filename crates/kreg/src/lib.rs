@@ -88,7 +88,7 @@ pub use over_ssh::over_ssh;
 pub use plan::{Planned, UpPlan};
 pub use proof::Proof;
 pub use prove::Scope;
-pub use registry::{Registry, Standing, Which};
+pub use registry::{Registry, Standing, Which, connect};
 pub use status::{Comparison, Held, Role, Status};
 pub use up::Up;
 pub use user_list::{Listed, Login, UserList};

@@ -27,6 +27,18 @@ pub struct Registry {
     agents: agents::Standing,
 }
 
+/// A cluster, and what it is like.
+///
+/// # Errors
+/// [`FindError::Connection`] and [`FindError::Cluster`].
+pub async fn connect(connection: &Connection) -> Result<(LiveCluster, ClusterFacts), Error> {
+    let cluster = LiveCluster::connect(connection).await;
+    let cluster = cluster.map_err(|cause| FindError::Connection(cause.into()))?;
+    let facts = ClusterFacts::read(&cluster).await;
+    let facts = facts.map_err(|cause| FindError::Cluster(cause.into()))?;
+    Ok((cluster, facts))
+}
+
 impl Registry {
     /// Looks for a registry that is there. Where there is none, the place that was meant is this registry's.
     ///
@@ -49,11 +61,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::claim`], and if there is no such cluster.
     pub async fn usual() -> Result<Self, Error> {
-        let usual = Connection::default();
-        let cluster = LiveCluster::connect(&usual).await;
-        let cluster = cluster.tried("cannot connect to a cluster")?;
-        let facts = ClusterFacts::read(&cluster).await;
-        let facts = facts.map_err(|cause| FindError::Cluster(cause.into()))?;
+        let (cluster, facts) = connect(&Connection::default()).await?;
         Self::claim(Arc::new(cluster), facts, Place::new(Profile::Default)).await
     }
 

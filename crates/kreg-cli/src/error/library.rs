@@ -120,6 +120,7 @@ fn of_issued(error: &IssuedError) -> Option<&'static str> {
     use IssuedError as E;
     Some(match error {
         E::NoAddress => "choose it with --cluster-ip, and have the certificate made for it too",
+        E::NoName(_) => "write it as NAMESPACE/NAME",
         E::NoSecret(_) | E::NoEntry { .. } => {
             "name a Secret with tls.crt, tls.key and ca.crt, as cert-manager writes it, by --tls-secret NAMESPACE/NAME"
         }

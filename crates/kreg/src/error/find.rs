@@ -73,6 +73,9 @@ pub enum FindError {
         /// What is wrong with it.
         source: SpecError,
     },
+    /// There is no way to a cluster.
+    #[error("cannot connect to a cluster")]
+    Connection(#[source] BoxError),
     /// The cluster cannot be read.
     #[error("cannot read what the cluster is like; nothing was changed")]
     Cluster(#[source] BoxError),

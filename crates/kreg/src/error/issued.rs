@@ -1,5 +1,7 @@
 //! A certificate that was issued elsewhere cannot serve.
 
+use std::path::PathBuf;
+
 use kreg_k8s::ObjectRef;
 use kreg_pki::lint::Finding;
 
@@ -12,6 +14,28 @@ pub enum IssuedError {
         "the certificate must cover the registry's address, which is not chosen yet; nothing was changed"
     )]
     NoAddress,
+    /// A file of it cannot be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The key's file is not text.
+    #[error("{} is not PEM", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Where it is not UTF-8.
+        source: std::string::FromUtf8Error,
+    },
+    /// A name that is to be that of a Secret is not one.
+    #[error("`{0}` does not name a Secret with its namespace")]
+    NoName(
+        /// The text.
+        String,
+    ),
     /// The Secret is not there.
     #[error("there is no {0} with the certificate")]
     NoSecret(
