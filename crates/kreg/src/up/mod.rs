@@ -176,22 +176,26 @@ impl Registry {
         Err(CertificatesError::NotTrusted(behind).into())
     }
 
-    /// Waits until the registry itself answers: a runtime that was restarted may have ended its container, and the API
-    /// server hears of that later than clients do.
+    /// Waits until the registry answers, and goes on answering: a runtime that was restarted may have ended its container,
+    /// and the API server hears of that seconds later, when another one runs already.
     async fn answers(
         &self,
         standing: &Standing,
         timeout: Duration,
         stage: &Stage<'_>,
     ) -> Result<(), Error> {
+        const IN_A_ROW: u32 = 6;
         let probe = self.login_probe(&standing.bundle_pem)?;
         let end = Instant::now() + timeout;
-        while let Err(error) = probe.ask(&standing.credentials).await {
-            if Instant::now() > end {
-                return Err(error.into());
+        let mut answers = 0;
+        stage.at("waiting until the registry answers steadily");
+        while answers < IN_A_ROW {
+            match probe.ask(&standing.credentials).await {
+                Ok(_) => answers += 1,
+                Err(error) if Instant::now() > end => return Err(error.into()),
+                Err(_) => answers = 0,
             }
-            stage.at("waiting until the registry answers again");
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
         Ok(())
     }
