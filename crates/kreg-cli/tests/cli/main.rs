@@ -14,6 +14,7 @@ mod endings;
 mod files;
 mod help;
 mod implicit_config;
+mod issued;
 mod kubectl_plugin;
 mod sandbox;
 mod values;
