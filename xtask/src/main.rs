@@ -48,6 +48,8 @@ enum Chore {
     Demo(demo::Options),
     /// Everything that passes before a merge
     Test(test::Options),
+    /// What clippy does not check: cycles, words, layers, unused dependencies, each library on its own
+    Lint,
     /// Stories told on a real cluster with the real program
     E2e(e2e::Options),
     /// The OCI suite on a real cluster, and the page of its results in docs/
@@ -146,6 +148,7 @@ fn run(chore: Chore) -> Result<()> {
     match chore {
         Chore::Demo(options) => demo::run(&options),
         Chore::Test(options) => test::run(&options),
+        Chore::Lint => lint::all(),
         Chore::E2e(options) => e2e::run(&options),
         Chore::Conformance(options) => e2e::conformance::write_page(&options),
         Chore::Bench(options) => bench::run(&options),

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::cache;
 use crate::failure::{Result, Tried as _};
 use crate::process::Run;
-use crate::real_parts::cargo_program;
+use crate::process::cargo_program;
 
 /// How long a record counts.
 const GOOD_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -244,6 +244,11 @@ pub(crate) fn wait_at_most(child: &mut Child, limit: Duration) -> io::Result<Opt
     }
 }
 
+/// The cargo that runs this program.
+pub(crate) fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 //! `cargo test` runs one test program after the other. Most of these wait, so those that need the
 //! cluster run in one lane, and all others in two more beside it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,8 @@ use crate::e2e;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::parts::Generation;
 use crate::passed::{Passed, Subject};
-use crate::process::wait_at_most;
+
+use crate::process::{cargo_program, wait_at_most};
 use crate::progress::say;
 
 /// Crates whose tests make objects in the cluster: these see each other's.
@@ -213,10 +214,6 @@ fn panics(told: &str) -> String {
         }
     }
     all
-}
-
-pub(crate) fn cargo_program() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 #[cfg(test)]

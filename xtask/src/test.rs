@@ -16,9 +16,10 @@ use crate::needs;
 use crate::packages;
 use crate::parts::Generation;
 use crate::passed::Passed;
+use crate::process::cargo_program;
 use crate::process::{Run, without_xtasks_own};
 use crate::progress::say;
-use crate::real_parts::{self, cargo_program};
+use crate::real_parts;
 use crate::stages::Stages;
 
 /// One selection of packages and features for every stage, so that each dependency is built once.

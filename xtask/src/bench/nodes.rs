@@ -17,8 +17,8 @@ use crate::engine;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::packages::{self, tool};
 use crate::process::Run;
+use crate::process::cargo_program;
 use crate::progress::say;
-use crate::real_parts::cargo_program;
 
 /// How many `parallel-ssh` enters at once; kreg has its own default.
 const PARALLEL: &str = "32";

@@ -32,18 +32,14 @@ mod report;
 mod rights;
 mod s3;
 mod sshd_gone;
+mod steps;
 mod storage;
 mod tutorial;
 mod upgrade;
 mod user;
 mod watch;
 
-use std::time::Duration;
-
-use crate::e2e::snapshot::Snapshot;
-use crate::e2e::story::{Scene, Story};
-use crate::e2e::world::{World, await_that};
-use crate::failure::Result;
+use crate::e2e::story::Story;
 
 /// Every story.
 pub(crate) const ALL: &[Story] = &[
@@ -301,47 +297,4 @@ pub(crate) const ON_EVERY_KUBERNETES: &[&str] = &[
 
 pub(crate) fn on_this_machine(story: &Story) -> bool {
     ON_THIS_MACHINE.contains(&story.name)
-}
-
-/// Waits for what controllers put into every new namespace: a ConfigMap and a service account.
-fn namespace_complete(world: &World, namespace: &str) -> Result<()> {
-    let what = format!("namespace {namespace} is complete");
-    let words = [
-        "get",
-        "serviceaccount/default",
-        "configmap/kube-root-ca.crt",
-    ];
-    await_that(&what, Duration::from_secs(30), || {
-        let ran = world
-            .kubectl(words)
-            .args(["--namespace", namespace])
-            .ran()?;
-        Ok(match ran.code {
-            Some(0) => Ok(()),
-            _ => Err(ran.stderr),
-        })
-    })
-}
-
-/// The registry, its data and what is on the nodes go.
-fn down(world: &World) -> Result<()> {
-    world
-        .kreg(["down", "--delete-data", "--yes"])
-        .good()
-        .map(drop)
-}
-
-/// Tells a part of a story during which no file of any node may change.
-fn nodes_untouched(
-    scene: &mut Scene<'_>,
-    part: impl FnOnce(&mut Scene<'_>) -> Result<()>,
-) -> Result<()> {
-    let before = scene.check(
-        "every node's files are noted, with their times",
-        Snapshot::of_files,
-    )?;
-    part(scene)?;
-    scene.check("no file of any node was touched", |world| {
-        before.same(&Snapshot::of_files(world)?)
-    })
 }

@@ -10,8 +10,8 @@ use toml::Table;
 use super::packages;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::process::Run;
+use crate::process::cargo_program;
 use crate::progress::say;
-use crate::real_parts::cargo_program;
 
 /// More lines than this are not a short program.
 const LINES: usize = 10;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::failure::{Result, Tried as _};
 use crate::process::Run;
-use crate::real_parts::cargo_program;
+use crate::process::cargo_program;
 
 /// A package of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use toml::Table;
 
 use crate::cache;
 use crate::failure::{Failure, Result, Tried as _};
+use crate::process::cargo_program;
 use crate::process::{self, Run};
 use crate::progress::say;
-use crate::real_parts::cargo_program;
 
 /// The release that is built where none is on `PATH`.
 const MACHETE: &str = "0.9.2";

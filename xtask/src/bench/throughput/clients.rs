@@ -11,8 +11,8 @@ use crate::e2e::world::{HOST, PASSWORD, World, executable};
 use crate::failure::{Failure, Result, Tried as _};
 use crate::parts;
 use crate::process::Run;
+use crate::process::cargo_program;
 use crate::progress::say;
-use crate::real_parts::cargo_program;
 
 const USER: &str = "kreg";
 const TAG: &str = "1";

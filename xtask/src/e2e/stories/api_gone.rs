@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{down, report};
+use super::{report, steps::down};
 use crate::e2e::proxy::CuttingProxy;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;

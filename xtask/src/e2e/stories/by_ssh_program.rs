@@ -24,7 +24,7 @@ pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
         let way = ["--ssh-config", &config];
         world.kreg(words.iter().chain(&way))
     };
-    scene.afterwards("kreg down", super::down);
+    scene.afterwards("kreg down", super::steps::down);
     scene.check(
         "kreg plan names the setting, and the way that can follow it",
         |world| {

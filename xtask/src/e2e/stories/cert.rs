@@ -7,7 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::user::{field, service_address};
-use super::{clients, down, nodes_untouched, report};
+use super::{
+    clients, report,
+    steps::{down, nodes_untouched},
+};
 use crate::e2e::call::Ran;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::cert::{phase_is, same, served};
 use super::user::field;
-use super::{clients, down, report};
+use super::{clients, report, steps::down};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
 use crate::failure::{Failure, Result, Tried as _};

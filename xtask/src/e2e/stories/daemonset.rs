@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{doctor, down, report};
+use super::{doctor, report, steps::down};
 use crate::cluster::Node;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;

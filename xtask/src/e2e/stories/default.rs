@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{down, report};
+use super::{report, steps::down};
 use crate::e2e::image::{self, Pushed};
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;

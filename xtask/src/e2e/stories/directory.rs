@@ -1,6 +1,6 @@
 //! A directory on a node belongs to one registry: no other starts in it, and none erases it but its own.
 
-use super::down;
+use super::steps::down;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;

@@ -1,6 +1,6 @@
 //! A node that has no room where kreg writes.
 
-use super::{down, report};
+use super::{report, steps::down};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
 use crate::failure::Result;

@@ -3,6 +3,7 @@
 //! cause for it.
 
 mod agree;
+mod breaks;
 mod certificates;
 mod network;
 mod nodes;
@@ -16,24 +17,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::down;
+use self::breaks::Break;
+use super::steps::down;
 use crate::cluster::Node;
 use crate::e2e::call::Ran;
 use crate::e2e::story::Scene;
 use crate::e2e::world::{World, await_that};
-use crate::failure::{Failure, Result};
-
-const NAMESPACE: &str = "kreg-system";
-const NAME: &str = "docker-registry";
-
-/// A way to break a registry that is well, and the way back.
-struct Break {
-    /// The signature that doctor is to give.
-    id: &'static str,
-    what: &'static str,
-    breaks: fn(&World) -> Result<()>,
-    fixes: fn(&World) -> Result<()>,
-}
+use crate::failure::Result;
 
 /// Nodes, network, certificates, users.
 pub(super) fn trust(scene: &mut Scene<'_>) -> Result<()> {
@@ -147,118 +137,4 @@ fn well(world: &World) -> Result<()> {
 
 fn doctor(world: &World) -> Result<Ran> {
     world.kreg(["doctor", "--output", "json"]).ran()
-}
-
-/// `kreg nodes trust` or `untrust` on one node.
-fn nodes_command(world: &World, what: &str, node: usize) -> Result<()> {
-    let node = &world.node(node)?.name;
-    let words = ["nodes", what, "--node", node];
-    world.kreg(words).good().map(drop)
-}
-
-fn nothing(_: &World) -> Result<()> {
-    Ok(())
-}
-
-/// `kreg up` is the way out of whatever was done to its objects.
-fn by_up(world: &World) -> Result<()> {
-    world.kreg(["up", "--skip-verify"]).good().map(drop)
-}
-
-/// What was added to the Deployment goes with it.
-fn by_up_whole(world: &World) -> Result<()> {
-    delete(world, "deployment/docker-registry")?;
-    by_up(world)
-}
-
-fn delete(world: &World, object: &str) -> Result<()> {
-    let words = ["delete", object, "--namespace", NAMESPACE];
-    world.kubectl(words).good().map(drop)
-}
-
-/// A patch of an object of the registry's namespace.
-fn patch(world: &World, object: &str, kind: &str, patch: &Value) -> Result<()> {
-    let words = ["patch", object, "--namespace", NAMESPACE, "--type", kind];
-    let patch = patch.to_string();
-    world
-        .kubectl(words)
-        .args(["--patch", &patch])
-        .good()
-        .map(drop)
-}
-
-fn merge(world: &World, object: &str, change: &Value) -> Result<()> {
-    patch(world, object, "merge", change)
-}
-
-/// The registry's Pod is made anew; not waited for.
-fn restart(world: &World) -> Result<()> {
-    let words = [
-        "delete",
-        "pod",
-        "--namespace",
-        NAMESPACE,
-        "--now",
-        "--wait=false",
-    ];
-    let which = "--selector=app.kubernetes.io/component=registry";
-    world.kubectl(words).args([which]).good().map(drop)
-}
-
-/// The same, and waited for.
-fn restarted(world: &World) -> Result<()> {
-    let words = [
-        "delete",
-        "pod",
-        "--namespace",
-        NAMESPACE,
-        "--now",
-        "--wait=true",
-    ];
-    let which = "--selector=app.kubernetes.io/component=registry";
-    world.kubectl(words).args([which]).good()?;
-    ready(world)
-}
-
-fn ready(world: &World) -> Result<()> {
-    let words = ["rollout", "status", "deployment", NAME, "--timeout", "90s"];
-    world
-        .kubectl(words)
-        .args(["--namespace", NAMESPACE])
-        .good()
-        .map(drop)
-}
-
-/// Keeps an object of the registry's namespace in a file, as it is to come back.
-fn keep(world: &World, kind: &str, name: &str) -> Result<()> {
-    let mut object = world.get([kind, name, "--namespace", NAMESPACE])?;
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        for key in [
-            "uid",
-            "resourceVersion",
-            "creationTimestamp",
-            "managedFields",
-            "generation",
-        ] {
-            metadata.remove(key);
-        }
-    }
-    world
-        .write(&format!("{kind}-{name}.json"), &object.to_string())
-        .map(drop)
-}
-
-/// What was kept.
-fn kept(world: &World, kind: &str, name: &str) -> Result<Value> {
-    let file = world.file(&format!("{kind}-{name}.json"));
-    let text = std::fs::read_to_string(&file)
-        .map_err(|why| Failure::new(format!("read {}", file.display()), why))?;
-    serde_json::from_str(&text).map_err(|why| Failure::new("read what was kept", why))
-}
-
-/// The data of a Secret or ConfigMap that was kept comes back.
-fn give_back(world: &World, kind: &str, name: &str) -> Result<()> {
-    let data = kept(world, kind, name)?["data"].clone();
-    let change = serde_json::json!({ "data": data });
-    merge(world, &format!("{kind}/{name}"), &change)
 }

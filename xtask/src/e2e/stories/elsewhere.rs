@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::down;
+use super::steps::down;
 use crate::e2e::image;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{down, namespace_complete};
+use super::steps::{down, namespace_complete};
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
 use crate::failure::Result;

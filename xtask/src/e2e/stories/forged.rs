@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{down, namespace_complete};
+use super::steps::{down, namespace_complete};
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;

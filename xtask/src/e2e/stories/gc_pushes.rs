@@ -10,7 +10,7 @@ mod stored;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::{down, s3};
+use super::{s3, steps::down};
 use crate::cluster::Node;
 use crate::e2e::call::{Call, Ran, Running};
 use crate::e2e::story::Scene;

@@ -1,6 +1,6 @@
 //! Three generations of containerd on one cluster: the nodes' own, Debian 13's and Debian 14's.
 
-use super::{down, report};
+use super::{report, steps::down};
 use crate::cluster::Node;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;

@@ -8,7 +8,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::daemonset::{AGENTS, agent, agents_are_ready, await_agent};
-use super::{down, namespace_complete, rights};
+use super::{
+    rights,
+    steps::{down, namespace_complete},
+};
 use crate::cluster::Node;
 use crate::e2e::call::{Call, Ran};
 use crate::e2e::snapshot::Snapshot;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{down, report};
+use super::{report, steps::down};
 use crate::cluster::Node;
 use crate::e2e::story::Scene;
 use crate::failure::{Failure, Result};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cert::{same, served};
-use super::{clients, down, report};
+use super::{clients, report, steps::down};
 use crate::e2e::call::{Call, Ran};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::{down, report};
+use super::{report, steps::down};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;
 use crate::failure::{Failure, Result};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::down;
+use super::steps::down;
 use crate::e2e::call::Call;
 use crate::e2e::story::Scene;
 use crate::e2e::world::{World, build_example};

@@ -1,6 +1,6 @@
 //! The registry that kreg puts up is what the specification says, but for what distribution is not.
 
-use super::down;
+use super::steps::down;
 use crate::e2e::conformance::{self, Generation};
 use crate::e2e::story::Scene;
 use crate::failure::Result;

@@ -1,7 +1,7 @@
 //! Setup by an administrator, and all that comes after it by an account that can write no object of the whole cluster
 //! except the registry's record.
 
-use super::{down, report, rights};
+use super::{report, rights, steps::down};
 use crate::e2e::call::Call;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;

@@ -1,6 +1,6 @@
 //! From the registry's old generation to its new one, and the other way round.
 
-use super::{down, report};
+use super::{report, steps::down};
 use crate::e2e::image;
 use crate::e2e::story::Scene;
 use crate::images::{REGISTRY, REGISTRY_3};

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{down, namespace_complete, operation, report};
+use super::{
+    operation, report,
+    steps::{down, namespace_complete},
+};
 use crate::e2e::call::Call;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;

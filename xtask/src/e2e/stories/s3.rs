@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::user::service_address;
-use super::{down, nodes_untouched, report};
+use super::{
+    report,
+    steps::{down, nodes_untouched},
+};
 use crate::e2e::call::Call;
 use crate::e2e::image::{self, Pushed};
 use crate::e2e::story::Scene;

@@ -1,6 +1,6 @@
 //! A node whose sshd does not run.
 
-use super::{down, report};
+use super::{report, steps::down};
 use crate::cluster::Node;
 use crate::e2e::call::Ran;
 use crate::e2e::story::Scene;

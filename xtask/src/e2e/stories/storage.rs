@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{down, nodes_untouched};
+use super::steps::{down, nodes_untouched};
 use crate::e2e::story::Scene;
 use crate::failure::Result;
 

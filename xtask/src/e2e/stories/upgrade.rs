@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::down;
+use super::steps::down;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;

@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::{down, report};
+use super::{report, steps::down};
 use crate::e2e::call::{Call, Ran};
 use crate::e2e::story::Scene;
 use crate::e2e::world::World;

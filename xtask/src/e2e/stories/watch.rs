@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{cert, down, report, s3};
+use super::{cert, report, s3, steps::down};
 use crate::e2e::call::{Call, Ran, Running};
 use crate::e2e::story::Scene;
 use crate::e2e::world::{World, await_that};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{AGENTS, agent, agents_are_ready, await_agent};
 use crate::cluster::Node;
 use crate::e2e::snapshot::Snapshot;
-use crate::e2e::stories::{doctor, down};
+use crate::e2e::stories::{doctor, steps::down};
 use crate::e2e::story::Scene;
 use crate::e2e::world::{World, await_that};
 use crate::failure::{Failure, Result};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Break, NAMESPACE, give_back, keep, merge, nothing, restart, restarted};
+use super::breaks::{Break, NAMESPACE, give_back, keep, merge, nothing, restart, restarted};
 use crate::e2e::call::Call;
 use crate::e2e::world::World;
 use crate::failure::Result;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Break, NAME, NAMESPACE, by_up, merge, nodes, nothing};
+use super::breaks::{Break, NAME, NAMESPACE, by_up, merge, nothing};
+use super::nodes;
 use crate::e2e::world::World;
 use crate::failure::Result;
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Break, NAMESPACE, nodes_command, nothing};
+use super::breaks::{Break, NAMESPACE, nodes_command, nothing};
 use crate::cluster::Node;
 use crate::e2e::image;
 use crate::e2e::world::World;

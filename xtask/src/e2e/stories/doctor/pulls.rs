@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Break;
+use super::breaks::Break;
 use super::storage::on_volume;
 use crate::e2e::call::Call;
 use crate::e2e::image::{self, Pushed};

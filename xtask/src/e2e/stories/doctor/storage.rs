@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Break, NAMESPACE, by_up, merge, nothing, restarted};
+use super::breaks::{Break, NAMESPACE, by_up, merge, nothing, restarted};
 use crate::cluster::Node;
 use crate::e2e::world::World;
 use crate::failure::{Failure, Result};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Break, by_up_whole, give_back, keep, merge, nothing, patch, ready, restarted};
+use super::breaks::{Break, by_up_whole, give_back, keep, merge, nothing, patch, ready, restarted};
 use crate::e2e::call::Call;
 use crate::e2e::world::World;
 use crate::failure::Result;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
+use super::breaks::{
     Break, NAME, by_up, by_up_whole, delete, give_back, keep, kept, merge, nothing, patch, ready,
     restart, restarted,
 };
@@ -94,7 +94,7 @@ pub(super) const BREAKS: &[Break] = &[
         breaks: |world| {
             world.create(&json!({
                 "apiVersion": "v1", "kind": "ResourceQuota",
-                "metadata": { "name": QUOTA, "namespace": super::NAMESPACE },
+                "metadata": { "name": QUOTA, "namespace": super::breaks::NAMESPACE },
                 "spec": { "hard": { "pods": "0" } },
             }))?;
             restart(world)
@@ -157,7 +157,7 @@ fn no_quota(world: &World) -> Result<()> {
     let words = ["delete", "resourcequota", QUOTA, "--ignore-not-found"];
     world
         .kubectl(words)
-        .args(["--namespace", super::NAMESPACE])
+        .args(["--namespace", super::breaks::NAMESPACE])
         .good()
         .map(drop)
 }
