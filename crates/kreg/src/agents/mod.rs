@@ -56,10 +56,13 @@ impl ByAgents {
     /// The agents of `registry` on `nodes`, which are all of the cluster except `skip`. `image` is the registry's own, as
     /// it is declared. With `adopt`, a namespace may be used that only its label shows to be kreg's.
     ///
-    /// Must be called on a runtime. Changes nothing yet.
+    /// Changes nothing yet.
     ///
     /// # Errors
     /// [`Error::NoCluster`] where no Pod can run, and [`Error::Failed`] if the registry's name cannot name agents.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn new(
         registry: &Registry,
         nodes: Vec<Node>,
