@@ -68,8 +68,8 @@ pub(crate) fn line(text: &str) -> Result<(), Error> {
     }
 }
 
-/// The marks at the beginnings of lines in colour, and the way out where lines say it; who writes it out takes that
-/// off where it is not wanted.
+/// The marks at the beginnings of lines in colour, and the way out where lines say it; the stream that it is written
+/// to takes that off where it is not wanted.
 pub(crate) fn coloured(text: &str) -> String {
     let styles = [
         ("✓", AnsiColor::Green.on_default()),

@@ -1,7 +1,7 @@
 //! What somebody added by hand beside kreg's own fields, from `metadata.managedFields`.
 //!
 //! It is what a writer of plain updates owns and nobody else does: no applier, no controller, and not kreg. Labels and
-//! annotations belong to whoever wants to leave a note, those of the Pod template too: `kubectl rollout restart` writes
+//! annotations are for anybody who wants to leave a note, those of the Pod template too: `kubectl rollout restart` writes
 //! one there. Status and what was written through subresources (an autoscaler's `scale`) are controllers' business, and
 //! what the API server set by itself is owned by nobody.
 

@@ -18,7 +18,7 @@ pub enum Action {
         /// Which.
         fields: Vec<FieldDiff>,
     },
-    /// It has to be deleted and made anew.
+    /// It has to be deleted and made again.
     Replace {
         /// Why.
         reason: String,

@@ -38,7 +38,7 @@ fn detail(line: &str) -> Option<String> {
         return None;
     }
     let (_, rest) = line.split_once(" err.detail=")?;
-    // Quoted as Go's %q, which JSON reads but for rare escapes; a word without blanks has no quotes.
+    // Quoted as Go's %q, which JSON reads except for rare escapes; a word without blanks has no quotes.
     let text = match rest.starts_with('"') {
         true => serde_json::Deserializer::from_str(rest)
             .into_iter::<String>()

@@ -28,7 +28,7 @@ pub enum Drift {
         /// Which.
         object: ObjectRef,
     },
-    /// A field has another value; before is what is there, after is what the next `up` makes of it.
+    /// A field has another value; before is what is there, after is what the next apply makes of it.
     Field {
         /// Where.
         object: ObjectRef,
@@ -124,7 +124,7 @@ pub async fn drift(
             continue;
         };
         for field in fields {
-            // Without the certificate its checksum cannot be known; the missing Secret is told of anyway.
+            // Without the certificate its checksum cannot be known; the missing Secret is reported anyway.
             if state.tls_chain_pem.is_none() && field.path.contains(ANNOTATION_TLS) {
                 continue;
             }

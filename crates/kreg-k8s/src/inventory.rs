@@ -64,7 +64,7 @@ pub struct Inventory {
     /// Port of the Service, part of every image's name; `None` in an inventory of a kreg that did not note it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// Last known address of the Service, asked for again if the Service has to be made anew.
+    /// Last known address of the Service, asked for again if the Service has to be made again.
     #[serde(rename = "clusterIP", skip_serializing_if = "Option::is_none")]
     pub cluster_ip: Option<IpAddr>,
     /// What the last apply was asked to make; `None` in an inventory of a kreg that did not note it.

@@ -183,7 +183,7 @@ async fn pages(
     let mut expired = 0;
     loop {
         let page = match api.list(&parameters).await {
-            // What the token speaks of is forgotten by now (etcd keeps it for five minutes): the list begins anew.
+            // What the token speaks of is forgotten by now (etcd keeps it for five minutes): the list begins again.
             Err(kube::Error::Api(status))
                 if status.code == 410 && parameters.continue_token.is_some() && expired < ANEW =>
             {

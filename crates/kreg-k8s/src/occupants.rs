@@ -8,7 +8,7 @@ use crate::{
     object_ref::ObjectRef,
 };
 
-/// Objects of the kinds that kreg knows, but for what another object owns, what is on its way out, and what comes with
+/// Objects of the kinds that kreg knows, except what another object owns, what is on its way out, and what comes with
 /// every namespace.
 ///
 /// # Errors

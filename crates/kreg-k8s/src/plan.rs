@@ -308,7 +308,7 @@ fn foreign_object(live: &Object) -> ForeignObject {
 }
 
 /// The node of a bare Pod that runs: its host directory is there and nowhere else, so a Pod that takes its place must
-/// not be scheduled anew.
+/// not be scheduled again.
 fn home_of(live: &Object) -> Option<String> {
     let stays = live.reference().kind() == Kind::Pod && pod_is_over(live).is_none();
     live.text("/spec/nodeName")

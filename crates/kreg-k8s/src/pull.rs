@@ -3,7 +3,7 @@
 //! Which namespaces have a copy, and which service accounts it was attached to, is in the registry's record
 //! ([`Inventory::shared`]); a label only confirms it. A Secret is copied under the same name, with the instance's labels. A service account gets one more entry in
 //! `imagePullSecrets` and the label [`label`], both in one guarded write, so that what kreg added can be told from what
-//! was there. `imagePullSecrets` is one value to server-side apply and to patches (`listType=atomic`): whoever sends a
+//! was there. `imagePullSecrets` is one value to server-side apply and to patches (`listType=atomic`): a client that sends a
 //! list replaces the list. So it is read, changed and put back under its `resourceVersion`.
 
 use std::time::Duration;

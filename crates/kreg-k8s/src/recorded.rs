@@ -30,7 +30,7 @@ pub struct Declared {
     /// Whether there is a NetworkPolicy.
     #[serde(default)]
     pub network_policy: bool,
-    /// Whether development tools are told of the registry.
+    /// Whether the registry is announced to development tools.
     #[serde(default)]
     pub local_hosting: bool,
     /// Whether an agent on each node keeps its trust.

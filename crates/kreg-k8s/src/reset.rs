@@ -14,7 +14,7 @@ use crate::{
 
 /// `live` with each field of its spec (or data) that `desired` declares as `desired` has it, and with nothing of others
 /// below it. Labels and annotations of others stay, those of the Pod template too. What hands added beside goes, unless
-/// `adopted`: whoever made an object that was taken over has a say in it still.
+/// `adopted`: the account that made an object which was taken over has a say in it still.
 pub(crate) fn reset(live: &Object, desired: &Object, adopted: bool) -> Object {
     let mut after = match adopted {
         true => live.clone(),

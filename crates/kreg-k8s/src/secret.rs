@@ -116,7 +116,7 @@ pub async fn edit<E: From<Error>>(
 /// anything was written.
 ///
 /// The write holds only if nobody else wrote meanwhile (`metadata.resourceVersion`); otherwise the entries are read
-/// and edited anew, so that two operators who each add a user lose none.
+/// and edited again, so that two operators who each add a user lose none.
 ///
 /// # Errors
 /// [`Error::Unfit`] if the Secret is not there or not this instance's; what `edit` returns, as it is; otherwise what

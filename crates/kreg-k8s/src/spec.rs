@@ -188,7 +188,7 @@ impl RegistrySpec {
         self
     }
 
-    /// Notes that an agent on each node keeps its trust (kreg-nodes' DaemonSet), so that whoever comes next knows, and
+    /// Notes that an agent on each node keeps its trust (kreg-nodes' DaemonSet), so that the next run knows, and
     /// [`crate::rights`] has what it takes. The agent's objects are not among the registry's.
     #[must_use]
     pub fn with_node_agent(mut self, wanted: bool) -> Self {

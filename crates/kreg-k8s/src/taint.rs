@@ -1,8 +1,9 @@
 //! The startup taint: nodes that join with it get no ordinary Pod until it is taken off, which is right once a node has
 //! proven that it pulls.
 //!
-//! Whoever makes nodes puts it there (the kubelet's `--register-with-taints`); kreg never does. A node's taints are one
-//! list, so a node is read, changed and put back under its `resourceVersion`: no taint of others is lost to a race.
+//! The person or program that makes nodes puts it there (the kubelet's `--register-with-taints`); kreg never does. A
+//! node's taints are one list, so a node is read, changed and put back under its `resourceVersion`: no taint of others is
+//! lost to a race.
 
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ pub async fn tainted(cluster: &dyn Cluster, taint: &StartupTaint) -> Result<Vec<
     Ok(found)
 }
 
-/// Takes it off that very node. Other taints stay, whoever writes to the node meanwhile. Safe to repeat.
+/// Takes it off that very node. Other taints stay, whatever is written to the node meanwhile. Safe to repeat.
 ///
 /// # Errors
 /// What the server says.

@@ -101,7 +101,7 @@ pub async fn storage_ready(
 
 /// Waits until the registry's Pod is ready under the newest state of its Deployment.
 ///
-/// A Pod that is stuck when it is first seen got stuck before: what held it may be mended by now, and it only waits out
+/// A Pod that is stuck when it is first seen got stuck before: what held it may be fixed by now, and it only waits out
 /// its back-off. One of a Deployment is deleted, so that another begins at once; the tutorial's bare Pod gets the time.
 ///
 /// # Errors

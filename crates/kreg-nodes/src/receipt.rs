@@ -51,7 +51,7 @@ pub enum State {
     Unchanged,
     /// Files were changed (or, where only looking, would be).
     Changed,
-    /// A step failed. What was done before it is in the journal; the next run mends it.
+    /// A step failed. What was done before it is in the journal; the next run fixes it.
     Failed,
     /// The node could not be reached or entered.
     Unreachable,

@@ -60,7 +60,7 @@ impl RegistryClient {
     ///
     /// Each blob is written beside its name and gets it once its digest is right; `index.json` comes last.
     /// Nothing is synced to the disk, as skopeo and crane do not either: a layout is a copy of what the
-    /// registry has, whoever reads it checks digests, and after a power cut it is pulled again.
+    /// registry has, its readers check digests, and after a power cut it is pulled again.
     ///
     /// # Errors
     /// [`LayoutError`] if the registry refuses or the directory cannot be written to.

@@ -30,7 +30,7 @@ pub(crate) fn location(answer: &Answer, host: &RegistryHost) -> Result<String, R
     }
 }
 
-/// A path with one more query parameter; `value` must be safe but for `:`.
+/// A path with one more query parameter; `value` must be safe except for `:`.
 pub(crate) fn with_query(path: &str, key: &str, value: &str) -> String {
     let joint = if path.contains('?') { '&' } else { '?' };
     format!("{path}{joint}{key}={}", value.replace(':', "%3A"))

@@ -13,7 +13,7 @@
 //! With feature `cluster`: [`pods`], the proof on nodes; [`watch`], pulls on every node again and again,
 //! counted; [`PodDial`], the way to a Pod behind a Service, through the API server; [`LoginProbe`],
 //! whether every Pod lets a user in. With feature `reports`: a [`Report`] as an HTML page or JUnit XML,
-//! and in a file ([`ReportFile`]).
+//! in a file ([`ReportFile`]), and as a [`table()`] for a terminal.
 //!
 //! No TLS provider is installed process-wide; this crate names its own (aws-lc-rs).
 //!

@@ -24,9 +24,9 @@ pub struct Intent {
     pub spec: RegistrySpec,
     /// Names and addresses that its certificate covers besides its own.
     pub sans: Vec<San>,
-    /// For how many days a leaf is issued, at most 397.
+    /// For how many days a leaf is issued, at most 397; by default [`kreg_pki::LEAF_DAYS`].
     pub leaf_days: Option<u32>,
-    /// For how many days a CA is made.
+    /// For how many days a CA is made; by default 3650.
     pub ca_days: Option<u32>,
     /// Where the CA's private key is kept.
     pub ca_key: KeyLocation,
@@ -46,7 +46,7 @@ pub struct Intent {
     pub change_storage: bool,
     /// Whether the runtime of a node may be restarted once, where its configuration demands it.
     pub restart_runtimes: bool,
-    /// The longest that any single wait may take.
+    /// The longest that any single wait may take; by default three minutes.
     pub timeout: Duration,
 }
 

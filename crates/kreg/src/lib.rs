@@ -5,6 +5,9 @@
 //! what happens to an [`Observer`], and returns values. Errors are typed and say the facts; what to do next is for the
 //! program to say.
 //!
+//! It runs on tokio's multi-threaded runtime: work on nodes blocks, and `tokio::task::block_in_place` panics on a runtime
+//! of one thread.
+//!
 //! ```no_run
 //! use kreg::{Event, Intent, Registry, Scope};
 //!
@@ -24,13 +27,17 @@
 //!
 //! | to | call |
 //! |---|---|
+//! | connect to a cluster | [`connect`] |
 //! | find a registry, or claim a place for one | [`Registry::find`], [`Registry::claim`] |
 //! | see what would change, put it up, remove it | [`Registry::plan`], [`Registry::up`], [`Registry::down`] |
 //! | put trust on the nodes, or take it off, and nothing else | [`Registry::put_trust_on`], [`Registry::take_trust_off`] |
 //! | see what is there | [`Registry::status`], [`Registry::standing`] |
+//! | gather what a diagnosis needs | [`Registry::observe`] |
+//! | write its objects as files | [`Registry::export`] |
 //! | prove it, once or again and again | [`Registry::prove`], [`Registry::admit`], [`Registry::watch`] |
 //! | lead an address of this machine to it | [`Registry::tunnels`] |
-//! | add and remove users, share the pull Secret | [`Registry::users`], [`Registry::share`] |
+//! | list, add and remove users | [`Registry::user_list`], [`Registry::users`] |
+//! | share the pull Secret with other namespaces | [`Registry::share`], [`Registry::unshare`] |
 //! | renew certificates, rotate the CA | [`Registry::certificates`] |
 //! | remove what no image needs | [`Registry::collection`] |
 //!

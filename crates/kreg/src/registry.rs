@@ -27,7 +27,7 @@ pub struct Registry {
     agents: agents::Standing,
 }
 
-/// A cluster, and what it is like.
+/// Connects to a cluster, and reads what it is like: [`Registry::find`] and [`Registry::claim`] take both.
 ///
 /// # Errors
 /// [`FindError::Connection`] and [`FindError::Cluster`].

@@ -50,7 +50,7 @@ pub struct Listed {
 }
 
 impl Registry {
-    /// The users of the registry.
+    /// Who is in the registry's users file. The registry itself is not asked.
     ///
     /// # Errors
     /// As [`Registry::existing`].

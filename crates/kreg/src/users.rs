@@ -52,7 +52,7 @@ pub struct Changed {
 }
 
 impl Registry {
-    /// The users of the registry. `timeout` is how long a change may take to reach every Pod.
+    /// The users of the registry, to ask about and to change. `timeout` is how long a change may take to reach every Pod.
     ///
     /// # Errors
     /// As [`Registry::existing`], and [`Error::NotUp`] without a certificate.

@@ -22,7 +22,7 @@ const NO_IMAGE: &str = "no fresh image";
 pub struct Watching {
     /// These nodes; empty means all.
     pub nodes: Vec<String>,
-    /// The time between two pulls on a node.
+    /// The time between two pulls on a node, at least [`kreg_verify::watch::SHORTEST`].
     pub every: Option<Duration>,
     /// The time after which it ends by itself.
     pub length: Option<Duration>,

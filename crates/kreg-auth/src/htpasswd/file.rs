@@ -23,7 +23,7 @@ impl Htpasswd {
         }
     }
 
-    /// Writes the file in one step: whoever reads it, at any moment and also after a crash,
+    /// Writes the file in one step: a reader, at any moment and also after a crash,
     /// sees the old file or the new one. A symbolic link is followed. An existing file keeps
     /// its mode and owner; a new one is for its owner alone (0600), so open it up if the
     /// registry runs as somebody else.

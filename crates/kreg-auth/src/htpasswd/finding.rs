@@ -37,7 +37,7 @@ pub enum Problem {
         /// The line that counts.
         by: usize,
     },
-    /// Nothing before the `:`; whoever sends an empty name could log in.
+    /// Nothing before the `:`; a client that sends an empty name could log in.
     EmptyUsername,
     /// A byte order mark, which the registry takes for a part of the first name.
     ByteOrderMark,

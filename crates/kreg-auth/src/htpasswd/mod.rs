@@ -22,7 +22,7 @@ use crate::hash::HashKind;
 /// byte, whatever it was, and an edit changes only the line it is about. What the registry
 /// would refuse or mistreat is told by [`findings`](Htpasswd::findings); ask before writing.
 ///
-/// The registry (distribution 2.x and 3.x) reads the file anew when its modification time
+/// The registry (distribution 2.x and 3.x) reads the file again when its modification time
 /// has changed, so that users come and go without a restart. It knows no permissions: every
 /// user can pull, push and delete.
 ///
@@ -64,7 +64,7 @@ impl Htpasswd {
         }
     }
 
-    /// The file, byte for byte as it was parsed but for the lines that were edited.
+    /// The file, byte for byte as it was parsed, except for the lines that were edited.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.lines.concat()

@@ -70,7 +70,7 @@ fn merging_settings_drops_nothing_inside_of_them() {
     );
 }
 
-/// The kubelet reads both; whoever writes back one of them drops the other.
+/// The kubelet reads both; a program that writes back one of them drops the other.
 #[test]
 fn what_stands_twice_is_refused() {
     for text in [

@@ -196,7 +196,7 @@ fn container(spec: &RegistrySpec, names: &Names) -> Value {
         },
         "startupProbe": probe(1, 60),
         "readinessProbe": probe(5, 3),
-        // Patient: `/` is 503 while storage is away, and a restart mends that only sometimes.
+        // Patient: `/` is 503 while storage is away, and a restart fixes that only sometimes.
         "livenessProbe": probe(10, 12),
         "volumeMounts": mounts,
     });

@@ -104,7 +104,7 @@ impl Manifests {
     /// ([`crate::RegistryState::versions`]).
     ///
     /// With that, of several applies at once one wins each Secret, and the others end with
-    /// [`crate::Error::Overtaken`]; they are to read the state and decide anew. What is decided first is written first
+    /// [`crate::Error::Overtaken`]; they are to read the state and decide again. What is decided first is written first
     /// (the CA before what it signs, the password before its hash), so they end with one and the same material.
     #[must_use]
     pub fn decided_on(mut self, versions: &Versions) -> Self {

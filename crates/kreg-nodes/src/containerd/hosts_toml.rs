@@ -10,7 +10,7 @@ const CA: &str = "ca.crt";
 /// The `hosts.toml` for `trust`, in the one form that containerd 1.6 to 2.x all take.
 ///
 /// The `[host]` table carries the redirect: without any, 1.6 refuses the file (containerd
-/// issue 10027). After a 404 there containerd goes on to `server` and tells of that alone, so
+/// issue 10027). After a 404 there containerd goes on to `server` and reports only that, so
 /// it is the same endpoint, with the same `ca`: a name that the node does not know, or an
 /// x509 error, would hide that the image is not there. A relative `ca` is relative to this
 /// file.

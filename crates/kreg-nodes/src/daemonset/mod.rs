@@ -1,6 +1,6 @@
 //! The DaemonSet backend: one Pod a node, which keeps the node's trust and runs programs on it.
 //!
-//! [`NodeAgent`] is what the cluster is to hold, as plain values: whoever applies them is free in
+//! [`NodeAgent`] is what the cluster is to hold, as plain values: the program that applies them is free in
 //! how. [`guard()`] is the admission policy that keeps others out of the agents' namespace. [`AgentPods`] is the [`crate::NodeTransport`] over the Pods, by the API's `exec`; [`AgentWatch`]
 //! is where they are.
 //!

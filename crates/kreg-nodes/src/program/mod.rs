@@ -66,7 +66,7 @@ impl NodeProgram {
 
     /// Puts a plan into place. Running it twice changes nothing the second time.
     ///
-    /// The script judges anew what is on the node when it runs: it depends on the plan's
+    /// The script judges again what is on the node when it runs: it depends on the plan's
     /// wishes, not on the facts, so one script serves every node with the same wishes.
     #[must_use]
     pub fn apply(plan: &NodePlan) -> NodeProgram {

@@ -1,4 +1,4 @@
-//! k3s and RKE2: a containerd of their own, whose configuration they write anew at each start.
+//! k3s and RKE2: a containerd of their own, whose configuration they write again at each start.
 
 mod registries;
 

@@ -67,7 +67,7 @@ impl Registries {
         })
     }
 
-    /// Whether it has an entry for `host`, whose directory is then written anew at each start.
+    /// Whether it has an entry for `host`, whose directory is then written again at each start.
     #[must_use]
     pub fn names(&self, host: &RegistryHost) -> bool {
         self.hosts.contains(&host.to_string())

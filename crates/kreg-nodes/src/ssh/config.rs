@@ -141,7 +141,7 @@ impl SshConfig {
 
     /// Hosts to go through, the first one first, each `host`, `user@host:port` or
     /// `ssh://user@host:port`; none at all leads there directly. As `ssh -J`, without a user it
-    /// is whoever runs this. Their host keys are checked as the nodes' are.
+    /// is the account that runs this. Their host keys are checked as the nodes' are.
     #[must_use]
     pub fn jumps<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> SshConfig {
         self.jumps = Some(hosts.into_iter().map(Into::into).collect());

@@ -2,7 +2,7 @@
 //!
 //! The rule is that of OpenSSH for files that it trusts (`safe_path` in its `misc.c`), with the user's own group as Debian
 //! allows it. The crate fs-mistrust (0.14) has another rule: it lets a directory above be writable for all if it is sticky,
-//! as /tmp is, trusts a group by its name whoever is in it, and looks at no ACL.
+//! as /tmp is, trusts a group by its name no matter who is in it, and looks at no ACL.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! What a server certificate must be by itself, whoever issued it.
+//! What a server certificate must be by itself, no matter who issued it.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! The way out, as data: who shows it chooses the words.
+//! The way out, as data: the program that shows it chooses the words.
 
 use serde::{Deserialize, Serialize};
 

@@ -53,13 +53,16 @@ pub struct ByAgents {
 }
 
 impl ByAgents {
-    /// The agents of `registry` on `nodes`, which are all of the cluster but for `skip`. `image` is the registry's own, as
+    /// The agents of `registry` on `nodes`, which are all of the cluster except `skip`. `image` is the registry's own, as
     /// it is declared. With `adopt`, a namespace may be used that only its label shows to be kreg's.
     ///
-    /// Must be called on a runtime. Changes nothing yet.
+    /// Changes nothing yet.
     ///
     /// # Errors
     /// [`Error::NoCluster`] where no Pod can run, and [`Error::Failed`] if the registry's name cannot name agents.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn new(
         registry: &Registry,
         nodes: Vec<Node>,
@@ -266,7 +269,7 @@ fn agentless(
     receipt.advice = advice;
 }
 
-/// What agents did, told as if it had been done from here: what was planned before and is in place
+/// What agents did, reported as if it had been done from here: what was planned before and is in place
 /// now was changed.
 fn done_by_agents(before: Vec<PlanOutcome>, after: Vec<Receipt>) -> Vec<Receipt> {
     let told = |(planned, mut receipt): (PlanOutcome, Receipt)| {

@@ -1,8 +1,8 @@
 //! The certificates of a registry that is up: what is held and served, a new leaf, a new CA.
 //!
 //! `keys` is where CAs and their keys are kept, `serving` what the registry shows to its clients and how it is given
-//! something else, `holdings` all of it at once as the rotation's state machine needs it. `elsewhere` tells certificates that
-//! somebody else issues.
+//! something else, `holdings` all of it at once as the rotation's state machine needs it. `elsewhere` recognises
+//! certificates that somebody else issued.
 
 mod deed;
 mod elsewhere;

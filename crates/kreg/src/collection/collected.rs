@@ -30,7 +30,7 @@ pub struct Collected {
     /// Whether an earlier collection had left the registry read-only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub taken_up: bool,
-    /// Why it failed, or was ended early.
+    /// Why it failed, or was ended early; in JSON its message, without sources.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "words")]
     pub failed: Option<Error>,
 }

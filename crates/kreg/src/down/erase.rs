@@ -126,7 +126,7 @@ fn not_asked(node: &str, path: &str, why: &str, remedy: &str) -> Receipt {
     receipt
 }
 
-/// Each node is told once: by what failed first.
+/// Each node is reported once: by what failed first.
 fn note(receipts: &mut Vec<Receipt>, bad: Receipt) {
     match receipts.iter_mut().find(|known| known.node == bad.node) {
         Some(known) if known.is_ok() => *known = bad,

@@ -24,7 +24,7 @@ use crate::words::{count, in_state};
 pub struct Down {
     /// Whether the images go too.
     pub delete_data: bool,
-    /// The longest that any single wait may take.
+    /// The longest that any single wait may take; by default three minutes.
     pub timeout: Duration,
 }
 

@@ -18,7 +18,7 @@ impl Registry {
         super::trust(self.place(), standing.address, &standing.bundle_pem)
     }
 
-    /// Has every node hold `trust`. Nodes that are not well keep no other from being done.
+    /// Has every node hold `trust`. Nodes that are not well keep no other from being done. Blocks until all are done.
     ///
     /// # Errors
     /// [`Error::Access`] if the way to the nodes cannot be prepared.
@@ -39,7 +39,7 @@ impl Registry {
     }
 
     /// Puts every node back as it was. What was put there to work with goes too, unless a node is not done: then it is the
-    /// way to that node.
+    /// way to that node. Blocks until all are done.
     ///
     /// # Errors
     /// [`Error::Failed`] if the registry's name cannot name a journal, [`Error::Access`] if what was put there does not go.
@@ -62,7 +62,7 @@ impl Registry {
         Ok(receipts)
     }
 
-    /// Whether each node is as `trust` wants it. Writes nothing.
+    /// Whether each node is as `trust` wants it. Writes nothing, and blocks until all have answered.
     #[must_use]
     pub fn look_at_trust(
         &self,

@@ -1,4 +1,4 @@
-//! The cluster, and a list of what could not be looked at there: whoever looks goes on without it.
+//! The cluster, and a list of what could not be looked at there: the diagnosis goes on without it.
 
 use kreg_k8s::{Cluster, Kind, Object, ObjectRef, Query};
 

@@ -91,7 +91,7 @@ pub(crate) async fn run(app: &App, args: &TunnelArgs) -> Result<ExitCode, Error>
         Some(installed) => tunnel::take_back(installed, &session.on),
         None => Ok(()),
     };
-    // What went wrong first is told first.
+    // What went wrong first is reported first.
     let code = held?;
     put_back?;
     Ok(code)

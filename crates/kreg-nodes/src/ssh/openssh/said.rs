@@ -99,7 +99,7 @@ impl Said {
         said
     }
 
-    /// Whether nothing is said about this host that is not said about `stranger`, but for their names.
+    /// Whether nothing is said about this host that is not said about `stranger`, except for their names.
     pub(super) fn is_like(&self, stranger: &Said) -> bool {
         let settings = |said: &Said| -> Vec<(String, String)> {
             let own = |(keyword, _): &&(String, String)| {
