@@ -6,33 +6,20 @@ use crate::error::{Ending, Error};
 use crate::fixes;
 use crate::output;
 use crate::session::Session;
-use crate::signals::{end_by_signals, shutdown_signal};
+use crate::signals::signalled_in_proof;
 
-/// The proof as a part of a command that goes on after it.
+/// A signal ends it, and it clears up by itself.
 pub(crate) async fn prove(
     session: &Session,
     standing: &Standing,
     scope: Scope,
 ) -> Result<Proof, Error> {
-    let proof = prove_last(session, standing, scope).await;
-    end_by_signals(true);
-    proof
-}
-
-/// The proof as the end of a command: a signal ends it, and it clears up by itself.
-pub(crate) async fn prove_last(
-    session: &Session,
-    standing: &Standing,
-    scope: Scope,
-) -> Result<Proof, Error> {
-    end_by_signals(false);
     let scope = Scope {
         timeout: Some(session.settings.timeout),
         ..scope
     };
-    let proved = session
-        .registry
-        .prove(standing, scope, shutdown_signal(), &session.on);
+    let registry = &session.registry;
+    let proved = registry.prove(standing, scope, signalled_in_proof(), &session.on);
     Ok(worded(proved.await?))
 }
 

@@ -13,7 +13,7 @@ const INTERRUPTED: i32 = 130;
 
 /// Tokio cannot uninstall the handler of a signal. So what follows a proof is ended by the first signal as what was before
 /// it, and the next proof by itself.
-pub(crate) fn end_by_signals(end: bool) {
+fn end_by_signals(end: bool) {
     static WAITING: Mutex<Option<AbortHandle>> = Mutex::new(None);
     let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(before) = waiting.take() {
@@ -27,6 +27,22 @@ pub(crate) fn end_by_signals(end: bool) {
         });
         *waiting = Some(task.abort_handle());
     }
+}
+
+/// The first signal of a proof, which then clears up by itself. When this is dropped, signals end the program again.
+pub(crate) fn signalled_in_proof() -> impl Future<Output = ()> {
+    struct Proof;
+    impl Drop for Proof {
+        fn drop(&mut self) {
+            end_by_signals(true);
+        }
+    }
+    end_by_signals(false);
+    let (proof, mut signalled) = (Proof, Box::pin(shutdown_signal()));
+    poll_fn(move |context| {
+        let _until_dropped = &proof;
+        signalled.as_mut().poll(context)
+    })
 }
 
 /// Ends with the first signal that asks a program to end, from this call on.

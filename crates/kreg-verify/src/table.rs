@@ -3,6 +3,7 @@
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Columns as kubectl prints them: no frame, upper-case heads.
+#[must_use]
 pub fn table<const N: usize>(
     heads: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,

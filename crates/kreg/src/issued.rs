@@ -1,5 +1,6 @@
 //! A certificate that was issued elsewhere: by a company's CA, or by cert-manager.
 
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -13,7 +14,7 @@ use crate::error::{Error, IssuedError, Tried as _};
 use crate::registry::Registry;
 
 /// Where the certificate is that was issued elsewhere.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Issued {
     /// Here.
@@ -32,6 +33,16 @@ pub enum Issued {
         /// Its name.
         name: String,
     },
+}
+
+/// Without what is in files: a key may stand beside a chain.
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pem { .. } => f.write_str("Pem { .. }"),
+            Self::Secret { namespace, name } => write!(f, "Secret {namespace}/{name}"),
+        }
+    }
 }
 
 impl Issued {

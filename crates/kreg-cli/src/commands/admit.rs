@@ -8,7 +8,7 @@ use crate::context::App;
 use crate::error::{Ending, Error};
 use crate::output;
 use crate::session::Session;
-use crate::signals::{end_by_signals, shutdown_signal};
+use crate::signals::shutdown_signal;
 use crate::startup_taint::TaintArgs;
 
 #[derive(Debug, Args)]
@@ -33,7 +33,6 @@ pub(crate) async fn run(app: &App, args: &AdmitArgs) -> Result<Ending, Error> {
         watch: args.watch,
         timeout: Some(session.settings.timeout),
     };
-    end_by_signals(false);
     let registry = &session.registry;
     let admitted = registry.admit_nodes(taint, &nodes, shutdown_signal, &session.on);
     let all = admitted.await?;
@@ -59,16 +58,10 @@ fn judge(all: &Admission) -> Result<Ending, Error> {
     if all.kept.is_empty() {
         return Ok(Ending::Done);
     }
-    let lines: Vec<_> = all
-        .kept
-        .iter()
-        .map(|kept| format!("- {}: {}", kept.node, kept.reason))
-        .collect();
-    let message = format!(
-        "not proven, so they keep the taint {}:\n{}",
-        all.key,
-        lines.join("\n")
-    );
+    let kept = all.kept.iter();
+    let lines = kept.map(|kept| format!("\n- {}: {}", kept.node, kept.reason));
+    let lines: String = lines.collect();
+    let message = format!("not proven, so they keep the taint {}:{lines}", all.key);
     Err(Error::new(Ending::Partial, message)
         .help("`kreg nodes status` tells what each lacks; `kreg nodes trust`, or its agent, brings it")
         .told())

@@ -54,6 +54,11 @@ pub(crate) async fn run(app: &App, args: &GcArgs) -> Result<Ending, Error> {
         collection.pass.as_secs_f64()
     ));
     let collected = collection.collect(shutdown_signal, &session.on).await;
+    if collected.refused_for.is_none()
+        && let Some(error) = collected.failed
+    {
+        return Err(error.into());
+    }
     output::print(app.global.output, "Gc", &collected, ToString::to_string)?;
     match collected.failed {
         Some(error) => Err(Error::from(error).told()),

@@ -3,11 +3,10 @@
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::TEMPLATE;
-use crate::error::{Ending, Error};
+use crate::error::{Ending, Error, Tried as _};
 use crate::output;
 use clap::Args;
 
@@ -31,17 +30,15 @@ pub(crate) fn run(args: &InitArgs) -> Result<Ending, Error> {
         .mode(0o644)
         .open(&args.file)
         .map_err(|cause| {
-            let error = Error::usage(format!("cannot write {shown}"));
-            match cause.kind() {
-                ErrorKind::AlreadyExists => error
-                    .because(&cause)
-                    .help("kreg overwrites no configuration: remove it or name another file"),
-                _ => error.because(&cause),
-            }
+            let is_there = cause.kind() == ErrorKind::AlreadyExists;
+            let help = "kreg overwrites no configuration: remove it or name another file";
+            Error::usage(format!("cannot write {shown}"))
+                .because(&cause)
+                .help_if(is_there.then(|| help.to_owned()))
         })?;
     file.write_all(TEMPLATE.as_bytes())
         .and_then(|()| file.sync_all())
-        .map_err(|cause| Error::failed(format!("cannot write {shown}")).because(&cause))?;
+        .tried(format!("cannot write {shown}"))?;
     output::line(&format!("wrote {shown}"))?;
     Ok(Ending::Done)
 }

@@ -102,7 +102,7 @@ fn text(shown: &Shown) -> String {
     {
         let lines = drift.iter().map(ToString::to_string);
         parts.push(format!(
-            "CHANGED BY HAND (`kreg up` mends it)\n{}",
+            "CHANGED BY HAND (`kreg up` takes it back)\n{}",
             lines.collect::<Vec<_>>().join("\n")
         ));
     }

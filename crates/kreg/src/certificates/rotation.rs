@@ -102,8 +102,8 @@ impl Rotation<'_> {
         })
     }
 
-    /// Step after step until the goal is reached, or a moment that has to be waited for. `stop` gives a future that ends when
-    /// a proof is to be cut short.
+    /// Step after step until the goal is reached, or a moment that has to be waited for. `stop` is called once for each
+    /// proof, and gives a future that ends when that proof is to be cut short; it is dropped at the proof's end.
     ///
     /// # Errors
     /// [`Error::Certificates`], and [`Error::Failed`] for the step that failed. The same again goes on from there.
@@ -150,18 +150,18 @@ impl Rotation<'_> {
             }
             told_last = matches!(step, Step::WaitForNodes { .. });
             let deed = Deed::of(&step, common_name);
-            self.take(&look, step, &deed, stop(), on).await?;
+            self.take(&look, step, &deed, &stop, on).await?;
             self.done.push(deed);
         }
         Err(CertificatesError::Endless.into())
     }
 
-    async fn take(
+    async fn take<S: Future<Output = ()> + Send>(
         &mut self,
         look: &Look,
         step: Step,
         deed: &Deed,
-        stop: impl Future<Output = ()> + Send,
+        stop: &impl Fn() -> S,
         on: &dyn Observer,
     ) -> Result<(), Error> {
         let registry = self.certificates.registry;
@@ -208,7 +208,7 @@ impl Rotation<'_> {
                 done();
             }
             Step::Prove => {
-                let proof = self.prove(look, stop, on).await?;
+                let proof = self.prove(look, stop(), on).await?;
                 if !proof.holds() {
                     return Err(CertificatesError::Unproven(Box::new(proof)).into());
                 }

@@ -20,7 +20,7 @@ pub struct Collected {
     /// What went, or would go; of a collection that failed some may be left.
     #[serde(flatten)]
     pub blobs: Blobs,
-    /// For how long this collection had pushes refused; in JSON in seconds.
+    /// For how long this collection had pushes refused; in JSON in seconds. `None` if it did not come to that.
     #[serde(
         rename = "readOnlySeconds",
         skip_serializing_if = "Option::is_none",

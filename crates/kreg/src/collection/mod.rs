@@ -124,15 +124,15 @@ impl Collection<'_> {
         // It counts from here on.
         let first = stop();
         let mut removed = self.found.clone();
-        let begun = self.switch.begin().await;
-        let done = match begun {
+        let done = match self.switch.begin().await {
             Err(error) => Err(error),
             Ok(()) => tokio::select! {
                 done = self.remove(&mut removed, on) => done,
                 () = first => Err(CollectionError::Interrupted.into()),
             },
         };
-        let back = if self.switch.has_begun() {
+        let begun = self.switch.has_begun();
+        let back = if begun {
             self.give_back(stop(), on).await
         } else {
             Ok(())
@@ -147,7 +147,7 @@ impl Collection<'_> {
         Collected {
             dry_run: false,
             blobs: removed,
-            refused_for: Some(self.switch.refused_for()),
+            refused_for: begun.then(|| self.switch.refused_for()),
             taken_up: self.was_left_read_only(),
             failed,
             ..self.outlook()

@@ -6,16 +6,17 @@ use tokio::task::block_in_place;
 use super::instance;
 use crate::error::Error;
 use crate::event::Observer;
-use crate::registry::Registry;
+use crate::registry::{Registry, standing};
 
 impl Registry {
     /// What every node must hold of this registry, which is up.
     ///
     /// # Errors
-    /// As [`Registry::standing`].
+    /// As [`Registry::existing`], and [`crate::NotUp`] without an address or a certificate. The pull Secret may be broken.
     pub async fn trust(&self) -> Result<Trust, Error> {
-        let standing = self.standing().await?;
-        super::trust(self.place(), standing.address, &standing.bundle_pem)
+        let (place, state) = (self.place(), self.existing().await?);
+        let address = standing::address(place, &state)?;
+        super::trust(place, address, standing::bundle(place, &state)?)
     }
 
     /// Has every node hold `trust`. Nodes that are not well keep no other from being done. Blocks until all are done.

@@ -84,15 +84,19 @@ pub(super) fn found(records: &[Inventory], which: &Which) -> Result<Place, FindE
             [] => return Ok(meant.clone()),
             [only] => only,
             many => {
-                let named = many
-                    .iter()
-                    .map(|one| format!("{}/{}", one.namespace, one.instance));
-                return Err(FindError::Several(named.collect()));
+                return Err(several(many.iter()));
             }
         },
         (None, Which::Named { exact, .. }) => match elsewhere(records, meant) {
             None => return Ok(meant.clone()),
-            Some(one) if !exact => one,
+            Some(one) if !exact => {
+                let alike = records.iter();
+                let alike = alike.filter(|other| other.instance == one.instance);
+                if alike.clone().count() > 1 {
+                    return Err(several(alike));
+                }
+                one
+            }
             Some(one) => {
                 return Err(FindError::Elsewhere {
                     instance: one.instance.clone(),
@@ -109,6 +113,11 @@ pub(super) fn found(records: &[Inventory], which: &Which) -> Result<Place, FindE
     })
 }
 
+fn several<'a>(records: impl Iterator<Item = &'a Inventory>) -> FindError {
+    let named = records.map(|one| format!("{}/{}", one.namespace, one.instance));
+    FindError::Several(named.collect())
+}
+
 /// The registry of this name, if it is in another place or of another profile.
 fn elsewhere<'a>(records: &'a [Inventory], place: &Place) -> Option<&'a Inventory> {
     records.iter().find(|one| {
@@ -120,7 +129,10 @@ fn elsewhere<'a>(records: &'a [Inventory], place: &Place) -> Option<&'a Inventor
 /// Its place, of which the record says more than the person who asks for it.
 fn recorded(one: &Inventory, meant: &Place) -> Result<Place, SpecError> {
     let place = one.place()?.with_earlier(meant.earlier());
-    place.with_cluster_domain(meant.cluster_domain())
+    let port = one.port.unwrap_or(meant.port());
+    place
+        .with_port(port)?
+        .with_cluster_domain(meant.cluster_domain())
 }
 
 pub(super) fn unclaimed(records: &[Inventory], place: &Place) -> Result<(), FindError> {

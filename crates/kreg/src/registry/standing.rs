@@ -27,15 +27,19 @@ impl Standing {
     /// # Errors
     /// [`NotUp`].
     pub fn of(place: &Place, state: RegistryState) -> Result<Self, Error> {
-        let name = || place.instance().to_owned();
-        let address = state.cluster_ip.ok_or_else(|| NotUp::Address(name()))?;
         Ok(Standing {
-            address,
+            address: address(place, &state)?,
             bundle_pem: bundle(place, &state)?.to_owned(),
             credentials: credentials(place, &state)?,
             state,
         })
     }
+}
+
+/// The address of its Service.
+pub(crate) fn address(place: &Place, state: &RegistryState) -> Result<IpAddr, NotUp> {
+    let address = state.cluster_ip;
+    address.ok_or_else(|| NotUp::Address(place.instance().to_owned()))
 }
 
 /// The CA certificates that clients trust.

@@ -11,7 +11,7 @@ use crate::fleet::{self, Nodes};
 use crate::output;
 use crate::proof;
 use crate::session::Session;
-use crate::signals::{end_by_signals, shutdown_signal};
+use crate::signals::signalled_in_proof;
 
 pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
     let session = Session::open(app, &args.target, true).await?;
@@ -27,10 +27,7 @@ pub(super) async fn run(app: &App, args: &RenewArgs) -> Result<Ending, Error> {
     if args.dry_run {
         return finish(app, rotation.ahead().await?);
     }
-    end_by_signals(false);
-    let rotated = rotation.run(shutdown_signal, &session.on).await;
-    end_by_signals(true);
-    match rotated {
+    match rotation.run(signalled_in_proof, &session.on).await {
         Err(kreg::Error::Certificates(CertificatesError::Unproven(proof))) => {
             let proof = proof::worded(*proof);
             output::whole(app.global.output, &proof.report, |_| proof::table(&proof))?;
@@ -60,7 +57,7 @@ fn finish(app: &App, mut rotated: Rotated) -> Result<Ending, Error> {
     let proof = rotated.proof.take().map(proof::worded);
     let words = text(&rotated);
     super::print(app, "CaRotation", (&rotated, words), proof.as_ref())?;
-    fleet::judge(&rotated.behind, "not told of the CA that is trusted now")?;
+    fleet::judge(&rotated.behind, "without the CA that is trusted now")?;
     Ok(match rotated.wait_until {
         Some(_) => Ending::Pending,
         None => Ending::Done,

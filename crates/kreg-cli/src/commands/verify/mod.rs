@@ -126,7 +126,7 @@ pub(crate) async fn run(app: &App, args: &VerifyArgs) -> Result<Ending, Error> {
         Some(taint) => Some(session.registry.waiting(taint).await?),
         None => None,
     };
-    let proof = proof::prove_last(&session, &standing, scope).await?;
+    let proof = proof::prove(&session, &standing, scope).await?;
     // First the result: what goes wrong after it does not cost it.
     output::whole(app.global.output, &proof.report, |_| proof::table(&proof))?;
     let lifted = match &waiting {
