@@ -42,7 +42,7 @@ pub enum Remedy {
     Room,
     /// The nodes have to be able to get this image, or another one has to be chosen.
     Image(String),
-    /// A Secret, ConfigMap or directory that the Pod needs is missing: the registry has to be put up once more.
+    /// A Secret, ConfigMap or directory that the Pod needs is missing: put the registry up again.
     Parts,
     /// The quota, policy or webhook that takes no such Pod has to.
     Admission,

@@ -257,7 +257,7 @@ pub async fn down(
         }
         match cluster.delete(object, uid).await? {
             Deleted::OtherUid => {
-                let reason = "it was made anew by somebody else meanwhile";
+                let reason = "somebody else has created it again meanwhile";
                 removal.keep.push(Kept::new(object.clone(), reason));
                 continue;
             }

@@ -114,7 +114,7 @@ pub async fn registry_ready(
     let workload = Names::of(place).workload;
     let mut clock = Clock::new(wait, workload.clone(), "ready");
     let mut known = BTreeSet::new();
-    let mut anew = 0;
+    let mut recreated = 0;
     loop {
         let (pod, text) = match look(cluster, place, &workload).await? {
             Look::Ready => return Ok(()),
@@ -123,7 +123,7 @@ pub async fn registry_ready(
             Look::Pod { pod, replicas } => {
                 let (uid, state) = (pod.uid().unwrap_or("").to_owned(), pod_state(&pod));
                 let is_stuck = matches!(state, PodState::Stuck { .. });
-                let from_before = is_stuck && anew < replicas && !known.contains(&uid);
+                let from_before = is_stuck && recreated < replicas && !known.contains(&uid);
                 if !is_stuck {
                     known.insert(uid.clone());
                 }
@@ -132,7 +132,7 @@ pub async fn registry_ready(
                     PodState::Ready => "Pod ready".to_owned(),
                     PodState::Stuck { reason, .. } if from_before => {
                         if workload.kind() == Kind::Deployment {
-                            anew += 1;
+                            recreated += 1;
                             cluster.delete(pod.reference(), &uid).await?;
                         }
                         clock.delayed(false);

@@ -280,7 +280,7 @@ impl<'a, T: NodeTransport + ?Sized> Fleet<'a, T> {
             Err(e) => Receipt::new(node, State::Failed).because(
                 "run",
                 e.to_string(),
-                "try again: it mends what was left half done",
+                "try again: the next run completes what is half done",
             ),
         }
     }

@@ -8,7 +8,7 @@ use crate::{names::ANNOTATION_TURN, object::Object};
 /// How the default profile's registry serves: which of the two files of its ConfigMap it was started with.
 ///
 /// One field of one object says so, and it is a field that an apply declares: [`crate::drift()`]
-/// reports whatever was killed half way, and the next apply fixes it.
+/// reports a run that was killed halfway, and the next apply fixes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serving {
     /// Pulls and pushes.

@@ -13,7 +13,7 @@ pub(super) const PROMISES: &[Promise] = &[
     ("each receipt names its node, and is its own", receipts),
     ("images are looked for on the named nodes only", storage),
     (
-        "a person is told of a node that could not be entered, and of no other",
+        "only a node that could not be entered is named for a person",
         by_hand,
     ),
     (

@@ -97,7 +97,7 @@ fn remedy(state: State, program: &str, step: &str, reason: &str) -> &'static str
         _ if reason.contains("Operation not permitted") => {
             "see whether the file is immutable (`lsattr`), then try again"
         }
-        _ => "mend that on the node, then try again: it goes on where it stopped",
+        _ => "fix that on the node, then try again: the next run continues where this one stopped",
     }
 }
 

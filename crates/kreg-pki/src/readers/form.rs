@@ -216,7 +216,7 @@ mod tests {
                 vec!["line 1: a TRUSTED CERTIFICATE, which OpenSSL alone reads"],
             ),
             (
-                PEM.replace("END", "XXX"),
+                PEM.replace("END", "EDN"),
                 vec![
                     "line 3: characters within a block that are not base64",
                     "line 3: the last block does not end",
