@@ -257,14 +257,8 @@ fn cargo_command(command: &str, arguments: &[&str]) -> Command {
 
 /// The program that the tests' own selection of features gives: no dependency is built again for it.
 pub(crate) fn built_kreg() -> Result<PathBuf> {
-    let told = Run::new(cargo_program())
-        .arg("build")
-        .args(EVERYTHING)
-        .args(["--all-targets", "--message-format=json", "--quiet"])
-        .env("OPENSSL_NO_VENDOR", "1")
-        .cwd(workspace())
-        .read()?;
-    e2e::world::executable(&told, "kreg")
+    let with = ["--workspace", "--all-features", "--all-targets", "--quiet"];
+    e2e::world::build("kreg", &with)
 }
 
 /// What cargo says of the programs of tests, all of them built.

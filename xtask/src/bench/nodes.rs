@@ -13,11 +13,10 @@ use serde::Serialize;
 use super::farm::Farm;
 use super::timed::{Timed, timed};
 use super::{median, put};
+use crate::e2e::world::build;
 use crate::engine;
 use crate::failure::{Failure, Result, Tried as _};
 use crate::packages::{self, tool};
-use crate::process::Run;
-use crate::process::cargo_program;
 use crate::progress::say;
 
 /// How many `parallel-ssh` enters at once; kreg has its own default.
@@ -110,19 +109,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// The example is all that `kreg nodes trust` does on nodes, without a cluster.
 fn built(release: bool) -> Result<PathBuf> {
     say("building kreg-nodes");
-    let told = Run::new(cargo_program())
-        .args([
-            "build",
-            "--quiet",
-            "--message-format=json",
-            "--all-features",
-        ])
-        .args(["--package", "kreg-nodes", "--example", "ssh_nodes"])
-        .args(release.then_some("--release"))
-        .env("OPENSSL_NO_VENDOR", "1")
-        .cwd(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .read()?;
-    crate::e2e::world::executable(&told, "ssh_nodes")
+    let with = [
+        "--package",
+        "kreg-nodes",
+        "--all-features",
+        "--quiet",
+        "--example",
+        "ssh_nodes",
+    ];
+    let release: &[&str] = if release { &["--release"] } else { &[] };
+    build("ssh_nodes", &[with.as_slice(), release].concat())
 }
 
 struct Bench<'a> {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::cluster::{ClusterHandle, Node};
 use crate::e2e::call::{Call, Ran};
 use crate::failure::{Failure, Result, Tried as _};
-use crate::process::Run;
+use crate::process::{Run, cargo_program};
 
 /// The first user's password in every story; the tutorial's own.
 pub(crate) const PASSWORD: &str = "mypasswd";
@@ -212,38 +212,27 @@ pub(crate) fn build_kreg() -> Result<PathBuf> {
 
 /// [`build_kreg`] with further arguments for cargo.
 pub(crate) fn build_kreg_with(arguments: &[&str]) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let told = Run::new(cargo)
-        .args([
-            "build",
-            "--locked",
-            "--package",
-            "kreg-cli",
-            "--message-format=json",
-        ])
-        .args(arguments)
-        .cwd(root)
-        .read()
-        .map_err(|failure| failure.next("run `cargo build -p kreg-cli` and fix what it says"))?;
-    executable(&told, "kreg")
+    build("kreg", &[&["--package", "kreg-cli"], arguments].concat())
+        .map_err(|failure| failure.next("run `cargo build -p kreg-cli` and fix what it says"))
 }
 
-/// Builds an example of a library, with the features that the tests build everything with.
-pub(crate) fn build_example(name: &str) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let told = Run::new(cargo)
-        .args(["build", "--workspace", "--all-features", "--locked"])
-        .args(["--example", name, "--message-format=json", "--quiet"])
-        .env("OPENSSL_NO_VENDOR", "1")
-        .cwd(root)
-        .read()?;
-    executable(&told, name)
+/// Builds one program of the workspace with these arguments for cargo, and says where it lies.
+pub(crate) fn build(name: &str, arguments: &[&str]) -> Result<PathBuf> {
+    let cargo = Run::new(cargo_program())
+        .args(["build", "--locked", "--message-format=json"])
+        .args(arguments)
+        .cwd(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    // All features ask for OpenSSL from source; the system's own does.
+    let cargo = if arguments.contains(&"--all-features") {
+        cargo.env("OPENSSL_NO_VENDOR", "1")
+    } else {
+        cargo
+    };
+    executable(&cargo.read()?, name)
 }
 
 /// The program of this name among the messages of `cargo build --message-format=json`.
-pub(crate) fn executable(messages: &str, name: &str) -> Result<PathBuf> {
+fn executable(messages: &str, name: &str) -> Result<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

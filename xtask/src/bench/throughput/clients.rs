@@ -7,11 +7,10 @@ use std::process::{Command, Stdio};
 use crate::bench::random_image::RandomImage;
 use crate::bench::timed::{Timed, timed};
 use crate::cache;
-use crate::e2e::world::{HOST, PASSWORD, World, executable};
+use crate::e2e::world::{HOST, PASSWORD, World, build};
 use crate::failure::{Failure, Result, Tried as _};
 use crate::parts;
 use crate::process::Run;
-use crate::process::cargo_program;
 use crate::progress::say;
 
 const USER: &str = "kreg";
@@ -214,12 +213,15 @@ impl Clients {
 /// kreg's client as a program, built for release: SHA-256 and TLS are arithmetic.
 fn transfer() -> Result<PathBuf> {
     say("building kreg-registry for release");
-    let told = Run::new(cargo_program())
-        .args(["build", "--release", "--locked", "--all-features"])
-        .args(["--package", "kreg-registry", "--example", "transfer"])
-        .args(["--quiet", "--message-format=json"])
-        .env("OPENSSL_NO_VENDOR", "1")
-        .cwd(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .read()?;
-    executable(&told, "transfer")
+    let with = [
+        "--package",
+        "kreg-registry",
+        "--release",
+        "--all-features",
+        "--quiet",
+    ];
+    build(
+        "transfer",
+        &[with.as_slice(), &["--example", "transfer"]].concat(),
+    )
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::steps::down;
+use super::steps::{down, forget_metadata};
 use crate::e2e::image;
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
@@ -341,21 +341,13 @@ fn forget(object: &mut Value) {
     if let Some(all) = object.as_object_mut() {
         all.remove("status");
     }
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        for key in [
-            "uid",
-            "resourceVersion",
-            "creationTimestamp",
-            "managedFields",
-            "generation",
-        ] {
-            metadata.remove(key);
-        }
-        if let Some(Value::Object(notes)) = metadata.get_mut("annotations") {
-            notes.retain(|key, _| key.starts_with("kreg.dev/"));
-            if notes.is_empty() {
-                metadata.remove("annotations");
-            }
+    forget_metadata(object);
+    if let Some(metadata) = object["metadata"].as_object_mut()
+        && let Some(Value::Object(notes)) = metadata.get_mut("annotations")
+    {
+        notes.retain(|key, _| key.starts_with("kreg.dev/"));
+        if notes.is_empty() {
+            metadata.remove("annotations");
         }
     }
     // The name of the volume that was bound.

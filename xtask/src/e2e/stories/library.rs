@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::steps::down;
 use crate::e2e::call::Call;
 use crate::e2e::story::Scene;
-use crate::e2e::world::{World, build_example};
+use crate::e2e::world::{World, build};
 use crate::failure::{Result, Tried as _};
 
 pub(super) fn run(scene: &mut Scene<'_>) -> Result<()> {
     let example = scene.check("the example `registry` is built", |_| {
-        build_example("registry")
+        let with = ["--workspace", "--all-features", "--quiet", "--example"];
+        build("registry", &[with.as_slice(), &["registry"]].concat())
     })?;
     scene.afterwards("kreg down", down);
     scene.check("it ends with 0 and says that all is proved", |world| {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::e2e::snapshot::Snapshot;
 use crate::e2e::story::Scene;
 use crate::e2e::world::{World, await_that};
@@ -48,4 +50,19 @@ pub(super) fn nodes_untouched(
     scene.check("no file of any node was touched", |world| {
         before.same(&Snapshot::of_files(world)?)
     })
+}
+
+/// Drops what the server notes in an object's metadata for itself.
+pub(super) fn forget_metadata(object: &mut Value) {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        for key in [
+            "uid",
+            "resourceVersion",
+            "creationTimestamp",
+            "managedFields",
+            "generation",
+        ] {
+            metadata.remove(key);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::steps::forget_metadata;
 use crate::e2e::world::World;
 use crate::failure::{Failure, Result};
 
@@ -59,33 +60,29 @@ pub(super) fn merge(world: &World, object: &str, change: &Value) -> Result<()> {
     patch(world, object, "merge", change)
 }
 
-/// The registry's Pod is made anew; not waited for.
+/// The registry's Pod is created again; not waited for.
 pub(super) fn restart(world: &World) -> Result<()> {
-    let words = [
-        "delete",
-        "pod",
-        "--namespace",
-        NAMESPACE,
-        "--now",
-        "--wait=false",
-    ];
-    let which = "--selector=app.kubernetes.io/component=registry";
-    world.kubectl(words).args([which]).good().map(drop)
+    delete_pod(world, "--wait=false")
 }
 
 /// The same, and waited for.
 pub(super) fn restarted(world: &World) -> Result<()> {
+    delete_pod(world, "--wait=true")?;
+    ready(world)
+}
+
+fn delete_pod(world: &World, wait: &str) -> Result<()> {
+    let which = "--selector=app.kubernetes.io/component=registry";
     let words = [
         "delete",
         "pod",
         "--namespace",
         NAMESPACE,
         "--now",
-        "--wait=true",
+        wait,
+        which,
     ];
-    let which = "--selector=app.kubernetes.io/component=registry";
-    world.kubectl(words).args([which]).good()?;
-    ready(world)
+    world.kubectl(words).good().map(drop)
 }
 
 pub(super) fn ready(world: &World) -> Result<()> {
@@ -100,17 +97,7 @@ pub(super) fn ready(world: &World) -> Result<()> {
 /// Keeps an object of the registry's namespace in a file, as it is to come back.
 pub(super) fn keep(world: &World, kind: &str, name: &str) -> Result<()> {
     let mut object = world.get([kind, name, "--namespace", NAMESPACE])?;
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        for key in [
-            "uid",
-            "resourceVersion",
-            "creationTimestamp",
-            "managedFields",
-            "generation",
-        ] {
-            metadata.remove(key);
-        }
-    }
+    forget_metadata(&mut object);
     world
         .write(&format!("{kind}-{name}.json"), &object.to_string())
         .map(drop)
