@@ -89,12 +89,6 @@ impl LeafRequest {
         self
     }
 
-    /// The names asked for, in the order they were added.
-    #[must_use]
-    pub fn requested_sans(&self) -> &[San] {
-        &self.sans
-    }
-
     /// The leaf profile: `CA:FALSE`, `digitalSignature` (and `keyEncipherment`
     /// for RSA), `serverAuth`, SAN, AKI, SKI, random serial.
     pub(crate) fn params(&self) -> Result<CertificateParams, Error> {

@@ -58,7 +58,7 @@ mod export;
 mod intent;
 mod issued;
 mod made;
-pub mod material;
+mod material;
 pub mod nodes;
 mod observe;
 #[cfg(feature = "ssh")]
@@ -82,12 +82,14 @@ pub use collection::{Blobs, Collected, Collection};
 pub use down::{Down, Removed};
 pub use error::{
     BoxError, CertificatesError, CollectionError, CopiesError, DirectoryTaken, Error, FindError,
-    IntentError, IssuedError, NoAddress, NoNode, NoSuchNode, NotUp, TunnelError, UsersError,
+    IntentError, IssuedError, MaterialError, NoAddress, NoNode, NoSuchNode, NotUp, TunnelError,
+    UsersError,
 };
 pub use event::{End, Event, Observer, Stage, silent};
 pub use export::Exported;
 pub use intent::{Intent, KeyLocation};
 pub use issued::Issued;
+pub use made::{Made, Reason};
 pub use material::check_user;
 pub use observe::{Seen, Survey, Unseen};
 #[cfg(feature = "ssh")]

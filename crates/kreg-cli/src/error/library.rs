@@ -1,9 +1,9 @@
 //! What helps against an error of the library, in words of this program.
 
 use kreg::certificates::CertificatesError;
-use kreg::material::MaterialError;
 use kreg::{
-    CollectionError, CopiesError, Error, FindError, IntentError, IssuedError, NotUp, UsersError,
+    CollectionError, CopiesError, Error, FindError, IntentError, IssuedError, MaterialError, NotUp,
+    UsersError,
 };
 use kreg_stream::ExecError;
 use kreg_verify::LoginError;
@@ -82,7 +82,7 @@ fn plain(error: &Error) -> Option<&'static str> {
         Error::Find(FindError::Several(_)) => "say which one with --namespace and --name",
         Error::NotUp(NotUp::Unreadable { .. }) => return None,
         Error::NotUp(NotUp::Credentials { .. }) => "run `kreg up`: it makes them again",
-        Error::NotUp(NotUp::NotRecorded(_)) => "run `kreg up` once more, which notes it",
+        Error::NotUp(NotUp::NotRecorded(_)) => "run `kreg up` again, which records it",
         Error::NotUp(_) => "run `kreg up`",
         Error::Material(error) => return of_material(error),
         Error::Issued(error) => return of_issued(error),

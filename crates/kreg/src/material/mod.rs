@@ -9,14 +9,14 @@ use kreg_auth::{Credentials, SecretString};
 use kreg_k8s::Material;
 
 use self::request::Tried as _;
-pub use self::request::{CaKey, Held, Request};
-pub use crate::error::MaterialError;
-pub use crate::made::{Made, Reason};
+pub(crate) use self::request::{CaKey, Held, Request};
+use crate::error::MaterialError;
+use crate::made::Made;
 use crate::witness;
 
 /// What the registry gets.
 #[derive(Debug)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// All that goes into the cluster.
     pub material: Material,
     /// What pulls and pushes are done with.
@@ -40,7 +40,7 @@ pub fn check_user(name: &str) -> Result<(), MaterialError> {
 ///
 /// # Errors
 /// [`MaterialError`].
-pub fn decide(request: Request<'_>, held: &Held) -> Result<Decision, MaterialError> {
+pub(crate) fn decide(request: Request<'_>, held: &Held) -> Result<Decision, MaterialError> {
     let mut made = Vec::new();
     let tls = certificate::decide(&request, held, &mut made)?;
     let (credentials, htpasswd, docker_config_json) = passwords::decide(&request, held, &mut made)?;

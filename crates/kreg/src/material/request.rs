@@ -9,7 +9,7 @@ use crate::error::{BoxError, MaterialError};
 
 /// What is there already, read back from the cluster.
 #[derive(Debug, Default)]
-pub struct Held {
+pub(crate) struct Held {
     /// The registry's chain, leaf first.
     pub tls_chain_pem: Option<String>,
     /// The leaf's key.
@@ -45,7 +45,7 @@ impl From<&RegistryState> for Held {
 
 /// What is asked for.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// Whether a CA signs, or the certificate is its own anchor.
     pub profile: Profile,
     /// The registry's name; its CA is called after it.
@@ -76,7 +76,7 @@ pub struct Request<'a> {
 
 /// The place of the CA's private key.
 #[derive(Debug)]
-pub enum CaKey {
+pub(crate) enum CaKey {
     /// A Secret.
     InCluster,
     /// A file of the operator's; `None` as long as it does not exist.

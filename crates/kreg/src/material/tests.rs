@@ -6,6 +6,7 @@ use kreg_pki::{Authority, AuthorityRequest, External, Issuer as _, LeafRequest};
 use time::{Duration, OffsetDateTime};
 
 use super::*;
+use crate::made::Reason;
 
 const NOW: OffsetDateTime = time::macros::datetime!(2026-11-23 12:00 UTC);
 
