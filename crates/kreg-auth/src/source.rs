@@ -92,6 +92,12 @@ pub enum SourceError {
 }
 
 impl PasswordSource {
+    /// This environment variable, if it is set.
+    #[must_use]
+    pub fn variable(name: &str) -> Option<PasswordSource> {
+        std::env::var_os(name).map(|_| PasswordSource::Env(name.to_owned()))
+    }
+
     /// Standard input if it was chosen, else the file if there is one.
     #[must_use]
     pub fn chosen(stdin: bool, file: Option<PathBuf>) -> Option<PasswordSource> {

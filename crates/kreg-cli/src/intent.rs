@@ -83,9 +83,6 @@ pub(crate) fn bcrypt_cost(wanted: Option<u32>) -> Result<Cost, Error> {
 
 /// Where the first user's password comes from; `None` for the one that the cluster holds, or else a new one.
 fn password(auth: &Auth) -> Option<PasswordSource> {
-    let variable = || {
-        std::env::var_os(PASSWORD_VARIABLE)
-            .map(|_| PasswordSource::Env(PASSWORD_VARIABLE.to_owned()))
-    };
-    PasswordSource::chosen(auth.password_stdin, auth.password_file.clone()).or_else(variable)
+    PasswordSource::chosen(auth.password_stdin, auth.password_file.clone())
+        .or_else(|| PasswordSource::variable(PASSWORD_VARIABLE))
 }

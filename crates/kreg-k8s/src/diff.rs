@@ -20,15 +20,21 @@ pub struct FieldDiff {
     pub after: Option<Value>,
 }
 
+impl FieldDiff {
+    /// Both values as JSON, or `unset`.
+    pub(crate) fn shown(&self) -> (String, String) {
+        let value = |value: &Option<Value>| match value {
+            Some(value) => value.to_string(),
+            None => "unset".to_owned(),
+        };
+        (value(&self.before), value(&self.after))
+    }
+}
+
 /// `.spec.replicas: 1 → 2`.
 impl fmt::Display for FieldDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = |value: &Option<Value>| {
-            value
-                .as_ref()
-                .map_or("unset".to_owned(), ToString::to_string)
-        };
-        let (before, after) = (value(&self.before), value(&self.after));
+        let (before, after) = self.shown();
         write!(f, "{}: {before} → {after}", self.path)
     }
 }

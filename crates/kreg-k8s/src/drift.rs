@@ -49,15 +49,11 @@ pub enum Drift {
 
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = |value: &Option<serde_json::Value>| match value {
-            Some(value) => value.to_string(),
-            None => "unset".to_owned(),
-        };
         match self {
             Drift::Missing { object } => write!(f, "{object} is gone"),
             Drift::Foreign { object } => write!(f, "{} is {}", object.object, object.owner),
             Drift::Field { object, field, by } => {
-                let (now, then) = (value(&field.before), value(&field.after));
+                let (now, then) = field.shown();
                 write!(f, "{object} {}: {now}, should be {then}, by ", field.path)?;
                 match by {
                     None => f.write_str("a hand that left no trace"),

@@ -89,12 +89,8 @@ fn is_locked(identity: &Path) -> Result<bool, Error> {
 }
 
 fn passphrase_source(settings: &Ssh) -> Option<PasswordSource> {
-    let variable = || {
-        std::env::var_os(PASSPHRASE_VARIABLE)
-            .map(|_| PasswordSource::Env(PASSPHRASE_VARIABLE.to_owned()))
-    };
-    let file = settings.passphrase_file.clone();
-    file.map(PasswordSource::File).or_else(variable)
+    PasswordSource::chosen(false, settings.passphrase_file.clone())
+        .or_else(|| PasswordSource::variable(PASSPHRASE_VARIABLE))
 }
 
 /// From a file or the environment; asked for only if the key that was named is locked.

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use kreg_auth::SecretString;
 use kreg_k8s::{
     ApplyMode, Kind, Manifests, Material, Names, Object, Patcher, RegistrySpec, RegistryState,
     WorkloadState, names, secret, wait,
@@ -172,17 +171,10 @@ fn rendered(registry: &Registry, state: &RegistryState, leaf: &Leaf) -> Result<O
         .unwrap_or_else(|| RegistrySpec::new(registry.place().clone()))
         .with_image(image)
         .tried(format!("the registry's image {image} cannot be named"))?;
-    let nothing = || SecretString::from(String::new());
     let material = Material {
         tls_chain_pem: leaf.chain_pem(),
         tls_key_pem: leaf.key_pem().clone(),
-        // None of these is part of the workload.
-        ca_bundle_pem: String::new(),
-        ca_key_pem: None,
-        htpasswd: nothing(),
-        http_secret: nothing(),
-        docker_config_json: nothing(),
-        s3: None,
+        ..state.material()
     };
     let workload = Names::of(registry.place()).workload;
     Manifests::full(&spec, &material)

@@ -102,14 +102,14 @@ pub(super) fn route(route: Reach) -> Option<Route> {
 
 #[cfg(test)]
 mod tests {
-    use kreg_nodes::{Advice, LocalRoot, NodeTransport, RefusalKind};
+    use kreg_nodes::{Advice, LocalRoot, NodeTransport, RefusalKind, Worded};
 
     use super::*;
 
-    /// A way whose program calls every setting `--it`.
-    struct Worded(LocalRoot);
+    /// A tree, reached in no way of its own.
+    struct Tree(LocalRoot);
 
-    impl NodeAccess for Worded {
+    impl NodeAccess for Tree {
         fn name(&self) -> &'static str {
             "tree"
         }
@@ -119,18 +119,14 @@ mod tests {
         fn transport(&self) -> &dyn NodeTransport {
             &self.0
         }
-        fn worded(&self, mut receipt: Receipt) -> Receipt {
-            if receipt.advice.is_some() {
-                receipt.remedy = receipt.remedy.map(|remedy| format!("{remedy}: --it"));
-            }
-            receipt
-        }
     }
 
     #[test]
     fn a_refusal_has_the_word_that_rules_know_and_the_words_of_the_program() {
         let tree = tempfile::tempdir().unwrap();
-        let nodes = Worded(LocalRoot::new(tree.path()));
+        let tree = Box::new(Tree(LocalRoot::new(tree.path())));
+        // Its program calls every setting `--it`.
+        let nodes = Worded::new(tree, |remedy, _| format!("{remedy}: --it"));
         let refused = |kind: RefusalKind, advice: Option<Advice>| {
             let json = serde_json::json!({
                 "kind": kind, "reason": "why", "remedy": "do it", "advice": advice,

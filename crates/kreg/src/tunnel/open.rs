@@ -1,6 +1,5 @@
 //! A tunnel that is open, and whether it leads to the registry.
 
-use std::error::Error as _;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +14,7 @@ use serde::Serialize;
 use super::tunnels::Tunnels;
 use crate::error::{Error, Tried as _, TunnelError};
 use crate::event::Observer;
+use crate::words::chain;
 
 /// The shortest time between two reports of a tunnel: clients try again and again.
 const QUIET: Duration = Duration::from_secs(30);
@@ -156,13 +156,10 @@ fn seldom(say: impl Fn(&str) + Send + Sync + 'static) -> Watcher {
             return;
         }
         *last = Some(Instant::now());
-        let mut text = format!("the tunnel could not carry a connection: {error}");
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            text.push_str(&format!(": {inner}"));
-            cause = inner.source();
-        }
-        say(&text);
+        say(&format!(
+            "the tunnel could not carry a connection: {}",
+            chain(error)
+        ));
     })
 }
 
